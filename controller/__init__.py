@@ -1,0 +1,1 @@
+"""accord's daemon: from intents and services to planned, journaled, verified network transactions."""

@@ -1,0 +1,1 @@
+"""YANG trees as flat mappings: schema, contributions, resolution, diff, edit, encodings."""

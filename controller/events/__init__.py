@@ -1,0 +1,1 @@
+"""Event types, the envelope and its hash chain, projections and upcasting."""

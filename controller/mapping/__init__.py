@@ -1,0 +1,1 @@
+"""From intent to L3SM to the network model to contributions per device profile."""

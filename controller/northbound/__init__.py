@@ -1,0 +1,1 @@
+"""I/O in: RESTCONF, the JSON API, the event feed, metrics, authentication."""

@@ -1,0 +1,1 @@
+"""The loops: commands, device sessions, transactions. Async, and only through ports."""

@@ -1,0 +1,1 @@
+"""Networks in the words of RFC 8345."""

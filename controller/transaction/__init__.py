@@ -1,0 +1,1 @@
+"""Plans, the coordinator of the network-wide commit, its journal, the out-of-band policy."""
