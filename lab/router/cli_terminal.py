@@ -39,7 +39,7 @@ class Terminal:
         self._unsent.append(text.replace("\n", "\r\n") if self._has_pty else text)
 
     def flush(self) -> None:
-        """Send what was written so far, in one piece: a packet for each echoed character would cost more than it says."""
+        """Send what was written so far in one piece: a packet for each echoed character would be costly."""
         if self._unsent:
             self._channel.write("".join(self._unsent))
             self._unsent.clear()

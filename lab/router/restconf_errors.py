@@ -70,13 +70,13 @@ def refuse(
 
 
 def errors_json(entries: tuple[ErrorEntry, ...]) -> dict[str, object]:
-    """The `ietf-restconf:errors` document as a JSON value."""
+    """Build the `ietf-restconf:errors` document as a JSON value."""
     return {"ietf-restconf:errors": {"error": [entry.as_json() for entry in entries]}}
 
 
 def errors_xml(entries: tuple[ErrorEntry, ...], *, tag: str = "errors", namespace: str = RESTCONF_NS) -> etree._Element:
-    """The `errors` document as XML in `namespace`."""
-    root = etree.Element(f"{{{namespace}}}{tag}", nsmap={None: namespace})
+    """Build the errors document as XML in `namespace`."""
+    root = etree.Element(f"{{{namespace}}}{tag}", nsmap={None: namespace})  # type: ignore[dict-item]  # the stubs forget the default namespace
     for entry in entries:
         error = etree.SubElement(root, f"{{{namespace}}}error")
         for name, value in entry.as_json().items():

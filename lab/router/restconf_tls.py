@@ -1,4 +1,4 @@
-"""Owns: the lab's certificate authority and the TLS context its RESTCONF servers share (RFC 8040 section 2, RFC 5280)."""
+"""Owns: the lab's certificate authority and the TLS context of its RESTCONF servers (RFC 8040 section 2)."""
 
 import ipaddress
 import ssl
