@@ -157,7 +157,7 @@ def _cut(published: _Published, routers: int) -> _Published:
     neighbours = Graph(tuple(published.sites), published.kilometres).neighbours()
     kept = [min(neighbours, key=lambda node: (-len(neighbours[node]), node))]
     for node in kept:
-        kept += [near for near, _, _ in neighbours[node] if near not in kept][: routers - len(kept)]
+        kept += [near for near, _ in neighbours[node] if near not in kept][: routers - len(kept)]
     keep = set(kept)
     return _Published(
         published.name,

@@ -29,13 +29,12 @@ class Graph:
     nodes: tuple[str, ...]
     lengths: Mapping[Edge, float]
 
-    def neighbours(self) -> dict[str, list[tuple[str, float, Edge]]]:
-        """For each node its neighbours with length and edge, in a fixed order."""
-        found: dict[str, list[tuple[str, float, Edge]]] = {node: [] for node in self.nodes}
-        for edge, length in self.lengths.items():
-            a, b = edge
-            found[a].append((b, length, edge))
-            found[b].append((a, length, edge))
+    def neighbours(self) -> dict[str, list[tuple[str, float]]]:
+        """For each node its neighbours with the edge's length, in a fixed order."""
+        found: dict[str, list[tuple[str, float]]] = {node: [] for node in self.nodes}
+        for (a, b), length in self.lengths.items():
+            found[a].append((b, length))
+            found[b].append((a, length))
         return found
 
 
@@ -55,7 +54,15 @@ def gravity_demands(graph: Graph, *, seed: str) -> dict[tuple[str, str], float]:
 
 
 def shortest_path_loads(graph: Graph, demands: Mapping[tuple[str, str], float]) -> dict[Edge, float]:
-    """The load of each edge, the larger of its two directions, when every demand takes its one shortest path.
+    """The load of each edge, the larger of its two directions, when every demand takes its one shortest path."""
+    loads = directed_shortest_path_loads(graph, demands)
+    return {(a, b): max(loads.get((a, b), 0.0), loads.get((b, a), 0.0)) for a, b in graph.lengths}
+
+
+def directed_shortest_path_loads(
+    graph: Graph, demands: Mapping[tuple[str, str], float]
+) -> dict[tuple[str, str], float]:
+    """The load from node to node over each edge that carries any, when every demand takes its one shortest path.
 
     Demands between nodes that no path joins load nothing. Ties are broken by node name.
     """
@@ -63,24 +70,22 @@ def shortest_path_loads(graph: Graph, demands: Mapping[tuple[str, str], float]) 
     by_source: dict[str, dict[str, float]] = {}
     for (source, target), rate in demands.items():
         by_source.setdefault(source, {})[target] = rate
-    forward = dict.fromkeys(graph.lengths, 0.0)
-    backward = dict.fromkeys(graph.lengths, 0.0)
+    loads: dict[tuple[str, str], float] = {}
     for source, targets in by_source.items():
         order, parent = _shortest_path_tree(neighbours, source)
         through = {node: targets.get(node, 0.0) for node in order}
         for node in reversed(order[1:]):
-            before, edge = parent[node]
-            side = forward if edge == (before, node) else backward
-            side[edge] += through[node]
+            before = parent[node]
+            loads[before, node] = loads.get((before, node), 0.0) + through[node]
             through[before] += through[node]
-    return {edge: max(forward[edge], backward[edge]) for edge in graph.lengths}
+    return loads
 
 
 def _shortest_path_tree(
-    neighbours: Mapping[str, Sequence[tuple[str, float, Edge]]], source: str
-) -> tuple[list[str], dict[str, tuple[str, Edge]]]:
+    neighbours: Mapping[str, Sequence[tuple[str, float]]], source: str
+) -> tuple[list[str], dict[str, str]]:
     distance = {source: 0.0}
-    parent: dict[str, tuple[str, Edge]] = {}
+    parent: dict[str, str] = {}
     order: list[str] = []
     done: set[str] = set()
     queue = [(0.0, source)]
@@ -90,11 +95,11 @@ def _shortest_path_tree(
             continue
         done.add(node)
         order.append(node)
-        for near, step, edge in neighbours[node]:
+        for near, step in neighbours[node]:
             candidate = length + step
-            if near not in done and (candidate, node) < (distance.get(near, float("inf")), parent.get(near, ("",))[0]):
+            if near not in done and (candidate, node) < (distance.get(near, float("inf")), parent.get(near, "")):
                 distance[near] = candidate
-                parent[near] = (node, edge)
+                parent[near] = node
                 heapq.heappush(queue, (candidate, near))
     return order, parent
 
