@@ -1,0 +1,1 @@
+"""RESTCONF driver (RFC 8040, RFC 8072) over `requests`."""
