@@ -72,7 +72,7 @@ def directed_shortest_path_loads(
         by_source.setdefault(source, {})[target] = rate
     loads: dict[tuple[str, str], float] = {}
     for source, targets in by_source.items():
-        order, parent = _shortest_path_tree(neighbours, source)
+        order, parent, _ = _shortest_path_tree(neighbours, source)
         through = {node: targets.get(node, 0.0) for node in order}
         for node in reversed(order[1:]):
             before = parent[node]
@@ -81,9 +81,15 @@ def directed_shortest_path_loads(
     return loads
 
 
+def shortest_path_length(graph: Graph, source: str, target: str) -> float | None:
+    """The length of the shortest path, None when there is no path."""
+    _, parent, distance = _shortest_path_tree(graph.neighbours(), source)
+    return distance[target] if target == source or target in parent else None
+
+
 def _shortest_path_tree(
     neighbours: Mapping[str, Sequence[tuple[str, float]]], source: str
-) -> tuple[list[str], dict[str, str]]:
+) -> tuple[list[str], dict[str, str], dict[str, float]]:
     distance = {source: 0.0}
     parent: dict[str, str] = {}
     order: list[str] = []
@@ -101,7 +107,7 @@ def _shortest_path_tree(
                 distance[near] = candidate
                 parent[near] = node
                 heapq.heappush(queue, (candidate, near))
-    return order, parent
+    return order, parent, distance
 
 
 def scale_to_largest_rate(loads: Mapping[Edge, float]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,47 @@ class BgpPeer:
     remote_as: int
     families: frozenset[str] = frozenset()
     reflector_client: bool = False
-    enabled: bool = True
     instance: str = ""
     """The network instance it belongs to; empty for the core."""
 
 
 @dataclass(frozen=True, slots=True)
+class StaticRoute:
+    """A configured route of a VRF; `tag` marks it for export filters."""
+
+    prefix: str
+    next_hop: str
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixExport:
+    """A route target that only some routes are exported with: those prefixes, and static routes of those tags."""
+
+    target: str
+    prefixes: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class VpnInstance:
-    """A VRF: what it imports and exports (route targets, as text), and the prefixes it originates."""
+    """A VRF: what it imports and exports (route targets, as text), its interfaces and static routes."""
 
     name: str
     enabled: bool = True
     route_distinguisher: str = ""
+    segment: str = ""
+    """SRv6 segment that delivers into it, empty when none."""
     imports: frozenset[str] = frozenset()
     exports: frozenset[str] = frozenset()
+    prefix_exports: tuple[PrefixExport, ...] = ()
     interfaces: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = ()
-    """Originated beside the connected subnets of its interfaces: static routes."""
+    static_routes: tuple[StaticRoute, ...] = ()
+
+    def targets_of(self, prefix: str, tag: str = "") -> frozenset[str]:
+        """The route targets a route of this VRF is exported with."""
+        some = {e.target for e in self.prefix_exports if prefix in e.prefixes or (tag and tag in e.tags)}
+        return self.exports | some
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +82,7 @@ class RouterForwarding:
     interfaces: Mapping[str, Interface] = field(default_factory=dict)
     local_as: int = 0
     router_id: str = ""
-    locator: str = ""
-    """SRv6 locator prefix, empty when none."""
+    stamp_reflector: bool = False
     peers: tuple[BgpPeer, ...] = ()
     instances: tuple[VpnInstance, ...] = ()
 
@@ -112,6 +135,7 @@ class PeerState:
     """A BGP session: established, or the reason why not. `neighbour` is the router's name when it is known."""
 
     address: str
+    instance: str
     established: bool
     neighbour: str = ""
     reason: str = ""
@@ -119,14 +143,14 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True)
 class VpnRoute:
-    """A route in a VRF: local when `origin` is the router itself, else learnt by a matching route target."""
+    """A route in a VRF; `origin` is the router it comes from, `next_hop` an address, segment or interface."""
 
     instance: str
     prefix: str
+    source: Literal["direct", "static", "vpn"]
     origin: str
-    next_hop: str = ""
-    interface: str = ""
-    route_distinguisher: str = ""
+    next_hop: str
+    targets: frozenset[str] = frozenset()
 
 
 Forwarding = Callable[[str], RouterForwarding]
@@ -155,5 +179,9 @@ class DataPlane(Protocol):
         ...
 
     def vpn_routes(self, router: str) -> tuple[VpnRoute, ...]:
-        """The routes of each VRF, local ones first, sorted by prefix."""
+        """The best route of each VRF to each prefix: a connected one, else a static, else an imported one."""
+        ...
+
+    def round_trip_seconds(self, router: str, address: str) -> float | None:
+        """Delay to a router's core address and back over the shortest path, None when nothing reflects there."""
         ...

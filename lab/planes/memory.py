@@ -24,7 +24,7 @@ from lab.planes import (
     VpnRoute,
 )
 from lab.topology import Link, Topology
-from lab.topology_traffic import Graph, directed_shortest_path_loads, seeded_fraction
+from lab.topology_traffic import Graph, directed_shortest_path_loads, seeded_fraction, shortest_path_length
 
 _KEEPALIVE_BIT_RATE = 2_000.0  # routing protocols and LLDP on any port that is up
 _ACCESS_LOAD = 0.2  # largest share of an access port that its customer uses
@@ -124,16 +124,29 @@ class MemoryPlane:
         return self._peer_states[router]
 
     def vpn_routes(self, router: str) -> tuple[VpnRoute, ...]:
-        """The routes of each VRF: local ones, then those imported from every router it hears."""
+        """The best route of each VRF to each prefix: a connected one, else a static, else an imported one."""
         self._topology.node(router)
         own = self._forwarding(router)
         heard = sorted(self._heard(router)) if own.instances else []
         routes: list[VpnRoute] = []
         for instance in own.instances:
             if instance.enabled:
-                routes += self._local_routes(router, own, instance)
-                routes += self._imported_routes(heard, instance)
+                best: dict[str, VpnRoute] = {}
+                for route in (*self._local_routes(router, own, instance), *self._imported_routes(heard, instance)):
+                    best.setdefault(route.prefix, route)
+                routes += sorted(best.values(), key=lambda route: _prefix_order(route.prefix))
         return tuple(routes)
+
+    def round_trip_seconds(self, router: str, address: str) -> float | None:
+        """Delay to a router's core address and back over the shortest path, None when nothing reflects there."""
+        self._topology.node(router)
+        owner = self._address_owners().get(_host(address))
+        if owner is None or not self._forwarding(owner).stamp_reflector:
+            return None
+        up = [link for link in self._topology.links if self._is_up(link.a.node, link.a.port)]
+        lengths = {(link.a.node, link.b.node): link.delay_seconds for link in up}
+        delay = shortest_path_length(Graph(tuple(node.name for node in self._topology.nodes), lengths), router, owner)
+        return None if delay is None else 2 * delay
 
     # Interfaces
 
@@ -223,13 +236,11 @@ class MemoryPlane:
     # BGP
 
     def _peer_state(self, router: str, own: RouterForwarding, peer: BgpPeer) -> PeerState:
-        if not peer.enabled:
-            return PeerState(peer.address, established=False, reason="administratively down")
         if peer.instance:
             return self._customer_session(router, own, peer)
         neighbour = self._address_owners().get(_host(peer.address), "")
         reason = self._obstacle(router, own, peer, neighbour)
-        return PeerState(peer.address, established=not reason, neighbour=neighbour, reason=reason)
+        return PeerState(peer.address, peer.instance, established=not reason, neighbour=neighbour, reason=reason)
 
     def _customer_session(self, router: str, own: RouterForwarding, peer: BgpPeer) -> PeerState:
         """The lab's customers answer on every subnet of a VRF whose interface is up."""
@@ -237,8 +248,10 @@ class MemoryPlane:
         for name in sorted(instance.interfaces) if instance and instance.enabled else ():
             interface = own.interfaces.get(name)
             if interface and self._is_up(router, name) and _covers(interface.addresses, peer.address):
-                return PeerState(peer.address, established=True, neighbour="customer")
-        return PeerState(peer.address, established=False, reason="no interface of the instance reaches it")
+                return PeerState(peer.address, peer.instance, established=True, neighbour="customer")
+        return PeerState(
+            peer.address, peer.instance, established=False, reason="no interface of the instance reaches it"
+        )
 
     def _obstacle(self, router: str, own: RouterForwarding, peer: BgpPeer, neighbour: str) -> str:
         """Why the session is down; empty when it is established."""
@@ -246,7 +259,7 @@ class MemoryPlane:
             return "no router has this address"
         theirs = self._forwarding(neighbour)
         mine = {_host(address) for interface in own.interfaces.values() for address in interface.addresses}
-        back = [p for p in theirs.peers if p.enabled and not p.instance and _host(p.address) in mine]
+        back = [p for p in theirs.peers if not p.instance and _host(p.address) in mine]
         islands = self._islands()
         checks = {
             f"{neighbour} has no session towards this router": bool(back),
@@ -305,23 +318,25 @@ class MemoryPlane:
         return clients | others if router in clients else clients
 
     def _local_routes(self, router: str, own: RouterForwarding, instance: VpnInstance) -> Iterator[VpnRoute]:
-        for name in sorted(instance.interfaces):
-            interface = own.interfaces.get(name)
-            if interface and self._is_up(router, name):
-                for prefix in sorted(set(map(_subnet, interface.addresses))):
-                    yield VpnRoute(instance.name, prefix, router, interface=name)
-        for prefix in sorted(instance.prefixes):
-            yield VpnRoute(instance.name, prefix, router)
+        up = [own.interfaces[n] for n in sorted(instance.interfaces) if n in own.interfaces and self._is_up(router, n)]
+        for interface in up:
+            for prefix in sorted(set(map(_subnet, interface.addresses))):
+                targets = instance.targets_of(prefix)
+                yield VpnRoute(instance.name, prefix, "direct", router, interface.name, targets)
+        for route in instance.static_routes:
+            if any(_covers(interface.addresses, route.next_hop) for interface in up):
+                targets = instance.targets_of(route.prefix, route.tag)
+                yield VpnRoute(instance.name, route.prefix, "static", router, route.next_hop, targets)
 
     def _imported_routes(self, heard: Iterable[str], instance: VpnInstance) -> Iterator[VpnRoute]:
         for router in heard:
             theirs = self._forwarding(router)
             for other in theirs.instances:
-                if other.enabled and instance.imports & other.exports:
+                if other.enabled:
                     for route in self._local_routes(router, theirs, other):
-                        yield VpnRoute(
-                            instance.name, route.prefix, router, theirs.router_id, "", other.route_distinguisher
-                        )
+                        if route.targets & instance.imports:
+                            next_hop = other.segment or theirs.router_id
+                            yield VpnRoute(instance.name, route.prefix, "vpn", router, next_hop, route.targets)
 
 
 def _link_loads(topology: Topology) -> dict[tuple[str, str], float]:
@@ -347,3 +362,8 @@ def _covers(addresses: Iterable[str], peer: str) -> bool:
     host = ipaddress.ip_address(_host(peer))
     networks = [ipaddress.ip_interface(address).network for address in addresses]
     return any(network.version == host.version and host in network for network in networks)
+
+
+def _prefix_order(prefix: str) -> tuple[int, int, int]:
+    network = ipaddress.ip_network(prefix, strict=False)
+    return network.version, int(network.network_address), network.prefixlen

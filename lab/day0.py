@@ -1,0 +1,98 @@
+"""Day 0: what a router is configured with before anybody's service, as an XML tree for its module set.
+
+Owns the initial configuration: loopback, addressed core links in the IGP, access ports ready for customers, BGP
+sessions for VPN routes (RFC 4364) as a mesh or towards reflectors (RFC 4456), an SRv6 locator (RFC 8986), a STAMP
+reflector (RFC 8762). Nodes that the module set lacks are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lxml import etree
+
+from lab.addressing import AUTONOMOUS_SYSTEM, LOOPBACK, RouterAddresses
+from lab.router.schema import Schema
+from lab.router.xml import add, data
+from lab.topology import Node, Topology
+
+LOCATOR = "main"
+_IF = "{urn:ietf:params:xml:ns:yang:ietf-interfaces}"
+_IP = "{urn:ietf:params:xml:ns:yang:ietf-ip}"
+_IANA = "urn:ietf:params:xml:ns:yang:iana-if-type"
+_ACCORD = "{urn:accord:router}"
+_MICROSECONDS_PER_METRIC = 10
+
+
+def day0_configuration(
+    topology: Topology, node: Node, plan: Mapping[str, RouterAddresses], schema: Schema
+) -> etree._Element:
+    """The configuration a router boots with the first time: a <data> tree, empty for a set without ietf-interfaces."""
+    tree = data()
+    if "ietf-interfaces" not in schema.namespaces:
+        return tree
+    ours = "accord-router" in schema.namespaces
+    own = plan[node.name]
+    interfaces = add(tree, f"{_IF}interfaces")
+    for port in node.access_ports:
+        _interface(interfaces, port, "ethernetCsmacd", "customer facing")
+    for link in topology.links_of(node.name):
+        port = link.end_at(node.name).port
+        interface = _interface(interfaces, port, "ethernetCsmacd", f"to {link.other_end(node.name)}")
+        _addresses(interface, *own.ports[port])
+        if ours:
+            metric = max(1, round(link.delay_seconds * 1e6 / _MICROSECONDS_PER_METRIC))
+            add(add(interface, f"{_ACCORD}igp"), f"{_ACCORD}metric", str(metric))
+    loopback = _interface(interfaces, LOOPBACK, "softwareLoopback", "")
+    _addresses(loopback, f"{own.loopback}/32", f"{own.loopback6}/128")
+    if ours:
+        add(loopback, f"{_ACCORD}igp")
+        _router(tree, own, plan)
+    return tree
+
+
+def _interface(parent: etree._Element, name: str, kind: str, description: str) -> etree._Element:
+    interface = add(parent, f"{_IF}interface")
+    add(interface, f"{_IF}name", name)
+    if description:
+        add(interface, f"{_IF}description", description)
+    add(interface, f"{_IF}type", f"ianaift:{kind}", ianaift=_IANA)
+    add(interface, f"{_IF}enabled", "true")
+    return interface
+
+
+def _addresses(interface: etree._Element, *addresses: str) -> None:
+    for text in addresses:
+        ip, _, length = text.partition("/")
+        family = add(interface, f"{_IP}ipv6" if ":" in ip else f"{_IP}ipv4")
+        address = add(family, f"{_IP}address")
+        add(address, f"{_IP}ip", ip)
+        add(address, f"{_IP}prefix-length", length)
+
+
+def _router(tree: etree._Element, own: RouterAddresses, plan: Mapping[str, RouterAddresses]) -> None:
+    router = add(tree, f"{_ACCORD}router")
+    add(router, f"{_ACCORD}asn", str(AUTONOMOUS_SYSTEM))
+    add(router, f"{_ACCORD}router-id", own.loopback)
+    if own.peers:
+        bgp = add(router, f"{_ACCORD}bgp")
+        for name, address in own.peers.items():
+            _neighbor(bgp, name, address, client=own.reflector and not plan[name].reflector)
+    srv6 = add(router, f"{_ACCORD}srv6")
+    add(srv6, f"{_ACCORD}source-address", own.loopback6)
+    locator = add(srv6, f"{_ACCORD}locator")
+    add(locator, f"{_ACCORD}name", LOCATOR)
+    add(locator, f"{_ACCORD}prefix", own.locator)
+    add(add(router, f"{_ACCORD}oam"), f"{_ACCORD}stamp-reflector")
+
+
+def _neighbor(bgp: etree._Element, name: str, address: str, *, client: bool) -> None:
+    neighbor = add(bgp, f"{_ACCORD}neighbor")
+    add(neighbor, f"{_ACCORD}remote-address", address)
+    add(neighbor, f"{_ACCORD}description", name)
+    add(neighbor, f"{_ACCORD}remote-as", str(AUTONOMOUS_SYSTEM))
+    add(neighbor, f"{_ACCORD}update-source", LOOPBACK)
+    for family in ("vpnv4", "vpnv6"):
+        add(neighbor, f"{_ACCORD}address-family", family)
+    if client:
+        add(neighbor, f"{_ACCORD}route-reflector-client", "true")

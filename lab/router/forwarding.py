@@ -1,0 +1,132 @@
+"""What a running configuration asks of the network: XML in the words of our module set, read for a data plane.
+
+Owns the reading side of the IETF modules (RFC 8343, RFC 8344, RFC 8529) and accord-router; another module set reads
+as a router that asks for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv6Address, IPv6Network
+
+from lxml import etree
+
+from lab.planes import BgpPeer, Interface, PrefixExport, RouterForwarding, StaticRoute, VpnInstance
+
+IF = "{urn:ietf:params:xml:ns:yang:ietf-interfaces}"
+IP = "{urn:ietf:params:xml:ns:yang:ietf-ip}"
+NI = "{urn:ietf:params:xml:ns:yang:ietf-network-instance}"
+ACCORD = "{urn:accord:router}"
+_FUNCTION_BITS = 16
+
+
+def read_forwarding(config: etree._Element) -> RouterForwarding:
+    """Read a <data> tree that its schema holds valid; what is absent is taken as its default."""
+    interfaces = config.findall(f"{IF}interfaces/{IF}interface")
+    locators = {
+        _text(locator, f"{ACCORD}name"): _text(locator, f"{ACCORD}prefix")
+        for locator in config.findall(f"{ACCORD}router/{ACCORD}srv6/{ACCORD}locator")
+    }
+    instances = tuple(
+        _instance(element, _bound(interfaces, _text(element, f"{NI}name")), locators)
+        for element in config.findall(f"{NI}network-instances/{NI}network-instance")
+        if element.find(f"{ACCORD}l3vpn") is not None
+    )
+    router = config.find(f"{ACCORD}router")
+    return RouterForwarding(
+        interfaces={_text(element, f"{IF}name"): _interface(element) for element in interfaces},
+        local_as=int(_text(router, f"{ACCORD}asn") or 0),
+        router_id=_text(router, f"{ACCORD}router-id"),
+        peers=(*_core_peers(router), *_customer_peers(config)),
+        instances=instances,
+        stamp_reflector=router is not None and router.find(f"{ACCORD}oam/{ACCORD}stamp-reflector") is not None,
+    )
+
+
+def _text(parent: etree._Element | None, path: str) -> str:
+    found = None if parent is None else parent.findtext(path)
+    return (found or "").strip()
+
+
+def _interface(element: etree._Element) -> Interface:
+    addresses = [
+        f"{_text(address, f'{IP}ip')}/{_text(address, f'{IP}prefix-length')}"
+        for family in ("ipv4", "ipv6")
+        for address in element.findall(f"{IP}{family}/{IP}address")
+        if address.find(f"{IP}prefix-length") is not None and _text(element, f"{IP}{family}/{IP}enabled") != "false"
+    ]
+    return Interface(
+        name=_text(element, f"{IF}name"),
+        enabled=_text(element, f"{IF}enabled") != "false",
+        parent=_text(element, f"{ACCORD}vlan-subinterface/{ACCORD}parent"),
+        loopback=_text(element, f"{IF}type").endswith("softwareLoopback"),
+        addresses=tuple(addresses),
+    )
+
+
+def _bound(interfaces: list[etree._Element], instance: str) -> frozenset[str]:
+    paths = (f"{NI}bind-ni-name", f"{IP}ipv4/{NI}bind-ni-name", f"{IP}ipv6/{NI}bind-ni-name")
+    return frozenset(
+        _text(element, f"{IF}name") for element in interfaces if any(_text(element, path) == instance for path in paths)
+    )
+
+
+def _instance(element: etree._Element, interfaces: frozenset[str], locators: dict[str, str]) -> VpnInstance:
+    vpn = element.find(f"{ACCORD}l3vpn")
+    targets = f"{ACCORD}l3vpn/{ACCORD}vpn-targets"
+    locator = locators.get(_text(vpn, f"{ACCORD}srv6/{ACCORD}locator"), "")
+    return VpnInstance(
+        name=_text(element, f"{NI}name"),
+        enabled=_text(element, f"{NI}enabled") != "false",
+        route_distinguisher=_text(vpn, f"{ACCORD}route-distinguisher"),
+        segment=_segment(locator, _text(vpn, f"{ACCORD}srv6/{ACCORD}function")),
+        imports=_texts(element, f"{targets}/{ACCORD}import"),
+        exports=_texts(element, f"{targets}/{ACCORD}export"),
+        prefix_exports=tuple(
+            PrefixExport(
+                _text(entry, f"{ACCORD}route-target"),
+                _texts(entry, f"{ACCORD}prefix"),
+                _texts(entry, f"{ACCORD}tag"),
+            )
+            for entry in element.findall(f"{targets}/{ACCORD}prefix-export")
+        ),
+        interfaces=interfaces,
+        static_routes=tuple(
+            StaticRoute(_text(r, f"{ACCORD}prefix"), _text(r, f"{ACCORD}next-hop"), _text(r, f"{ACCORD}tag"))
+            for r in element.findall(f"{ACCORD}l3vpn/{ACCORD}static-route")
+        ),
+    )
+
+
+def _texts(parent: etree._Element, path: str) -> frozenset[str]:
+    return frozenset((element.text or "").strip() for element in parent.findall(path))
+
+
+def _segment(locator: str, function: str) -> str:
+    """The segment's address: locator, then the function (RFC 8986 section 3.1)."""
+    if not locator or not function:
+        return ""
+    network = IPv6Network(locator)
+    shift = max(0, 128 - network.prefixlen - _FUNCTION_BITS)
+    return str(IPv6Address(int(network.network_address) + (int(function) << shift)))
+
+
+def _core_peers(router: etree._Element | None) -> Iterator[BgpPeer]:
+    for element in () if router is None else router.findall(f"{ACCORD}bgp/{ACCORD}neighbor"):
+        yield BgpPeer(
+            address=_text(element, f"{ACCORD}remote-address"),
+            remote_as=int(_text(element, f"{ACCORD}remote-as") or 0),
+            families=_texts(element, f"{ACCORD}address-family"),
+            reflector_client=_text(element, f"{ACCORD}route-reflector-client") == "true",
+        )
+
+
+def _customer_peers(config: etree._Element) -> Iterator[BgpPeer]:
+    for instance in config.findall(f"{NI}network-instances/{NI}network-instance"):
+        for element in instance.findall(f"{ACCORD}l3vpn/{ACCORD}bgp/{ACCORD}neighbor"):
+            yield BgpPeer(
+                address=_text(element, f"{ACCORD}remote-address"),
+                remote_as=int(_text(element, f"{ACCORD}remote-as") or 0),
+                families=_texts(element, f"{ACCORD}address-family"),
+                instance=_text(instance, f"{NI}name"),
+            )
