@@ -5,6 +5,8 @@ from typing import Literal
 
 from lxml import etree
 
+from lab.router.rpc_errors import RpcError
+
 RESTCONF_NS = "urn:ietf:params:xml:ns:yang:ietf-restconf"
 
 _STATUS_OF_TAG = {
@@ -65,17 +67,17 @@ def status_of_tag(tag: str) -> int:
 def refuse(
     tag: str, message: str, *, status: int | None = None, path: str | None = None, app_tag: str | None = None
 ) -> RestconfError:
-    """A `RestconfError` of one entry, for `raise refuse(...)`."""
+    """Make the error of a single entry, to be raised."""
     return RestconfError(ErrorEntry(tag, message, path=path, app_tag=app_tag), status=status)
 
 
 def errors_json(entries: tuple[ErrorEntry, ...]) -> dict[str, object]:
-    """Build the `ietf-restconf:errors` document as a JSON value."""
+    """Render the entries as the JSON document of RFC 8040 section 7.1."""
     return {"ietf-restconf:errors": {"error": [entry.as_json() for entry in entries]}}
 
 
 def errors_xml(entries: tuple[ErrorEntry, ...], *, tag: str = "errors", namespace: str = RESTCONF_NS) -> etree._Element:
-    """Build the errors document as XML in `namespace`."""
+    """Render the document in XML: the root element is named `tag`, all of it is in `namespace`."""
     root = etree.Element(f"{{{namespace}}}{tag}", nsmap={None: namespace})  # type: ignore[dict-item]  # the stubs forget the default namespace
     for entry in entries:
         error = etree.SubElement(root, f"{{{namespace}}}error")
@@ -87,3 +89,19 @@ def errors_xml(entries: tuple[ErrorEntry, ...], *, tag: str = "errors", namespac
             else:
                 child.text = str(value)
     return root
+
+
+def entries_of(error: RpcError) -> tuple[ErrorEntry, ...]:
+    """Every error that `error` reports, as entries; warnings count only when there is nothing else."""
+    errors = [entry for entry in error.all() if entry.severity == "error"] or list(error.all())
+    return tuple(
+        ErrorEntry(
+            entry.tag,
+            entry.message,
+            entry.type,
+            entry.path,
+            entry.app_tag,
+            tuple((name, text) for name, text in entry.info if isinstance(text, str)),
+        )
+        for entry in errors
+    )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 from lab.router.restconf_errors import refuse
 
@@ -78,7 +78,7 @@ def _pairs(raw: str, method: str) -> dict[str, str]:
         if name in values:
             raise refuse("invalid-value", f"query parameter {name!r} is given more than once")
         # `point` is a URI of its own: one decoding gives it back with its keys still encoded.
-        values[name] = unquote_plus(encoded)
+        values[name] = unquote(encoded)
     return values
 
 
