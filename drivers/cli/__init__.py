@@ -1,0 +1,1 @@
+"""CLI driver over `netmiko`, with its device types as they are shipped."""
