@@ -22,6 +22,10 @@ class Interface:
     loopback: bool = False
     addresses: tuple[str, ...] = ()
     """With prefix length, IPv4 and IPv6."""
+    announce_subnet: bool = False
+    """Its subnets are announced in the VPN it belongs to."""
+    local_preference: int = 100
+    """Preference of the routes it brings against those of other attachments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,9 @@ class StaticRoute:
 
 @dataclass(frozen=True, slots=True)
 class PrefixExport:
-    """A route target that only some routes are exported with: those prefixes, and static routes of those tags."""
+    """Route targets that only some routes are exported with: those prefixes, and static routes of those tags."""
 
-    target: str
+    targets: frozenset[str] = frozenset()
     prefixes: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
 
@@ -71,8 +75,8 @@ class VpnInstance:
 
     def targets_of(self, prefix: str, tag: str = "") -> frozenset[str]:
         """The route targets a route of this VRF is exported with."""
-        some = {e.target for e in self.prefix_exports if prefix in e.prefixes or (tag and tag in e.tags)}
-        return self.exports | some
+        some = [e.targets for e in self.prefix_exports if prefix in e.prefixes or (tag and tag in e.tags)]
+        return self.exports.union(*some)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,8 @@ class VpnRoute:
     origin: str
     next_hop: str
     targets: frozenset[str] = frozenset()
+    """What it is exported with; empty when it stays here."""
+    preference: int = 100
 
 
 Forwarding = Callable[[str], RouterForwarding]

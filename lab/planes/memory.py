@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.planes import (
     Adjacency,
@@ -131,8 +131,9 @@ class MemoryPlane:
         routes: list[VpnRoute] = []
         for instance in own.instances:
             if instance.enabled:
+                candidates = (*self._local_routes(router, own, instance), *self._imported_routes(heard, instance))
                 best: dict[str, VpnRoute] = {}
-                for route in (*self._local_routes(router, own, instance), *self._imported_routes(heard, instance)):
+                for route in sorted(candidates, key=_route_rank):
                     best.setdefault(route.prefix, route)
                 routes += sorted(best.values(), key=lambda route: _prefix_order(route.prefix))
         return tuple(routes)
@@ -321,12 +322,15 @@ class MemoryPlane:
         up = [own.interfaces[n] for n in sorted(instance.interfaces) if n in own.interfaces and self._is_up(router, n)]
         for interface in up:
             for prefix in sorted(set(map(_subnet, interface.addresses))):
-                targets = instance.targets_of(prefix)
-                yield VpnRoute(instance.name, prefix, "direct", router, interface.name, targets)
+                targets = instance.targets_of(prefix) if interface.announce_subnet else frozenset()
+                preference = interface.local_preference
+                yield VpnRoute(instance.name, prefix, "direct", router, interface.name, targets, preference)
         for route in instance.static_routes:
-            if any(_covers(interface.addresses, route.next_hop) for interface in up):
+            through = next((found for found in up if _covers(found.addresses, route.next_hop)), None)
+            if through is not None:
                 targets = instance.targets_of(route.prefix, route.tag)
-                yield VpnRoute(instance.name, route.prefix, "static", router, route.next_hop, targets)
+                preference = through.local_preference
+                yield VpnRoute(instance.name, route.prefix, "static", router, route.next_hop, targets, preference)
 
     def _imported_routes(self, heard: Iterable[str], instance: VpnInstance) -> Iterator[VpnRoute]:
         for router in heard:
@@ -336,7 +340,7 @@ class MemoryPlane:
                     for route in self._local_routes(router, theirs, other):
                         if route.targets & instance.imports:
                             next_hop = other.segment or theirs.router_id
-                            yield VpnRoute(instance.name, route.prefix, "vpn", router, next_hop, route.targets)
+                            yield replace(route, instance=instance.name, source="vpn", next_hop=next_hop, origin=router)
 
 
 def _link_loads(topology: Topology) -> dict[tuple[str, str], float]:
@@ -362,6 +366,11 @@ def _covers(addresses: Iterable[str], peer: str) -> bool:
     host = ipaddress.ip_address(_host(peer))
     networks = [ipaddress.ip_interface(address).network for address in addresses]
     return any(network.version == host.version and host in network for network in networks)
+
+
+def _route_rank(route: VpnRoute) -> tuple[int, int]:
+    """Low is good; what is equal is taken in the order of interfaces and router names."""
+    return ("direct", "static", "vpn").index(route.source), -route.preference
 
 
 def _prefix_order(prefix: str) -> tuple[int, int, int]:

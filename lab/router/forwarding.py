@@ -61,6 +61,8 @@ def _interface(element: etree._Element) -> Interface:
         parent=_text(element, f"{ACCORD}vlan-subinterface/{ACCORD}parent"),
         loopback=_text(element, f"{IF}type").endswith("softwareLoopback"),
         addresses=tuple(addresses),
+        announce_subnet=_text(element, f"{ACCORD}attachment/{ACCORD}announce-subnet") == "true",
+        local_preference=int(_text(element, f"{ACCORD}attachment/{ACCORD}local-preference") or 100),
     )
 
 
@@ -84,7 +86,7 @@ def _instance(element: etree._Element, interfaces: frozenset[str], locators: dic
         exports=_texts(element, f"{targets}/{ACCORD}export"),
         prefix_exports=tuple(
             PrefixExport(
-                _text(entry, f"{ACCORD}route-target"),
+                _texts(entry, f"{ACCORD}route-target"),
                 _texts(entry, f"{ACCORD}prefix"),
                 _texts(entry, f"{ACCORD}tag"),
             )

@@ -30,6 +30,7 @@ VPN = """
   <if:interfaces><if:interface><if:name>access0.{vlan}</if:name><if:type>ianaift:l2vlan</if:type>
     <vlan-subinterface><parent>access0</parent><vlan-id>{vlan}</vlan-id></vlan-subinterface>
     <ni:bind-ni-name>{name}</ni:bind-ni-name>
+    <attachment><announce-subnet>true</announce-subnet><local-preference>{preference}</local-preference></attachment>
     <ip:ipv4><ip:address><ip:ip>{address}</ip:ip><ip:prefix-length>24</ip:prefix-length></ip:address></ip:ipv4>
     <bfd-session><remote-address>{ce}</remote-address><detection-time>50</detection-time></bfd-session>
   </if:interface></if:interfaces>
@@ -90,8 +91,16 @@ class Network:
         found.text = text
         self.plane.configuration_changed(router)
 
-    def add_vpn(self, router: str, *, site: int, imports: str = "0:65000:7", exports: str = "0:65000:7") -> None:
-        values = {"address": f"10.1.{site}.1", "ce": f"10.1.{site}.2", "lan": f"192.168.{site}.0/24", "vlan": "100"}
+    def add_vpn(
+        self, router: str, *, site: int, imports: str = "0:65000:7", exports: str = "0:65000:7", **more: str
+    ) -> None:
+        values = {
+            "preference": "100",
+            "address": f"10.1.{site}.1",
+            "ce": f"10.1.{site}.2",
+            "lan": f"192.168.{site}.0/24",
+            "vlan": "100",
+        } | more
         extra = etree.fromstring(VPN.format(name="acme", imports=imports, exports=exports, **values))
         interfaces = self.running[router].find("if:interfaces", NS)
         assert interfaces is not None
@@ -202,12 +211,27 @@ def test_a_prefix_exported_alone_arrives_alone(network: Network) -> None:
     assert targets is not None
     targets.append(
         etree.fromstring(
-            '<prefix-export xmlns="urn:accord:router"><route-target>0:65000:7</route-target>'
+            '<prefix-export xmlns="urn:accord:router"><name>lan</name><route-target>0:65000:7</route-target>'
             "<tag>lan</tag></prefix-export>"
         )
     )
     network.plane.configuration_changed("pe-paris")
     assert {prefix for prefix, source, _ in routes(network, "pe-london") if source == "vpn"} == {"192.168.2.0/24"}
+
+
+def test_a_subnet_that_is_not_announced_stays_on_its_router(network: Network) -> None:
+    network.add_vpn("pe-london", site=1)
+    network.add_vpn("pe-paris", site=2)
+    network.set("pe-paris", "if:interfaces/if:interface/a:attachment/a:announce-subnet", "false")
+    assert {prefix for prefix, source, _ in routes(network, "pe-london") if source == "vpn"} == {"192.168.2.0/24"}
+    assert ("10.1.2.0/24", "direct", "access0.100") in routes(network, "pe-paris")
+
+
+def test_the_attachment_with_the_higher_preference_is_used(network: Network) -> None:
+    network.add_vpn("pe-london", site=1)
+    for router, preference in (("pe-paris", "100"), ("pe-frankfurt", "200")):
+        network.add_vpn(router, site=2, preference=preference)
+    assert ("192.168.2.0/24", "vpn", "fc00:0:3:123::") in routes(network, "pe-london")
 
 
 def test_routes_leave_with_the_interface_they_need(network: Network) -> None:
