@@ -1,11 +1,14 @@
-"""Owns the error a management protocol reports (RFC 6241 section 4.3 and appendix A; app-tags of RFC 7950 section 15)."""
+"""Owns the error a management protocol reports (RFC 6241 section 4.3, appendix A; app-tags of RFC 7950 section 15)."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from lxml import etree
 
-NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
+from lab.router.xml import NC, element
+
+_PREFIX = re.compile(r"""'[^']*'|"[^"]*"|([A-Za-z_][\w.-]*):""")
 
 ErrorType = Literal["transport", "rpc", "protocol", "application"]
 Severity = Literal["error", "warning"]
@@ -14,8 +17,7 @@ Severity = Literal["error", "warning"]
 class RpcError(Exception):
     """One rpc-error. `path` is an instance-identifier whose every step carries its module's name as prefix.
 
-    `namespaces` maps the prefixes used in `path`; `info` holds (local name, text) pairs, or finished elements, of
-    error-info; `others` are further errors reported with this one, in order.
+    `info` holds the (local name, text) pairs of error-info; `others` are further errors reported with this one.
     """
 
     def __init__(
@@ -26,7 +28,6 @@ class RpcError(Exception):
         type: ErrorType = "application",  # noqa: A002  # the RFC's own word
         severity: Severity = "error",
         path: str | None = None,
-        namespaces: dict[str, str] | None = None,
         app_tag: str | None = None,
         info: Iterable[tuple[str, str]] = (),
         others: Iterable["RpcError"] = (),
@@ -37,7 +38,6 @@ class RpcError(Exception):
         self.type = type
         self.severity = severity
         self.path = path
-        self.namespaces = dict(namespaces or {})
         self.app_tag = app_tag
         self.info = tuple(info)
         self.others = tuple(others)
@@ -46,16 +46,16 @@ class RpcError(Exception):
         """This error and those reported with it."""
         return (self, *self.others)
 
-    def element(self) -> etree._Element:
-        """Return the rpc-error element, children in the order of RFC 6241's schema."""
-        error = etree.Element(f"{{{NC}}}rpc-error", nsmap={None: NC})
+    def element(self, namespaces: Mapping[str, str]) -> etree._Element:
+        """Return the rpc-error element; `namespaces` (by module name) resolves the prefixes of the path."""
+        error = element("rpc-error", NC)
         _add(error, "error-type", self.type)
         _add(error, "error-tag", self.tag)
         _add(error, "error-severity", self.severity)
         if self.app_tag:
             _add(error, "error-app-tag", self.app_tag)
         if self.path:
-            path = etree.SubElement(error, f"{{{NC}}}error-path", nsmap=dict(self.namespaces))
+            path = etree.SubElement(error, f"{{{NC}}}error-path", nsmap=_used(self.path, namespaces))
             path.text = self.path
         message = _add(error, "error-message", self.message)
         message.set("{http://www.w3.org/XML/1998/namespace}lang", "en")
@@ -64,6 +64,11 @@ class RpcError(Exception):
             for name, text in self.info:
                 _add(info, name, text)
         return error
+
+
+def _used(path: str, namespaces: Mapping[str, str]) -> dict[str, str]:
+    prefixes = (match[1] for match in _PREFIX.finditer(path))
+    return {prefix: namespaces[prefix] for prefix in prefixes if prefix and prefix in namespaces}
 
 
 def _add(parent: etree._Element, name: str, text: str) -> etree._Element:

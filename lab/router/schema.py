@@ -1,7 +1,21 @@
-"""Owns what the router knows about its YANG modules: light schema nodes, one set per process and module set (RFC 7950)."""
+"""Owns what a router knows of its YANG modules: light nodes, read once per process and module set (RFC 7950)."""
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+import oopt_gnpy_libyang as libyang
+
+Kind = Literal["container", "list", "leaf", "leaf-list", "anydata", "anyxml"]
+
+SERVER_MODULES = (
+    "ietf-yang-library",
+    "ietf-netconf-monitoring",
+    "ietf-netconf-with-defaults",
+    "ietf-netconf-notifications",
+)
+"""What every router has besides its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,33 +34,35 @@ class ModuleInfo:
     name: str
     revision: str
     namespace: str
+    prefix: str
     features: tuple[str, ...]
-    source: Path
+    text: str
     implemented: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TypeInfo:
-    """A leaf's type with typedefs resolved. `members` are a union's; a leafref carries its target's as `members[0]`."""
+    """A leaf's type with typedefs resolved. `members` are a union's; a leafref has its target's as `members[0]`."""
 
     base: str
     members: tuple["TypeInfo", ...] = ()
     enums: tuple[str, ...] = ()
     fraction_digits: int = 0
 
+    def resolved(self) -> "TypeInfo":
+        """Return the type that values have: a leafref's target's."""
+        return self.members[0].resolved() if self.base == "leafref" and self.members else self
+
 
 @dataclass(slots=True, eq=False)
 class SchemaNode:
-    """A data node. `children` is keyed by lxml tag and flattened over choices; `choices` holds (choice, case) outside in.
-
-    kind: container, list, leaf, leaf-list, anydata, anyxml.
-    """
+    """A data node. `children` is keyed by lxml tag, flattened over choices; `choices`: (choice, case), outside in."""
 
     tag: str
     name: str
     module: str
     namespace: str
-    kind: str
+    kind: Kind
     config: bool = True
     order: int = 0
     parent: "SchemaNode | None" = None
@@ -61,10 +77,18 @@ class SchemaNode:
     choices: tuple[tuple[str, str], ...] = ()
 
     def child(self, name: str, module: str | None = None) -> "SchemaNode | None":
-        """Find a child by local name, and module when given (else this node's module first, then any)."""
-        raise NotImplementedError
+        """Find a child by local name, in `module` when given, else in this node's own module first, then in any."""
+        found = [node for node in self.children.values() if node.name == name and module in {None, node.module}]
+        own = [node for node in found if node.module == self.module]
+        return next(iter(own or found), None)
+
+    @property
+    def pruned_when_empty(self) -> bool:
+        """True of a container without presence: it means nothing by itself (RFC 7950 section 7.5.1)."""
+        return self.kind == "container" and not self.presence
 
 
+@dataclass(slots=True, eq=False)
 class Schema:
     """A parsed module set: data tree, modules, validation context. Shared by all routers of the process."""
 
@@ -72,6 +96,7 @@ class Schema:
     root: SchemaNode
     """A nameless container that holds the top-level nodes of all modules."""
     modules: dict[str, ModuleInfo]
+    context: libyang.Context
     namespaces: dict[str, str]
     """Namespace by module name."""
     module_names: dict[str, str]
@@ -81,10 +106,20 @@ class Schema:
 
 
 def load_schema(module_set: ModuleSet) -> Schema:
-    """Return the (cached) schema of a set. Raises LookupError naming a module that no search path holds."""
-    raise NotImplementedError
+    """Return the schema of a set, read once. Raises LookupError naming a module that no search path holds."""
+    return _load(module_set)
+
+
+@functools.cache
+def _load(module_set: ModuleSet) -> Schema:
+    from lab.router.schema_loader import load  # pyang takes its time: only who loads a schema pays
+
+    return load(module_set)
 
 
 def default_module_set() -> ModuleSet:
     """Return the `accord` set: IETF interfaces, IP, network instances, routing, and ours where present."""
-    raise NotImplementedError
+    from lab.router.schema_loader import has_module
+
+    names = ("ietf-interfaces", "iana-if-type", "ietf-ip", "ietf-network-instance", "ietf-routing")
+    return ModuleSet("accord", (*names, "accord-router") if has_module("accord-router") else names)

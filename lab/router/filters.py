@@ -1,0 +1,179 @@
+"""Owns filters: subtree (RFC 6241 section 6) and XPath (section 8.9); and the union of configuration and state."""
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+
+from lxml import etree
+
+from lab.router import rpc_errors
+from lab.router.schema import Schema, SchemaNode
+from lab.router.values import canonical
+from lab.router.xml import NC, add, data, local
+
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|//|/|::|[\w.-]+|\s+|.""")
+_OPERATORS = frozenset({"", "(", "[", ",", "|", "+", "-", "=", "<", ">", "and", "or", "div", "mod"})
+_ROOT_PREFIX = "lab-root"
+
+
+def top_level_tags(subtree: etree._Element) -> frozenset[str] | None:
+    """Return which top-level nodes a subtree filter can select; None when it may be any."""
+    tags = frozenset(child.tag for child in subtree)
+    return tags if all(tag.startswith("{") for tag in tags) else None
+
+
+def subtree(schema: Schema, tree: etree._Element, wanted: etree._Element) -> etree._Element:
+    """Return a <data> tree of what a subtree filter selects; keys of selected list entries come with them."""
+    selection = _Selection(schema)
+    selection.mark(wanted, tree, schema.root)
+    return selection.copy(tree)
+
+
+def xpath(schema: Schema, tree: etree._Element, select: str, namespaces: Mapping[str, str]) -> etree._Element:
+    """Return a <data> tree of the nodes an XPath expression selects, with their ancestors. Raises RpcError."""
+    try:
+        found = tree.xpath(_below_data(select), namespaces={**namespaces, _ROOT_PREFIX: NC})
+    except etree.XPathError as error:
+        raise rpc_errors.invalid_value(f"select is not a usable XPath expression: {error}", type="protocol") from error
+    nodes = [item for item in found if etree.iselement(item)] if isinstance(found, list) else None
+    if nodes is None or len(nodes) != len(found):
+        raise rpc_errors.invalid_value("select does not yield a set of elements", type="protocol")
+    selection = _Selection(schema)
+    for item in nodes:
+        selection.full.add(item)
+        selection.part.update(item.iterancestors())
+    return selection.copy(tree)
+
+
+def union(schema: Schema, config: etree._Element, state: etree._Element) -> etree._Element:
+    """Return a new tree holding both; where a leaf is in both, the configuration's value stands."""
+    tree = deepcopy(config)
+    _overlay(tree, state, schema.root)
+    return tree
+
+
+def duplicate(element: etree._Element) -> etree._Element:
+    """Return a copy that may be moved into another tree."""
+    return deepcopy(element)
+
+
+class _Selection:
+    """Nodes chosen by filters: `full` with everything below, `part` as the way down to others."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.full: set[etree._Element] = set()
+        self.part: set[etree._Element] = set()
+
+    def mark(self, wanted: etree._Element, source: etree._Element, node: SchemaNode) -> bool:
+        """Apply the sibling set below `wanted` to `source`; True when it selected something."""
+        content = [item for item in wanted if _is_content_match(item)]
+        chosen: list[etree._Element] = []
+        for item in content:
+            match = self._content(item, source, node)
+            if match is None:
+                return False
+            chosen.append(match)
+        others = [item for item in wanted if not _is_content_match(item)]
+        if content and not others:
+            self.full.add(source)
+            return True
+        self.full.update(chosen)
+        matched = bool(chosen)
+        for item in others:
+            matched |= self._descend(item, source, node)
+        if matched:
+            self.part.add(source)
+        return matched
+
+    def _descend(self, item: etree._Element, source: etree._Element, node: SchemaNode) -> bool:
+        matched = False
+        for child in _candidates(item, source):
+            if not all(child.get(name) == value for name, value in item.attrib.items()):
+                continue
+            child_node = node.children.get(child.tag)
+            if len(item) == 0:
+                self.full.add(child)
+                matched = True
+            elif child_node is not None:
+                matched |= self.mark(item, child, child_node)
+        return matched
+
+    def _content(self, item: etree._Element, source: etree._Element, node: SchemaNode) -> etree._Element | None:
+        for child in _candidates(item, source):
+            child_node = node.children.get(child.tag)
+            if child_node is None:
+                continue
+            text = canonical(self.schema, child_node, item)[0]
+            if (child.text or "") in {text, text.strip()}:
+                return child
+        return None
+
+    def copy(self, tree: etree._Element) -> etree._Element:
+        """Return a new tree of what was selected."""
+        result = data()
+        if tree in self.full:
+            return deepcopy(tree)
+        self._copy_children(tree, result, self.schema.root)
+        return result
+
+    def _copy_children(self, source: etree._Element, target: etree._Element, node: SchemaNode) -> None:
+        for child in source:
+            child_node = node.children.get(child.tag)
+            if child in self.full or child.tag in node.keys:
+                target.append(deepcopy(child))
+            elif child in self.part and child_node is not None:
+                self._copy_children(child, add(target, child.tag), child_node)
+
+
+def _is_content_match(item: etree._Element) -> bool:
+    return len(item) == 0 and bool(item.text and item.text.strip())
+
+
+def _candidates(item: etree._Element, source: etree._Element) -> list[etree._Element]:
+    """Children that an element of a filter names; without namespace it names those of any (RFC 6241 section 6.2.1)."""
+    if item.tag.startswith("{"):
+        return list(source.iterchildren(item.tag))
+    return [child for child in source if local(child.tag) == item.tag]
+
+
+def _below_data(expression: str) -> str:
+    """Make absolute paths start below our <data> root, which the conceptual tree does not have."""
+    result = []
+    previous = ""
+    for word in _TOKEN.findall(expression):
+        if word == "/" and previous in _OPERATORS:
+            result.append(f"/{_ROOT_PREFIX}:data")
+        result.append(word)
+        if word.strip():
+            previous = word
+    if previous == "/":
+        result.pop()
+    return "".join(result)
+
+
+def _overlay(target: etree._Element, state: etree._Element, node: SchemaNode) -> None:
+    for child in state:
+        child_node = node.children.get(child.tag)
+        if child_node is None:
+            raise ValueError(f"operational state holds {child.tag}, which no module here defines")
+        found = _same(target, child, child_node)
+        if found is None:
+            target.append(deepcopy(child))
+        elif child_node.kind in {"container", "list"}:
+            _overlay(found, child, child_node)
+    target[:] = sorted(target, key=lambda item: node.children[item.tag].order)
+
+
+def _same(target: etree._Element, child: etree._Element, node: SchemaNode) -> etree._Element | None:
+    if node.kind == "list":
+        if not node.keys:
+            return None
+        wanted = [child.findtext(tag) for tag in node.keys]
+        matches = (
+            entry for entry in target.iterchildren(node.tag) if [entry.findtext(tag) for tag in node.keys] == wanted
+        )
+        return next(matches, None)
+    if node.kind == "leaf-list":
+        return next((item for item in target.iterchildren(node.tag) if item.text == child.text), None)
+    return target.find(node.tag)
