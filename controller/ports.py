@@ -116,10 +116,10 @@ class DeviceSession(Protocol):
     """One live session to one device; every call has a deadline.
 
     Errors: `LockedError`, `ConnectionFailedError` (nothing was sent), `OutcomeUnknownError` (sent, not answered),
-    `DeviceRejectedError` (with `causes`), `ProtocolViolationError`. rpc-errors of severity
-    warning are returned, not raised. Edits and filters come encoded by the device's codec (`controller.datastore`), so a session moves bytes and keeps no
-    configuration. A session takes one call at a time from one task, except `close`, which may come at any moment and
-    fails a pending call at once.
+    `DeviceRejectedError` (with `causes`), `ProtocolViolationError`. rpc-errors of severity warning are returned, not
+    raised. Edits and filters come encoded by the device's codec (`controller.datastore`), so a session moves bytes and
+    keeps no configuration. A session takes one call at a time from one task, except `close`, which may come at any
+    moment and fails a pending call at once.
     """
 
     @property

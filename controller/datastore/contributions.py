@@ -1,12 +1,12 @@
 """Owns the first idea of the design: desired configuration is what all owners together want, line by line.
 
-`Contributions` holds `path -> {owner: value}` for one device. A device's intended value at a path is the resolution of its
-contributions. Nothing here depends on the order in which contributions arrived, so create, modify, delete, sharing,
+`Contributions` holds `path -> {owner: value}` for one device. A device's intended value at a path is the resolution of
+its contributions. Nothing here depends on the order in which contributions arrived, so create, modify, delete, sharing,
 conflict and adoption are set operations, and no reverse diff or reference count is ever stored.
 
-Ranks: services outrank accepted out-of-band values (`oob@`), which outrank adopted configuration (`device:`). Among equals
-with different values the smallest owner name wins, and the conflict is reported; when the winner leaves, the other's
-value comes back by itself.
+Ranks: services outrank accepted out-of-band values (`oob@`), which outrank adopted configuration (`device:`). Among
+equals with different values the smallest owner name wins, and the conflict is reported; when the winner leaves, the
+other's value comes back by itself.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,15 +44,15 @@ def is_conflict(wishes: Wishes) -> bool:
 class Delta:
     """A change of one device's contributions: owners' wishes set, and wishes withdrawn."""
 
-    set: tuple[tuple[Path, Owner, str], ...] = ()
+    wanted: tuple[tuple[Path, Owner, str], ...] = ()
     withdrawn: tuple[tuple[Path, Owner], ...] = ()
 
     def paths(self) -> set[Path]:
         """Every path it touches."""
-        return {path for path, _, _ in self.set} | {path for path, _ in self.withdrawn}
+        return {path for path, _, _ in self.wanted} | {path for path, _ in self.withdrawn}
 
     def __bool__(self) -> bool:
-        return bool(self.set or self.withdrawn)
+        return bool(self.wanted or self.withdrawn)
 
 
 @dataclass(slots=True)
@@ -74,21 +74,12 @@ class Contributions:
         """Every owner with at least one wish."""
         return iter(self.by_owner)
 
-    def after(self, delta: Delta, path: Path) -> dict[Owner, str]:
-        """Who would want what at a path once the delta holds; this object stays as it is."""
-        wishes = dict(self.at(path))
-        for withdrawn, owner in delta.withdrawn:
-            if withdrawn == path:
-                wishes.pop(owner, None)
-        wishes.update({owner: value for at, owner, value in delta.set if at == path})
-        return wishes
-
     def wishes_after(self, delta: Delta) -> dict[Path, dict[Owner, str]]:
-        """As `after`, for every path the delta touches, in one pass."""
+        """Who would want what at each path the delta touches; this object stays as it is."""
         wishes = {path: dict(self.at(path)) for path in delta.paths()}
         for path, owner in delta.withdrawn:
             wishes[path].pop(owner, None)
-        for path, owner, value in delta.set:
+        for path, owner, value in delta.wanted:
             wishes[path][owner] = value
         return wishes
 
@@ -96,7 +87,7 @@ class Contributions:
         """Make the delta hold."""
         for path, owner in delta.withdrawn:
             self._withdraw(path, owner)
-        for path, owner, value in delta.set:
+        for path, owner, value in delta.wanted:
             self.by_path.setdefault(path, {})[owner] = value
             self.by_owner.setdefault(owner, set()).add(path)
 
@@ -104,7 +95,7 @@ class Contributions:
         """The delta that makes `owner` want exactly `lines`."""
         current = self.of(owner)
         return Delta(
-            set=tuple((path, owner, value) for path, value in lines.items() if current.get(path) != value),
+            wanted=tuple((path, owner, value) for path, value in lines.items() if current.get(path) != value),
             withdrawn=tuple((path, owner) for path in current if path not in lines),
         )
 
@@ -124,6 +115,6 @@ def merge_deltas(deltas: Iterable[Delta]) -> Delta:
     """One delta from several over disjoint (path, owner) pairs."""
     collected = list(deltas)
     return Delta(
-        set=tuple(item for delta in collected for item in delta.set),
+        wanted=tuple(item for delta in collected for item in delta.wanted),
         withdrawn=tuple(item for delta in collected for item in delta.withdrawn),
     )
