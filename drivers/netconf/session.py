@@ -1,0 +1,229 @@
+"""Owns the NETCONF `DeviceSession`: which RPCs each step of a transaction is, per participant class (RFC 6241 7 and 8).
+
+Confirmed commit 1.1 is bound to its `persist` token; 1.0 (RFC 4741 8.4) to this session: confirming is a plain commit
+here, and cancelling, for which 1.0 has no operation, is closing the session.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ncclient.operations.rpc import RPCReply
+
+from controller.model.errors import (
+    AccordError,
+    ConnectionFailedError,
+    DeviceRejectedError,
+    LockedError,
+    NotSupportedError,
+)
+from controller.model.identifiers import DeviceName, TransactionId
+from controller.ports import Capabilities, DeviceTarget, ParticipantClass, Reading, Warnings
+from drivers.netconf.notifications import NotificationStream
+from drivers.netconf.requests import Requests
+from drivers.netconf.rpc import Rpc
+from drivers.netconf.transport import NetconfTransport
+
+NO_VALIDATE = "no-validate"
+NO_LOCK = "no-lock"
+_NOTHING_PENDING_TAGS = {"invalid-value", "operation-failed", "data-missing", "bad-element"}
+
+
+class NetconfSession:
+    """One live session; see `DeviceSession` for the contract."""
+
+    def __init__(
+        self,
+        target: DeviceTarget,
+        transport: NetconfTransport,
+        requests: Requests,
+        rpc: Rpc,
+        capabilities: Capabilities,
+    ) -> None:
+        self._target = target
+        self._transport = transport
+        self._requests = requests
+        self._rpc = rpc
+        self._capabilities = capabilities
+        self._rollback = ":rollback-on-error" in transport.server_capabilities
+        self._validates = capabilities.supports_validate and NO_VALIDATE not in target.quirks
+        self._locks = () if NO_LOCK in target.quirks else self._datastores()
+        self._locked: list[str] = []
+        self._dirty = False
+        self._tentative = False
+        self._stream: NotificationStream | None = None
+
+    @property
+    def device(self) -> DeviceName:
+        """Whose session this is."""
+        return self._target.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What was found out at connect."""
+        return self._capabilities
+
+    @property
+    def has_candidate(self) -> bool:
+        """Whether edits go through the candidate."""
+        return self._capabilities.participant is not ParticipantClass.IMMEDIATE
+
+    def _datastores(self) -> tuple[str, ...]:
+        return ("running", "candidate") if self.has_candidate else ("running",)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    async def read(self, filters: Sequence[str] = ()) -> Reading:
+        """`get-config` of running."""
+        return Reading(await self._rpc.read(self._requests.read("get-config", filters)))
+
+    async def read_state(self, filters: Sequence[str] = ()) -> Reading:
+        """`get`."""
+        return Reading(await self._rpc.read(self._requests.read("get", filters)))
+
+    # -- locks ---------------------------------------------------------------------------------------------------------
+
+    async def lock(self) -> None:
+        """Lock running and candidate, then discard what another session left in the candidate."""
+        try:
+            for datastore in self._locks:
+                await self._lock(datastore)
+            if self.has_candidate:
+                await self._discard()
+        except AccordError:
+            await self.release()
+            raise
+
+    async def _lock(self, datastore: str) -> None:
+        request = self._requests.simple("lock", datastore)
+        self._locked.append(datastore)  # also when the answer gets lost: releasing too much is harmless
+        try:
+            await self._rpc.call(request)
+        except (LockedError, DeviceRejectedError) as refusal:
+            self._locked.remove(datastore)
+            if datastore != "candidate" or _held_by_somebody(refusal):
+                raise
+            await self._discard()  # a candidate with changes can't be locked (RFC 6241 section 7.5)
+            self._locked.append(datastore)
+            await self._rpc.call(request)
+
+    async def release(self) -> None:
+        """Discard a left-over candidate and unlock; a session that can't is cut, so that the device drops its locks."""
+        try:
+            if self._dirty and not self._tentative:
+                await self._discard()
+            while self._locked:
+                with suppress(DeviceRejectedError, LockedError):
+                    await self._rpc.call(self._requests.simple("unlock", self._locked[-1]))
+                self._locked.pop()
+        except ConnectionFailedError:
+            self._locked.clear()
+        except AccordError as error:
+            self._locked.clear()
+            self._transport.abort(f"the locks could not be released: {error.message}")
+
+    async def _discard(self) -> None:
+        await self._rpc.call(self._requests.simple("discard-changes"))
+        self._dirty = False
+
+    # -- the steps of a transaction ------------------------------------------------------------------------------------
+
+    async def prepare(self, edit: bytes) -> Warnings:
+        """`edit-config` of the candidate."""
+        self._dirty = True
+        return await self._edit("candidate", edit, test=False)
+
+    async def validate(self) -> Warnings:
+        """`validate` of the candidate, where offered and not broken (quirk `no-validate`)."""
+        if not self._validates:
+            return ()
+        return (await self._rpc.call(self._requests.simple("validate", "candidate"))).warnings
+
+    async def commit_tentative(self, persist: TransactionId, timeout_seconds: float) -> Warnings:
+        """Confirmed commit."""
+        options: dict[str, str | bool] = {"confirmed": True, "timeout": str(max(1, round(timeout_seconds)))}
+        if self._capabilities.participant is ParticipantClass.PERSISTENT:
+            options["persist"] = persist
+        self._tentative = True
+        try:
+            reply = await self._rpc.call(self._requests.commit(**options))
+        except (DeviceRejectedError, LockedError):
+            self._tentative = False
+            raise
+        self._dirty = False
+        return reply.warnings
+
+    async def confirm(self, persist: TransactionId) -> None:
+        """Confirming commit; on a session-bound device only the session of the tentative commit can confirm it."""
+        if self._capabilities.participant is ParticipantClass.PERSISTENT:
+            await self._rpc.call(self._requests.commit(persist_id=persist))
+        elif self._tentative:
+            await self._rpc.call(self._requests.simple("commit"))
+        else:
+            raise DeviceRejectedError(
+                "this session has no tentative commit; the device took it back when its session ended",
+                tag="invalid-value",
+                device=self.device,
+            )
+        self._tentative = self._dirty = False
+
+    async def cancel(self, persist: TransactionId) -> None:
+        """`cancel-commit` (1.1), or the end of the session (1.0) when it made the tentative commit."""
+        if self._capabilities.participant is ParticipantClass.PERSISTENT:
+            try:
+                await self._rpc.call(self._requests.cancel_commit(persist))
+            except DeviceRejectedError as refusal:
+                if refusal.tag not in _NOTHING_PENDING_TAGS:
+                    raise
+            self._tentative = False
+        elif self._tentative:
+            self._tentative = False
+            self._locked.clear()
+            await self.close()
+
+    async def commit_now(self) -> Warnings:
+        """Plain commit of the candidate."""
+        reply = await self._rpc.call(self._requests.simple("commit"))
+        self._dirty = False
+        return reply.warnings
+
+    async def apply(self, edit: bytes, entity_tag: str = "") -> Warnings:
+        """Edit running; through the candidate where there is one, since running may not be writable then."""
+        if entity_tag:
+            raise NotSupportedError("NETCONF has no entity tags", path="entity_tag", device=self.device)
+        if not self.has_candidate:
+            return await self._edit("running", edit, test=self._validates)
+        await self._discard()
+        try:
+            return (*await self.prepare(edit), *await self.commit_now())
+        except (DeviceRejectedError, LockedError):
+            await self._discard()
+            raise
+
+    async def _edit(self, target: str, edit: bytes, *, test: bool) -> Warnings:
+        request = self._requests.edit(target, edit, rollback=self._rollback, test=test)
+        return (await self._rpc.call(request)).warnings
+
+    # -- beside transactions -------------------------------------------------------------------------------------------
+
+    async def execute(self, operation: type, *arguments: Any, **options: Any) -> RPCReply:
+        """Run an ncclient operation, e.g. one of the device type's own; see `Rpc.execute`."""
+        return await self._rpc.execute(operation, *arguments, **options)
+
+    async def notifications(self) -> AsyncIterator[bytes]:
+        """Subscribe and yield until the session ends; without `interleave` it can do nothing else then (RFC 5277 6)."""
+        if self._stream is None:
+            stream = self._stream = NotificationStream(self.device)
+            self._transport.on_notification, self._transport.on_end = stream.put, stream.end
+            await self._rpc.call(self._requests.simple("create-subscription"))
+        async for notification in self._stream:
+            yield notification
+
+    async def close(self) -> None:
+        """Close politely within a second, else abort."""
+        self._locked.clear()
+        await self._transport.close(self._requests.close_session)
+
+
+def _held_by_somebody(refusal: AccordError) -> bool:
+    return refusal.app_tag.isdigit() and refusal.app_tag != "0"

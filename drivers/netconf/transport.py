@@ -1,0 +1,252 @@
+"""Owns one NETCONF session's bytes: ncclient's `Session` with asyncssh underneath and no thread (RFC 6241 4, RFC 6242).
+
+Everything runs on the event loop of `open`. Calls of ours are futures by message-id; replies to operations that
+ncclient itself started (vendor RPCs) go through ncclient's own listeners. A late reply finds nobody waiting and is
+dropped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import asyncssh
+from ncclient.capabilities import Capabilities
+from ncclient.operations.rpc import RPCReplyListener
+from ncclient.transport.errors import SessionCloseError, TransportError
+from ncclient.transport.session import NetconfBase, Session
+
+from controller.model.errors import AccordError, ConnectionFailedError, OutcomeUnknownError, ProtocolViolationError
+from controller.model.identifiers import DeviceName
+from drivers.netconf.framing import FrameDecoder, Message, frame
+from drivers.netconf.hello import BASE_11, client_hello, read_hello
+from drivers.netconf.requests import Request
+from drivers.netconf.xml import Head, parse, read_head
+
+_JUNOS_COMMAND = "xml-mode netconf need-trailer"
+Call = tuple["asyncio.Future[Message]", asyncio.TimerHandle, Request]
+
+
+class _Channel(asyncssh.SSHClientSession[bytes]):
+    """Hands a channel's events to its session."""
+
+    def __init__(self, session: "NetconfTransport") -> None:
+        self._session = session
+        self._started = False
+
+    def session_started(self) -> None:
+        self._started = True  # not reached when the device refuses the subsystem
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if datatype is None:  # standard error is not NETCONF
+            self._session.received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._started:
+            self._session.lost(exc)
+
+
+class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
+    """A session over an SSH connection that is already logged in; owns the connection from then on."""
+
+    def __init__(self, device: DeviceName, handler: Any, *, limit_bytes: int) -> None:
+        super().__init__(Capabilities(handler.get_capabilities()))
+        self._device = device
+        self._device_handler = handler
+        self._decoder = FrameDecoder(limit_bytes)
+        self._calls: dict[int, Call] = {}
+        self._next_id = 1
+        self._ended = False
+        self.on_notification: Callable[[Message], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+
+    @property
+    def pending(self) -> int:
+        """Calls that wait for an answer."""
+        return len(self._calls)
+
+    # -- the beginning and the end -------------------------------------------------------------------------------------
+
+    async def open(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Start the subsystem and exchange `hello`; raises what asyncssh raises, or our errors."""
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._hello: asyncio.Future[None] = self._loop.create_future()
+        self._channel = await self._open_channel()
+        self._connected = not self._ended
+        self._channel.write(frame(client_hello(self._device_handler), chunked=False))
+        await self._hello
+
+    async def _open_channel(self) -> asyncssh.SSHClientChannel[bytes]:
+        """Try the device type's subsystem names in order; Junos also speaks NETCONF as a command."""
+        refusal: asyncssh.ChannelOpenError | None = None
+        for name in self._device_handler.get_ssh_subsystem_names():
+            try:
+                return await self._create_channel(None, name)
+            except asyncssh.ChannelOpenError as error:
+                refusal = error
+        if "junos" in type(self._device_handler).__name__.lower():
+            return await self._create_channel(_JUNOS_COMMAND, None)
+        raise refusal or ConnectionFailedError("this device type names no SSH subsystem", device=self._device)
+
+    async def _create_channel(self, command: str | None, subsystem: str | None) -> asyncssh.SSHClientChannel[bytes]:
+        channel, _ = await self._connection.create_session(
+            lambda: _Channel(self), command or (), subsystem=subsystem or (), encoding=None
+        )
+        return channel
+
+    async def close(self, farewell: Request, seconds: float = 1.0) -> None:
+        """Fail what is pending, say `farewell`, disconnect; abort what takes longer than `seconds`. Idempotent."""
+        polite, self._connected = self._connected, False
+        self._fail("the session was closed here before the answer came")
+        try:
+            async with asyncio.timeout(seconds):
+                if polite:
+                    await self._exchange(farewell, seconds / 2)
+                self._connection.close()
+                await self._connection.wait_closed()
+        except (TimeoutError, OSError, asyncssh.Error, AccordError):
+            self._connection.abort()
+        self._end()
+
+    def abort(self, reason: str) -> None:
+        """Disconnect at once; pending calls fail, and the device drops the session's locks."""
+        self._connected = False
+        self._fail(reason)
+        self._connection.abort()
+        self._end()
+
+    def lost(self, error: Exception | None) -> None:
+        """Fail everything: the channel is gone."""
+        self._connected = False
+        self._fail(f"the connection was lost before the answer came: {error or 'closed by the device'}")
+        self._connection.close()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            if self.on_end is not None:
+                self.on_end()
+
+    def _fail(self, reason: str, kind: type[AccordError] = OutcomeUnknownError) -> None:
+        """Fail every pending call, ncclient's own too."""
+        calls, self._calls = self._calls, {}
+        for future, timer, request in calls.values():
+            timer.cancel()
+            if not future.done():
+                future.set_exception(kind(f"{request.name}: {reason}", device=self._device))
+        if not self._hello.done():
+            self._hello.set_exception(ConnectionFailedError(f"no hello: {reason}", device=self._device))
+        if self._listeners:
+            self._dispatch_error(SessionCloseError(b"", None))
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    async def call(self, request: Request, seconds: float) -> Message:
+        """Send a request and return the raw reply.
+
+        Errors: `ConnectionFailedError` when it was not sent; `OutcomeUnknownError` when no answer came in time or the
+        connection went; `ProtocolViolationError` when the device broke the framing or the message-ids.
+        """
+        if not self._connected:
+            raise ConnectionFailedError(f"{request.name} was not sent: the session is closed", device=self._device)
+        return await self._exchange(request, seconds)
+
+    async def _exchange(self, request: Request, seconds: float) -> Message:
+        number = self._next_id
+        self._next_id = number + 1
+        message = frame(request.numbered(number), chunked=self._base == NetconfBase.BASE_11)
+        try:
+            self._channel.write(message)
+        except (OSError, asyncssh.Error) as error:
+            raise ConnectionFailedError(f"{request.name} was not sent: {error}", device=self._device) from error
+        future: asyncio.Future[Message] = self._loop.create_future()
+        self._calls[number] = future, self._loop.call_later(seconds, self._expire, number, seconds), request
+        try:
+            return await future
+        finally:
+            if (call := self._calls.pop(number, None)) is not None:
+                call[1].cancel()
+
+    def _expire(self, number: int, seconds: float) -> None:
+        future, _, request = self._calls.pop(number)
+        if not future.done():
+            future.set_exception(
+                OutcomeUnknownError(f"{request.name}: no answer within {seconds:g} seconds", device=self._device)
+            )
+
+    def send(self, message: str) -> None:
+        """Send what an ncclient operation wrote (ncclient's own interface)."""
+        if not self._connected:
+            raise TransportError("not connected to the device")
+        self._channel.write(frame(message.encode(), chunked=self._base == NetconfBase.BASE_11))
+
+    # -- bytes that arrive ---------------------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """Take what the channel brought; a device that breaks the protocol loses the session."""
+        if self._ended:
+            return
+        try:
+            for message in self._decoder.feed(data):
+                self._deliver(message)
+        except ProtocolViolationError as violation:
+            self._connected = False
+            self._fail(violation.message, ProtocolViolationError)
+            self.abort(violation.message)
+
+    def _deliver(self, message: Message) -> None:
+        head = read_head(message)
+        if head is None:
+            return self._deliver_oddity(message)
+        if head.name == b"rpc-reply":
+            return self._deliver_reply(head, message)
+        if head.name == b"notification":
+            if self.on_notification is not None:
+                self.on_notification(message)
+            return None
+        if head.name == b"hello" and not self._hello.done():
+            return self._deliver_hello(message)
+        raise ProtocolViolationError(f"the device sent an unexpected <{head.name.decode(errors='replace')}>")
+
+    def _deliver_oddity(self, message: Message) -> None:
+        """Let the device type's handler repair what does not look like XML, as ncclient does."""
+        repaired = self._device_handler.handle_raw_dispatch(bytes(message).decode(errors="replace"))
+        if isinstance(repaired, str) and (head := read_head(repaired.encode())) and head.name == b"rpc-reply":
+            return self._deliver_reply(head, repaired.encode())
+        raise ProtocolViolationError(f"the device sent something that is no XML element: {bytes(message[:60])!r}")
+
+    def _deliver_hello(self, message: Message) -> None:
+        hello = read_hello(message)
+        self._id, self._server_capabilities = hello.session_id, hello.capabilities
+        if BASE_11 in hello.capabilities and BASE_11 in self._client_capabilities:
+            self._base = NetconfBase.BASE_11
+            self._decoder.switch_to_chunks()
+        self._hello.set_result(None)
+
+    def _deliver_reply(self, head: Head, message: Message) -> None:
+        text = head.message_id if head.message_id is not None else self._only_call()
+        if not text.isdigit():
+            return self._deliver_to_ncclient(text.decode(errors="replace"), message)
+        number = int(text)
+        if (call := self._calls.pop(number, None)) is not None:
+            call[1].cancel()
+            if not call[0].done():
+                call[0].set_result(message)
+        elif not 0 < number < self._next_id:
+            raise ProtocolViolationError(f"the device answered message-id {number}, which was never sent")
+        return None
+
+    def _only_call(self) -> bytes:
+        """Return the id a reply without one must mean (RFC 6241 section 4.3 allows it when the id was not readable)."""
+        if len(self._calls) != 1:
+            raise ProtocolViolationError("the device sent a reply without message-id")
+        return b"%d" % next(iter(self._calls))
+
+    def _deliver_to_ncclient(self, message_id: str, message: Message) -> None:
+        listener = self.get_listener_instance(RPCReplyListener)
+        if listener is None:
+            raise ProtocolViolationError(f"the device answered message-id {message_id!r}, which was never sent")
+        if message_id in listener._id2rpc:  # noqa: SLF001 - the only way to know whether somebody still waits
+            parse(message)
+            self._dispatch_message(bytes(message).decode(errors="replace"))
