@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import asyncssh
 
@@ -137,7 +137,7 @@ class CannedServer:
         self._key = asyncssh.generate_private_key("ssh-ed25519")
         self.host_key = self._key.export_public_key().decode().strip()
 
-    async def __aenter__(self) -> "CannedServer":
+    async def __aenter__(self) -> Self:
         self._listener = await asyncssh.create_server(
             lambda: _Login(self), "127.0.0.1", 0, server_host_keys=[self._key], encoding=None
         )
