@@ -30,6 +30,7 @@ from controller.transaction.messages import (
 )
 from controller.transaction.out_of_band import DEFAULT_RULES, PolicyRule, settle
 from controller.transaction.plan import DevicePlan, Plan
+from controller.transaction.plan_json import delta_to_json, edit_to_json
 from controller.transaction.states import (
     FINAL,
     ON_ENTRY,
@@ -234,7 +235,8 @@ class Coordinator:
             device.attempts += 1
             if device.attempts > _MAX_ATTEMPTS:
                 self._in_flight -= 1
-                device.state = state = DeviceState.ASTRAY
+                device.state, device.attempts = DeviceState.ASTRAY, 0  # try anew after a pause
+                state = device.state
                 act = None
         if act is not None:
             self._instruct(name, device, act, repeated=repeated)
@@ -264,6 +266,8 @@ class Coordinator:
             case DeviceState.PREPARED:
                 moved = {"base": to_json(device.base)} if device.base is not device.plan.base else {}
                 self._record(messages.PREPARED, device=name, **moved)
+                if device.adopted:
+                    self._record(messages.ADOPTED, device=name, delta=delta_to_json(device.adopted))
             case DeviceState.CHECKING if came_from is DeviceState.COMMITTING:
                 self._record(messages.TENTATIVE, device=name)
             case DeviceState.APPLYING:
@@ -352,7 +356,7 @@ class Coordinator:
             for name, device in self.devices.items()
         }
         return {
-            name: [[*to_json({change.path: ""}), change.old, change.new] for change in rest]
+            name: edit_to_json(rest)
             for name, device in self.devices.items()
             if device.observed is not None and (rest := diff(expected[name], device.observed))
         }

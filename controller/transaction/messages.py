@@ -110,7 +110,7 @@ class Output:
     instructions: list[Instruction] = field(default_factory=list)
 
 
-PREPARED, TENTATIVE, APPLYING, APPLIED = "prepared", "tentative", "applying", "applied"
+PREPARED, TENTATIVE, APPLYING, APPLIED, ADOPTED = "prepared", "tentative", "applying", "applied", "adopted"
 PHASE_RECORDS: Mapping[Phase, str] = {
     Phase.COMMITTING: "committing",
     Phase.ABORTING: "aborting",

@@ -1,0 +1,28 @@
+"""Owns the names of events. Their data is JSON; upcasters (`upcasting`) bring old shapes up to date when they are read.
+
+Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `services` (the L3SM datastore), `daemon`.
+"""
+
+from typing import Final
+
+DEVICE_SYNCED: Final = "device.synced"
+"""Whole configuration read from a device: `config` {path: value}, `participant`, `modules`."""
+DEVICE_CORRECTED: Final = "device.corrected"
+"""Part of a device was read back and differed: `roots` [path], `config` {path: value}."""
+DEVICE_ADOPTED: Final = "device.adopted"
+"""Existing lines got an owner: `delta`."""
+PLAN_CREATED: Final = "plan.created"
+TRANSACTION_PLANNED: Final = "transaction.planned"
+"""`plan` whole, `comment`, `confirm_timeout_seconds`."""
+TRANSACTION_PREFIX: Final = "transaction."
+TRANSACTION_COMMITTED: Final = "transaction.committed"
+TRANSACTION_ABORTED: Final = "transaction.aborted"
+TRANSACTION_UNKNOWN: Final = "transaction.unknown"
+TRANSACTION_ADOPTED: Final = "transaction.adopted"
+"""Out-of-band values that the transaction's policies adopted: `device`, `delta`."""
+SERVICES_CHANGED: Final = "services.changed"
+"""`change`: an `L3smChange` as JSON; true when the transaction that carries it has committed."""
+INTENT_SUBMITTED: Final = "intent.submitted"
+INTENT_ADVANCED: Final = "intent.advanced"
+DAEMON_STARTED: Final = "daemon.started"
+DAEMON_STOPPED: Final = "daemon.stopped"

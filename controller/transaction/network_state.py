@@ -1,0 +1,193 @@
+"""Owns what the controller knows of every device: a fold of the event log, and nothing else.
+
+For each device: the last known configuration (mirror), everybody's contributions, and the values the device is known to
+rewrite. Devices restored from a snapshot are decoded when they are first asked for, so a restart costs what it touches.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from controller.datastore.config_tree import ConfigTree
+from controller.datastore.contributions import Contributions, Delta
+from controller.datastore.diff import to_json
+from controller.events import types
+from controller.model.errors import NotFoundError
+from controller.model.identifiers import DeviceName, Owner
+from controller.model.yang_path import Path, format_path, parse_path
+from controller.ports import Event, ParticipantClass
+from controller.transaction.plan import DevicePlan, DeviceView, Plan
+from controller.transaction.plan_json import Json, delta_from_json, plan_from_json
+
+
+@dataclass(slots=True)
+class DeviceKnowledge:
+    """One device. `synced_position` is 0 until its configuration has been read once."""
+
+    name: DeviceName
+    participant: ParticipantClass = ParticipantClass.IMMEDIATE
+    config: ConfigTree = field(default_factory=ConfigTree)
+    contributions: Contributions = field(default_factory=Contributions)
+    rewrites: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    synced_at: float = 0.0
+
+    def view(self) -> DeviceView:
+        """What planning sees."""
+        return DeviceView(self.name, self.participant, self.config, self.contributions, self.rewrites)
+
+
+class NetworkState:
+    """All devices. Changed by `apply` only."""
+
+    def __init__(self) -> None:
+        self._known: dict[DeviceName, DeviceKnowledge] = {}
+        self._stored: dict[DeviceName, Callable[[], bytes]] = {}
+        self._open: dict[str, _OpenTransaction] = {}
+        self._handlers: Mapping[str, Callable[[Event], None]] = {
+            types.DEVICE_SYNCED: self._synced,
+            types.DEVICE_CORRECTED: self._corrected,
+            types.DEVICE_ADOPTED: self._adopted,
+            types.TRANSACTION_PLANNED: self._planned,
+            types.TRANSACTION_ADOPTED: self._adopted_on_the_way,
+            types.TRANSACTION_COMMITTED: self._committed,
+            types.TRANSACTION_ABORTED: self._aborted,
+        }
+
+    def __contains__(self, name: DeviceName) -> bool:
+        return name in self._known or name in self._stored
+
+    def __iter__(self) -> Iterator[DeviceName]:
+        return iter({**self._known, **self._stored})
+
+    def device(self, name: DeviceName) -> DeviceKnowledge:
+        """What is known of a device; `NotFoundError` until it has been synced."""
+        stored = self._stored.pop(name, None)
+        if stored is not None:
+            self._known[name] = _from_json(json.loads(stored()))
+        if name not in self._known:
+            raise NotFoundError(
+                f"nothing is known of device '{name}' yet",
+                remedy=f"read it with: accord device sync-from {name}",
+                path=name,
+            )
+        return self._known[name]
+
+    def apply(self, event: Event) -> None:
+        """Fold one event."""
+        handler = self._handlers.get(event.type)
+        if handler is not None:
+            handler(event)
+
+    # -- snapshots ---------------------------------------------------------------------------------------------
+
+    def to_parts(self) -> dict[str, bytes]:
+        """One part per device. Open transactions are not in it: take snapshots between them."""
+        parts = {f"device/{name}": stored() for name, stored in self._stored.items()}
+        parts |= {f"device/{name}": json.dumps(_to_json(known)).encode() for name, known in self._known.items()}
+        return parts
+
+    @property
+    def has_open_transactions(self) -> bool:
+        """Whether a snapshot would lose what the journal of an open transaction says."""
+        return bool(self._open)
+
+    def load_part(self, key: str, read: Callable[[], bytes]) -> None:
+        """Remember where a device's part is."""
+        self._stored[DeviceName(key.removeprefix("device/"))] = read
+
+    # -- handlers ----------------------------------------------------------------------------------------------
+
+    def _entry(self, name: DeviceName) -> DeviceKnowledge:
+        if name not in self:
+            self._known[name] = DeviceKnowledge(name)
+        return self.device(name)
+
+    def _synced(self, event: Event) -> None:
+        data: Json = event.data
+        device = self._entry(DeviceName(data["device"]))
+        device.config = ConfigTree({parse_path(path): value for path, value in data["config"].items()})
+        device.participant = ParticipantClass(data["participant"])
+        device.synced_at = event.time
+
+    def _corrected(self, event: Event) -> None:
+        data: Json = event.data
+        lines = {parse_path(path): value for path, value in data["config"].items()}
+        self._entry(DeviceName(data["device"])).config.replace(map(parse_path, data["roots"]), lines)
+
+    def _adopted(self, event: Event) -> None:
+        data: Json = event.data
+        self._entry(DeviceName(data["device"])).contributions.apply(delta_from_json(data["delta"]))
+
+    def _planned(self, event: Event) -> None:
+        data: Json = event.data
+        self._open[event.stream] = _OpenTransaction(plan_from_json(data["plan"]))
+
+    def _adopted_on_the_way(self, event: Event) -> None:
+        data: Json = event.data
+        self._open[event.stream].adopted[DeviceName(data["device"])] = delta_from_json(data["delta"])
+
+    def _committed(self, event: Event) -> None:
+        data: Json = event.data
+        transaction = self._open.pop(event.stream)
+        for plan in transaction.plan.devices:
+            device = self._entry(plan.device)
+            device.config.apply(plan.edit)
+            device.contributions.apply(plan.delta)
+            device.contributions.apply(transaction.adopted.get(plan.device, Delta()))
+            _forget_rewrites(device, plan)
+            _learn(device, data.get("observed", {}).get(plan.device, ()), rewritten=True)
+
+    def _aborted(self, event: Event) -> None:
+        data: Json = event.data
+        transaction = self._open.pop(event.stream)
+        for plan in transaction.plan.devices:
+            _learn(self._entry(plan.device), data.get("observed", {}).get(plan.device, ()), rewritten=False)
+
+
+@dataclass(slots=True)
+class _OpenTransaction:
+    plan: Plan
+    adopted: dict[DeviceName, Delta] = field(default_factory=dict)
+
+
+def _forget_rewrites(device: DeviceKnowledge, plan: DevicePlan) -> None:
+    for change in plan.edit:
+        device.rewrites.pop(change.path, None)
+
+
+def _learn(device: DeviceKnowledge, corrections: list[list[str | None]] | tuple[()], *, rewritten: bool) -> None:
+    for text, sent, stored in corrections:
+        path = parse_path(text or "")
+        lines = {} if stored is None else {path: stored}
+        device.config.replace((path,) if stored is None else (), lines)
+        if rewritten and sent is not None and stored is not None:
+            device.rewrites[path] = (sent, stored)
+
+
+def _to_json(device: DeviceKnowledge) -> Json:
+    return {
+        "name": device.name,
+        "participant": device.participant.value,
+        "config": to_json(device.config),
+        "contributions": {format_path(path): wishes for path, wishes in device.contributions.by_path.items()},
+        "rewrites": {format_path(path): list(pair) for path, pair in device.rewrites.items()},
+        "synced_at": device.synced_at,
+    }
+
+
+def _from_json(data: Json) -> DeviceKnowledge:
+    wanted = tuple(
+        (parse_path(path), Owner(owner), value)
+        for path, wishes in data["contributions"].items()
+        for owner, value in wishes.items()
+    )
+    contributions = Contributions()
+    contributions.apply(Delta(wanted=wanted))
+    return DeviceKnowledge(
+        name=DeviceName(data["name"]),
+        participant=ParticipantClass(data["participant"]),
+        config=ConfigTree({parse_path(path): value for path, value in data["config"].items()}),
+        contributions=contributions,
+        rewrites={parse_path(path): (sent, stored) for path, (sent, stored) in data["rewrites"].items()},
+        synced_at=data["synced_at"],
+    )
