@@ -1,4 +1,4 @@
-"""Owns what the controller knows of a device before it has spoken to it: role, place, ports, numbers, profile, policy."""
+"""Owns what the controller knows of a device before it speaks to it: role, place, ports, numbers, profile, policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
