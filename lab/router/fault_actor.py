@@ -3,7 +3,7 @@
 import asyncio
 
 from lab.router.faults_point import Action, Fault, Phase
-from lab.router.router import Router
+from lab.router.managed import ManagedRouter
 from lab.router.rpc_errors import failed, lock_denied
 
 _GARBAGE = "\x00\ufffd<<!garbage!>>\x1b[0m"
@@ -20,7 +20,7 @@ class SilencedError(Exception):
 class FaultActor:
     """The faults of one exchange: `at` acts out what happens at a phase, and keeps what changes the reply for later."""
 
-    def __init__(self, router: Router, rpc: str) -> None:
+    def __init__(self, router: ManagedRouter, rpc: str) -> None:
         self._router = router
         self._rpc = rpc
         self._reply_actions: list[Action] = []

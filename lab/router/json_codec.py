@@ -74,10 +74,15 @@ class JsonCodec:
         """The elements for a JSON object's members below `parent`, whose instance path is `path`.
 
         Raises `RpcError`: unknown-element for names the schema lacks, invalid-value for values of the wrong JSON type.
+        The elements have a parent of their own: `graft` them where they belong, for lxml drops prefixes on a move.
         """
-        return [
-            element for name, value in members.items() for element in self._decode_member(parent, name, value, path)
-        ]
+        holder = etree.Element("holder")
+        self._decode_into(holder, parent, members, path)
+        return list(holder)
+
+    def _decode_into(self, holder: etree._Element, parent: SchemaNode, members: dict[str, Json], path: str) -> None:
+        for name, value in members.items():
+            self._decode_member(holder, parent, name, value, path)
 
     def child_node(self, parent: SchemaNode, name: str, path: str) -> SchemaNode:
         """The child that `name` ("leaf" or "module:leaf") stands for. Raises `RpcError` (unknown-element)."""
@@ -90,47 +95,35 @@ class JsonCodec:
                 return node
         raise unknown_element(name, f"{path or 'the datastore'} has no child {name!r}", path=path or "/")
 
-    def _decode_member(self, parent: SchemaNode, name: str, value: Json, path: str) -> list[etree._Element]:
+    def _decode_member(self, holder: etree._Element, parent: SchemaNode, name: str, value: Json, path: str) -> None:
         if name.startswith("@"):
             raise RpcError("unknown-attribute", f"metadata {name!r} is not supported here", path=path or "/")
         node = self.child_node(parent, name, path)
         here = f"{path}/{node.module}:{node.name}"
-        if node.kind == "list":
-            return [self._decode_object(node, entry, here) for entry in _array(value, here)]
-        if node.kind == "leaf-list":
-            return [self._decode_leaf(node, item, here) for item in _array(value, here)]
-        if node.kind == "leaf":
-            return [self._decode_leaf(node, value, here)]
-        if node.kind == "container":
-            return [self._decode_object(node, value, here)]
-        return [self._decode_any(node, value, here)]
-
-    def _decode_leaf(self, node: SchemaNode, value: Json, path: str) -> etree._Element:
-        text, prefixes = decode_value(self.schema, node, value, path)
-        element = _element(node, prefixes)
-        element.text = text or None
-        return element
-
-    def _decode_object(self, node: SchemaNode, value: Json, path: str) -> etree._Element:
-        if not isinstance(value, dict):
-            raise RpcError("invalid-value", f"{path} takes a JSON object", path=path)
-        element = _element(node, {})
-        element.extend(self.decode_members(node, value, path))
-        return element
-
-    def _decode_any(self, node: SchemaNode, value: Json, path: str) -> etree._Element:
-        element = _element(node, {})
-        if isinstance(value, dict):
-            element.extend(self.decode_members(self.schema.root, value, path))
-        elif isinstance(value, str):
-            element.text = value or None
-        else:
-            raise RpcError("invalid-value", f"{path} takes a JSON object or string", path=path)
-        return element
+        for item in _array(value, here) if node.kind in {"list", "leaf-list"} else [value]:
+            if node.kind in {"leaf", "leaf-list"}:
+                text, prefixes = decode_value(self.schema, node, item, here)
+                _append(holder, node, text, prefixes)
+            elif node.kind in {"container", "list"}:
+                self._decode_into(_append(holder, node), node, _object(item, here), here)
+            elif isinstance(item, str):
+                _append(holder, node, item)
+            else:
+                self._decode_into(_append(holder, node), self.schema.root, _object(item, here), here)
 
 
-def _element(node: SchemaNode, prefixes: dict[str, str]) -> etree._Element:
-    return etree.Element(node.tag, nsmap=nsmap(node.namespace, **prefixes))
+def _append(
+    holder: etree._Element, node: SchemaNode, text: str = "", prefixes: dict[str, str] | None = None
+) -> etree._Element:
+    element = etree.SubElement(holder, node.tag, nsmap=nsmap(node.namespace, **(prefixes or {})))
+    element.text = text or None
+    return element
+
+
+def _object(value: Json, path: str) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise RpcError("invalid-value", f"{path} takes a JSON object", path=path)
+    return value
 
 
 def _array(value: Json, path: str) -> list[Json]:

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 from lxml import etree
 
 from lab.router.fault_actor import DroppedError, FaultActor, SilencedError
+from lab.router.managed import ManagedRouter
 from lab.router.restconf_data import DataResources
 from lab.router.restconf_errors import RESTCONF_NS, RestconfError, entries_of, refuse
 from lab.router.restconf_media import Encoding, media_type, write_errors, write_json
 from lab.router.restconf_message import Reply, Request
 from lab.router.restconf_monitoring import Monitoring
 from lab.router.restconf_stream import EventStream
-from lab.router.router import Router
 from lab.router.rpc_errors import RpcError
 from lab.router.xml import nsmap
 
@@ -49,7 +49,7 @@ class Connection(Protocol):
 class RestconfApp:
     """Answers every RESTCONF request to one router."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: ManagedRouter) -> None:
         self._router = router
         self._data = DataResources(router)
         self._monitoring = Monitoring(router)

@@ -8,10 +8,12 @@ from lxml import etree
 from lab.router.edit import TreeEditor
 from lab.router.filters import union
 from lab.router.json_codec import JsonCodec
+from lab.router.managed import ManagedRouter
 from lab.router.restconf_edit import (
     Position,
     child_target,
     edit_of,
+    graft,
     new_config,
     parse_point,
     replacement,
@@ -21,6 +23,7 @@ from lab.router.restconf_errors import RestconfError, entries_of, refuse
 from lab.router.restconf_media import (
     PATCH_JSON,
     PATCH_XML,
+    Encoding,
     body_encoding,
     media_type,
     read_datastore,
@@ -32,7 +35,6 @@ from lab.router.restconf_query import Query, parse_query
 from lab.router.restconf_read import pruned
 from lab.router.restconf_target import Target, resolve, resource_path
 from lab.router.restconf_uri import parse_api_path
-from lab.router.router import Router
 from lab.router.rpc_errors import RpcError
 from lab.router.validation import with_defaults
 from lab.router.xml import data, nsmap
@@ -44,7 +46,7 @@ _ACCEPT_PATCH = "application/yang-data+json, application/yang-data+xml, " + f"{P
 class DataResources:
     """Answers requests below /restconf/data. Synchronous; refusals are `RestconfError` or `RpcError`."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: ManagedRouter) -> None:
         self._router = router
         self._codec = JsonCodec(router.store.schema)
 
@@ -103,8 +105,7 @@ class DataResources:
     def _put(self, request: Request, query: Query, target: Target, session_id: int) -> Reply:
         encoding = body_encoding(request.header("content-type"))
         if not target.places:
-            config = new_config()
-            config.extend(read_datastore(self._codec, request.body, encoding))
+            config = self._whole(request, encoding)
             wanted = data()
             TreeEditor(self._router.schema).apply(wanted, config, "merge")
             self._version.check_edit(request, exists=True)
@@ -128,8 +129,7 @@ class DataResources:
             value = read_single(self._codec, target.parent.node, request.body, encoding)
             config = edit_of(target, "merge", value, _position(query, target))
         else:
-            config = new_config()
-            config.extend(read_datastore(self._codec, request.body, encoding))
+            config = self._whole(request, encoding)
         self._require(target)
         self._version.check_edit(request, exists=True)
         self._edit(config, session_id)
@@ -154,6 +154,12 @@ class DataResources:
             failure, status = PatchFailedError(None, refused), refused.status
         body = status_document(patch.patch_id, failure, encoding)
         return Reply(status, body, {**self._version.headers(), "Content-Type": media_type(encoding)})
+
+    def _whole(self, request: Request, encoding: Encoding) -> etree._Element:
+        config = new_config()
+        for child in read_datastore(self._codec, request.body, encoding):
+            graft(config, child)
+        return config
 
     def _delete(self, request: Request, _query: Query, target: Target, session_id: int) -> Reply:
         config = edit_of(target, "delete", None)

@@ -3,7 +3,7 @@
 Shared by the plain methods and by YANG Patch. Everything here works on trees; nothing is applied.
 """
 
-from copy import deepcopy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from lab.router.restconf_query import Insert
 from lab.router.restconf_target import Place, Target, append_instance, place_of, resolve
 from lab.router.restconf_uri import parse_api_path
 from lab.router.schema import Schema, SchemaNode
-from lab.router.xml import NC, OPERATION, YANG, local, nsmap, quoted
+from lab.router.xml import NC, OPERATION, YANG, local, namespace_of, nsmap, quoted
 
 Operation = Literal["create", "replace", "merge", "delete", "remove"]
 
@@ -40,12 +40,30 @@ def edit_of(
         element = target.build(config)
     else:
         check_value(target, value)
-        element = value
-        target.parent.build(config).append(value)
+        # A position's key attribute names keys by module: its prefix must be known on the element.
+        element = graft(target.parent.build(config), value, {target.node.module: target.node.namespace})
     element.set(OPERATION, operation)
     if position is not None:
         _set_position(element, target, position)
     return config
+
+
+def graft(parent: etree._Element, source: etree._Element, prefixes: Mapping[str, str] | None = None) -> etree._Element:
+    """Append a copy of `source` to `parent` and return it.
+
+    Appending the element itself would not do: lxml drops a namespace declaration when an ancestor has the same
+    namespace under another prefix, and with it the prefix that a leaf's value uses.
+    """
+    declared = dict(prefixes or {})
+    if ":" in (source.text or ""):
+        declared.update({key: uri for key, uri in source.nsmap.items() if key})
+    element = etree.SubElement(
+        parent, source.tag, dict(source.attrib), nsmap=nsmap(namespace_of(source.tag), **declared)
+    )
+    element.text = source.text
+    for child in source:
+        graft(element, child)
+    return element
 
 
 def new_config() -> etree._Element:
@@ -57,9 +75,7 @@ def replacement(schema: Schema, old: etree._Element, new: etree._Element) -> etr
     """The <config> that makes `old` equal `new`; what is equal in both is no change when it is applied."""
     config = new_config()
     for child in new:
-        copy = deepcopy(child)
-        copy.set(OPERATION, "replace")
-        config.append(copy)
+        graft(config, child).set(OPERATION, "replace")
     kept = {_top_place(schema, child) for child in new}
     for child in old:
         place = _top_place(schema, child)

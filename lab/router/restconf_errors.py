@@ -60,7 +60,11 @@ class RestconfError(Exception):
 
 
 def status_of_tag(tag: str) -> int:
-    """The HTTP status of an error-tag; 400 where the RFC leaves a choice."""
+    """The HTTP status of an error-tag; 400 where the RFC leaves a choice.
+
+    operation-failed is 500 also for a constraint that does not hold: 412 stays what it means elsewhere in HTTP, that
+    the resource is not in the version the client expected.
+    """
     return _STATUS_OF_TAG.get(tag, 400)
 
 

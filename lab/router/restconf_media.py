@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Literal
 
 from lxml import etree
 
 from lab.router.json_codec import JsonCodec
+from lab.router.restconf_edit import graft
 from lab.router.restconf_errors import RESTCONF_NS, RestconfError, errors_json, errors_xml, refuse
 from lab.router.restconf_target import Target
 from lab.router.schema import SchemaNode
@@ -73,8 +73,8 @@ def parse_xml(body: bytes) -> etree._Element:
     """Parse an XML body. Raises `RestconfError` (malformed-message)."""
     try:
         return parse(body)
-    except etree.XMLSyntaxError as error:
-        raise refuse("malformed-message", f"the body is not well-formed XML: {error}") from None
+    except ValueError as error:
+        raise refuse("malformed-message", f"the body cannot be read: {error}") from None
 
 
 def read_children(codec: JsonCodec, parent: SchemaNode, body: bytes, encoding: Encoding) -> list[etree._Element]:
@@ -125,7 +125,8 @@ def _write_datastore(codec: JsonCodec, tree: etree._Element, encoding: Encoding)
     if encoding == "json":
         return write_json({"ietf-restconf:data": codec.encode_members(codec.schema.root, tree)})
     root = etree.Element(_DATA_TAG, nsmap=nsmap(RESTCONF_NS))
-    root.extend(deepcopy(child) for child in tree)
+    for child in tree:
+        graft(root, child)
     return etree.tostring(root)
 
 

@@ -5,6 +5,7 @@ from functools import cache
 from lxml import etree
 
 from lab.router.json_codec import JsonCodec
+from lab.router.managed import ManagedRouter
 from lab.router.restconf_errors import refuse
 from lab.router.restconf_media import media_type, write_resource
 from lab.router.restconf_message import Reply, Request
@@ -13,7 +14,6 @@ from lab.router.restconf_read import pruned
 from lab.router.restconf_stream import STREAM_PATHS
 from lab.router.restconf_target import resolve
 from lab.router.restconf_uri import parse_api_path
-from lab.router.router import Router
 from lab.router.schema import ModuleSet, Schema, load_schema
 from lab.router.xml import add, data
 
@@ -36,7 +36,7 @@ def _schema() -> Schema:
 class Monitoring:
     """Answers requests for restconf-state, which every router has whatever its own module set."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: ManagedRouter) -> None:
         self._router = router
 
     def covers(self, path: str) -> bool:

@@ -11,9 +11,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from lab.router.managed import ManagedRouter
 from lab.router.restconf_app import Message, Receive, RestconfApp, Send
 from lab.router.restconf_tls import LabAuthority, lab_authority
-from lab.router.router import Router
 
 _KEEP_ALIVE_SECONDS = 60
 
@@ -42,7 +42,7 @@ def _shared_config() -> Config:
 class RestconfServer:
     """Serves one router's RESTCONF API; `port` is 0 until the first start and kept from then on."""
 
-    def __init__(self, router: Router, authority: LabAuthority | None = None) -> None:
+    def __init__(self, router: ManagedRouter, authority: LabAuthority | None = None) -> None:
         self.port = 0
         self._router = router
         self._authority = authority or lab_authority()
@@ -84,7 +84,7 @@ class RestconfServer:
 class _Connection(H11Protocol):
     """One TLS connection, which is one management session once its user is known."""
 
-    def __init__(self, router: Router, app: RestconfApp, state: ServerState) -> None:
+    def __init__(self, router: ManagedRouter, app: RestconfApp, state: ServerState) -> None:
         super().__init__(_shared_config(), state, {})
         self._router = router
         self._session_id: int | None = None

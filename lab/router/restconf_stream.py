@@ -9,9 +9,9 @@ from typing import Any
 from lxml import etree
 
 from lab.router.datastore import ConfigChange
+from lab.router.managed import ManagedRouter
 from lab.router.restconf_errors import refuse
 from lab.router.restconf_message import Request
-from lab.router.router import Router
 from lab.router.xml import NOTIFICATION, add, element
 
 STREAM_PATHS = {"json": "/restconf/streams/NETCONF/json", "xml": "/restconf/streams/NETCONF/xml"}
@@ -22,7 +22,7 @@ _QUEUE_LIMIT = 1000
 class EventStream:
     """Sends each change of running to every listening client. A client too slow to keep up is let go."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: ManagedRouter) -> None:
         self._queues: set[asyncio.Queue[tuple[datetime, ConfigChange] | None]] = set()
         self._closed = False
         router.store.subscribe(self._publish)

@@ -23,10 +23,10 @@ class Place:
         if self.keys is None:
             return True
         if self.node.kind == "leaf-list":
-            return _lexical(schema, self.node, element) == self.keys[0]
+            return lexical(schema, self.node, element) == self.keys[0]
         for tag, wanted in zip(self.node.keys, self.keys, strict=True):
             key = element.find(tag)
-            if key is None or _lexical(schema, self.node.children[tag], key) != wanted:
+            if key is None or lexical(schema, self.node.children[tag], key) != wanted:
                 return False
         return True
 
@@ -109,7 +109,8 @@ def _append_leaf(schema: Schema, parent: etree._Element, node: SchemaNode, value
     return leaf
 
 
-def _lexical(schema: Schema, node: SchemaNode, element: etree._Element) -> str:
+def lexical(schema: Schema, node: SchemaNode, element: etree._Element) -> str:
+    """A value as it is spelled in paths: JSON's spelling without quotes."""
     value = encode_value(schema, node, element)
     return element.text or "" if isinstance(value, bool | list) else str(value)
 
@@ -178,7 +179,7 @@ def resource_path(target: Target) -> str:
 def place_of(schema: Schema, node: SchemaNode, element: etree._Element) -> Place:
     """The place an instance element stands at. Raises `RestconfError` (missing-element) when a key is absent."""
     if node.kind == "leaf-list":
-        return Place(node, (_lexical(schema, node, element),))
+        return Place(node, (lexical(schema, node, element),))
     if node.kind != "list":
         return Place(node)
     keys = []
@@ -186,5 +187,5 @@ def place_of(schema: Schema, node: SchemaNode, element: etree._Element) -> Place
         key = element.find(tag)
         if key is None:
             raise refuse("missing-element", f"key {node.children[tag].name!r} of list {node.name!r} is missing")
-        keys.append(_lexical(schema, node.children[tag], key))
+        keys.append(lexical(schema, node.children[tag], key))
     return Place(node, tuple(keys))

@@ -182,7 +182,7 @@ def _present(target: Target, tree: etree._Element) -> etree._Element:
 
 def _value(codec: JsonCodec, target: Target, edit: PatchEdit) -> etree._Element | None:
     if not isinstance(edit.value, dict):
-        return edit.value if edit.value is None else deepcopy(edit.value)
+        return edit.value
     elements = codec.decode_members(target.parent.node, edit.value, target.parent.path().rstrip("/"))
     if len(elements) != 1:
         raise refuse("invalid-value", f"the value must hold one resource, it holds {len(elements)}")
