@@ -1,0 +1,292 @@
+"""Owns carrying out a transaction: the coordinator's instructions become calls, its records events in the log.
+
+The three duties of `transaction.messages` are kept here: one input at a time, records durable first, then instructions.
+Inputs that have arrived meanwhile are handled together, so a thousand devices share one group commit.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from controller.datastore.codec import Codec
+from controller.datastore.diff import within
+from controller.model.errors import (
+    AccordError,
+    ConnectionFailedError,
+    LockedError,
+    OutcomeUnknownError,
+    ProtocolViolationError,
+)
+from controller.model.identifiers import DeviceName, TransactionId
+from controller.ports import Clock, DeviceSession, EventLog, NewEvent, ParticipantClass
+from controller.runtime.sessions import SessionPool
+from controller.transaction.coordinator import Coordinator
+from controller.transaction.messages import (
+    ChecksDone,
+    Do,
+    GiveUp,
+    Input,
+    Output,
+    Record,
+    Release,
+    Result,
+    RunChecks,
+    WakeUp,
+    Woken,
+)
+from controller.transaction.states import Act, DeviceState, Phase, Signal
+
+_log = structlog.get_logger(__name__)
+_LOST = (ConnectionFailedError, OutcomeUnknownError, ProtocolViolationError)
+_LOCK_RETRY_SECONDS = 0.25
+
+
+class PostCheck(Protocol):
+    """Looks at devices after their change and before it is made permanent."""
+
+    async def check(self, coordinator: Coordinator, devices: Sequence[DeviceName]) -> str:
+        """What is wrong, or an empty string."""
+        ...
+
+
+@dataclass(slots=True)
+class _Participation:
+    """What this transaction did with a device's session so far."""
+
+    locked_on: DeviceSession | None = None
+    prepared_on: DeviceSession | None = None
+    entity_tag: str = ""
+
+
+@dataclass(slots=True)
+class Executor:
+    """Runs one transaction to its verdict, and on until an UNKNOWN one has healed."""
+
+    coordinator: Coordinator
+    sessions: SessionPool
+    log: EventLog
+    clock: Clock
+    codecs: Callable[[DeviceName], Codec]
+    checks: Sequence[PostCheck] = ()
+    actor: str = "accord"
+    lock_wait_seconds: float = 10.0
+    on_release: Callable[[DeviceName], None] = lambda _: None
+    on_act: Callable[[Act, float, str], None] = lambda _act, _seconds, _outcome: None
+    verdict: asyncio.Future[Phase] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    _inputs: asyncio.Queue[Input] = field(default_factory=asyncio.Queue)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _with: dict[DeviceName, _Participation] = field(default_factory=dict)
+
+    async def run(self, first: Output) -> None:
+        """Carry out `first` and everything that follows. `verdict` is set when it is reached, or UNKNOWN."""
+        try:
+            await self._take(first)
+            while self._tasks or not self.coordinator.is_final:
+                await self._take(self._handle(await self._next()))
+        except BaseException as error:
+            if not self.verdict.done():
+                self.verdict.set_exception(error)
+                self.verdict.exception()  # seen: whoever waits for the verdict raises it again
+            raise
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def give_up(self, reason: str) -> None:
+        """Ask for an abort; has no effect once the commit record is written."""
+        self._inputs.put_nowait(GiveUp(self.clock.now(), reason))
+
+    async def _next(self) -> list[Input]:
+        batch = [await self._inputs.get()]
+        while not self._inputs.empty():
+            batch.append(self._inputs.get_nowait())
+        return batch
+
+    def _handle(self, batch: Sequence[Input]) -> Output:
+        joint = Output()
+        for event in batch:
+            output = self.coordinator.handle(event)
+            joint.records += output.records
+            joint.instructions += output.instructions
+        return joint
+
+    async def _take(self, output: Output) -> None:
+        if output.records:
+            await self._journal(output.records)
+        for instruction in output.instructions:
+            self._spawn(self._carry_out(instruction))
+        self._publish_verdict()
+
+    def _publish_verdict(self) -> None:
+        if not self.verdict.done() and (self.coordinator.is_final or self.coordinator.phase is Phase.UNKNOWN):
+            self.verdict.set_result(self.coordinator.phase)
+
+    async def _journal(self, records: Sequence[Record]) -> None:
+        transaction = self.coordinator.transaction
+        events = [
+            NewEvent(f"transaction/{transaction}", f"transaction.{record.type}", record.data) for record in records
+        ]
+        if records[-1].type == Phase.COMMITTED:
+            events += self.coordinator.plan.effects
+        await self.log.append(events, actor=self.actor, cause=transaction)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("transaction_task_failed", exc_info=task.exception(), transaction=self.coordinator.transaction)
+        if not self._tasks and self.coordinator.is_final:
+            self._inputs.put_nowait(GiveUp(self.clock.now(), "over"))  # wakes the loop, which then ends
+
+    async def _carry_out(self, instruction: Do | RunChecks | Release | WakeUp) -> None:
+        match instruction:
+            case Do():
+                await self._do(instruction)
+            case RunChecks():
+                self._inputs.put_nowait(ChecksDone(self.clock.now(), await self._check(instruction.devices)))
+            case WakeUp():
+                await asyncio.sleep(instruction.delay_seconds)
+                self._inputs.put_nowait(Woken(instruction.device, self.clock.now()))
+            case Release():
+                await self._release(instruction.device)
+
+    async def _check(self, devices: Sequence[DeviceName]) -> str:
+        for check in self.checks:
+            try:
+                failure = await check.check(self.coordinator, devices)
+            except AccordError as error:
+                failure = str(error)
+            if failure:
+                return failure
+        return ""
+
+    async def _release(self, device: DeviceName) -> None:
+        participation = self._with.get(device)
+        try:
+            if participation is not None and participation.locked_on is not None:
+                async with self.sessions.use(device) as session:
+                    if session is participation.locked_on:
+                        await session.release()
+        except AccordError as error:
+            _log.info("release_failed", device=device, error=str(error))
+            await self.sessions.drop(device, str(error))
+        finally:
+            self.on_release(device)
+
+    async def _do(self, do: Do) -> None:
+        if do.delay_seconds:
+            await asyncio.sleep(do.delay_seconds)
+        started = self.clock.monotonic()
+        result = await self._attempt(do)
+        self.on_act(do.act, self.clock.monotonic() - started, result.signal)
+        self._inputs.put_nowait(result)
+
+    async def _attempt(self, do: Do) -> Result:
+        participation = self._with.setdefault(do.device, _Participation())
+        try:
+            async with self.sessions.use(do.device) as session:
+                return await self._on_session(session, participation, do)
+        except _LOST as error:
+            return self._failed(do, Signal.LOST, error)
+        except AccordError as error:
+            return self._failed(do, Signal.REJECTED, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave other devices waiting
+            _log.exception("act_failed", device=do.device, act=do.act)
+            await self.sessions.drop(do.device, repr(error))
+            return self._failed(do, Signal.LOST, error)
+
+    def _failed(self, do: Do, signal: Signal, error: Exception) -> Result:
+        return Result(do.device, do.state, signal, self.clock.now(), reason=str(error) or repr(error))
+
+    async def _on_session(self, session: DeviceSession, with_: _Participation, do: Do) -> Result:
+        observed = None
+        if do.act is Act.READ:
+            codec = self.codecs(do.device)
+            reading = await session.read(codec.encode_filters(do.scope))
+            with_.entity_tag = reading.entity_tag
+            observed = within(codec.decode(reading.body), do.scope)
+        else:
+            await _ACTS[do.act](self, session, with_, do)
+        return Result(do.device, do.state, Signal.DONE, self.clock.now(), observed=observed)
+
+    async def _lock(self, session: DeviceSession, with_: _Participation, _do: Do) -> None:
+        deadline = self.clock.monotonic() + self.lock_wait_seconds
+        while True:
+            try:
+                await session.lock()
+            except LockedError:
+                if self.clock.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_LOCK_RETRY_SECONDS)
+            else:
+                with_.locked_on = session
+                return
+
+    async def _prepare(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        if session is not with_.locked_on:
+            raise ConnectionFailedError("the session that held the lock is gone", device=do.device)
+        if session.capabilities.participant is not ParticipantClass.IMMEDIATE:
+            await session.prepare(self.codecs(do.device).encode_edit(do.edit))
+            await session.validate()
+        with_.prepared_on = session
+
+    async def _commit(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        self._must_be_prepared(session, with_, do)
+        timeout = self.coordinator.confirm_timeout_seconds
+        await session.commit_tentative(self.coordinator.transaction, timeout)
+
+    async def _apply(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        if do.state is DeviceState.APPLYING:
+            self._must_be_prepared(session, with_, do)
+            if session.capabilities.participant is ParticipantClass.CANDIDATE:
+                await session.commit_now()
+                return
+        await self._write(session, with_, do)
+
+    async def _write(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        if session is not with_.locked_on:
+            await self._lock(session, with_, do)
+        if do.edit:
+            await session.apply(self.codecs(do.device).encode_edit(do.edit), with_.entity_tag)
+
+    async def _confirm(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        if session.capabilities.participant is ParticipantClass.SESSION_BOUND:
+            self._must_be_prepared(session, with_, do)
+        await session.confirm(self.coordinator.transaction)
+
+    async def _cancel(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        participant = self.coordinator.devices[do.device].plan.participant
+        if participant is ParticipantClass.PERSISTENT:
+            await session.cancel(self.coordinator.transaction)
+        elif participant is ParticipantClass.SESSION_BOUND and session is with_.prepared_on:
+            await session.cancel(self.coordinator.transaction)
+            with_.prepared_on = with_.locked_on = None
+            await self.sessions.drop(do.device, "a session-bound commit was cancelled by closing its session")
+
+    def _must_be_prepared(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        if session is not with_.prepared_on:
+            raise ConnectionFailedError("the session that prepared the change is gone", device=do.device)
+
+
+_Step = Callable[[Executor, DeviceSession, _Participation, Do], Awaitable[None]]
+_ACTS: Mapping[Act, _Step] = {
+    Act.LOCK: Executor._lock,  # noqa: SLF001 - a table of this module's own methods
+    Act.PREPARE: Executor._prepare,  # noqa: SLF001
+    Act.COMMIT: Executor._commit,  # noqa: SLF001
+    Act.APPLY: Executor._apply,  # noqa: SLF001
+    Act.UNDO: Executor._write,  # noqa: SLF001
+    Act.CONFIRM: Executor._confirm,  # noqa: SLF001
+    Act.CANCEL: Executor._cancel,  # noqa: SLF001
+}
+
+
+def new_transaction_id(number: int) -> TransactionId:
+    """Readable and unique: the log position that planned it."""
+    return TransactionId(f"tx-{number}")
