@@ -9,7 +9,7 @@ from lxml import etree
 from lab.router import rpc_errors
 from lab.router.schema import Schema, SchemaNode
 from lab.router.values import canonical
-from lab.router.xml import NC, add, data, local
+from lab.router.xml import NC, local
 
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|//|/|::|[\w.-]+|\s+|.""")
 _OPERATORS = frozenset({"", "(", "[", ",", "|", "+", "-", "=", "<", ">", "and", "or", "div", "mod"})
@@ -24,25 +24,29 @@ def top_level_tags(subtree: etree._Element) -> frozenset[str] | None:
 
 def subtree(schema: Schema, tree: etree._Element, wanted: etree._Element) -> etree._Element:
     """Return a <data> tree of what a subtree filter selects; keys of selected list entries come with them."""
+    copy = deepcopy(tree)  # pruning a copy keeps the prefixes that values need; building anew would lose some
     selection = _Selection(schema)
-    selection.mark(wanted, tree, schema.root)
-    return selection.copy(tree)
+    selection.mark(wanted, copy, schema.root)
+    selection.prune(copy)
+    return copy
 
 
 def xpath(schema: Schema, tree: etree._Element, select: str, namespaces: Mapping[str, str]) -> etree._Element:
     """Return a <data> tree of the nodes an XPath expression selects, with their ancestors. Raises RpcError."""
+    copy = deepcopy(tree)
     try:
-        found = tree.xpath(_below_data(select), namespaces={**namespaces, _ROOT_PREFIX: NC})
+        found = copy.xpath(_below_data(select), namespaces={**namespaces, _ROOT_PREFIX: NC})
     except etree.XPathError as error:
         raise rpc_errors.invalid_value(f"select is not a usable XPath expression: {error}", type="protocol") from error
-    nodes = [item for item in found if etree.iselement(item)] if isinstance(found, list) else None
-    if nodes is None or len(nodes) != len(found):
+    nodes = [item for item in found if etree.iselement(item)] if isinstance(found, list) else []
+    if not isinstance(found, list) or len(nodes) != len(found):
         raise rpc_errors.invalid_value("select does not yield a set of elements", type="protocol")
     selection = _Selection(schema)
     for item in nodes:
         selection.full.add(item)
         selection.part.update(item.iterancestors())
-    return selection.copy(tree)
+    selection.prune(copy)
+    return copy
 
 
 def union(schema: Schema, config: etree._Element, state: etree._Element) -> etree._Element:
@@ -109,21 +113,20 @@ class _Selection:
                 return child
         return None
 
-    def copy(self, tree: etree._Element) -> etree._Element:
-        """Return a new tree of what was selected."""
-        result = data()
-        if tree in self.full:
-            return deepcopy(tree)
-        self._copy_children(tree, result, self.schema.root)
-        return result
+    def prune(self, tree: etree._Element) -> None:
+        """Take away from `tree` what was not selected."""
+        if tree not in self.full:
+            self._prune_children(tree, self.schema.root)
 
-    def _copy_children(self, source: etree._Element, target: etree._Element, node: SchemaNode) -> None:
-        for child in source:
-            child_node = node.children.get(child.tag)
+    def _prune_children(self, source: etree._Element, node: SchemaNode) -> None:
+        for child in list(source):
             if child in self.full or child.tag in node.keys:
-                target.append(deepcopy(child))
-            elif child in self.part and child_node is not None:
-                self._copy_children(child, add(target, child.tag), child_node)
+                continue
+            child_node = node.children.get(child.tag)
+            if child in self.part and child_node is not None:
+                self._prune_children(child, child_node)
+            else:
+                source.remove(child)
 
 
 def _is_content_match(item: etree._Element) -> bool:

@@ -150,7 +150,7 @@ def _add_schema(schemas: etree._Element, info: ModuleInfo) -> None:
     entry = _add_monitoring(schemas, "schema")
     _add_monitoring(entry, "identifier", info.name)
     _add_monitoring(entry, "version", info.revision)
-    add(entry, f"{{{MONITORING}}}format", "ncm:yang", ncm=MONITORING)
+    _add_monitoring(entry, "format", "yang")
     _add_monitoring(entry, "namespace", info.namespace)
     _add_monitoring(entry, "location", "NETCONF")
 
@@ -162,7 +162,7 @@ def _add_sessions(parent: etree._Element, sessions: Sessions) -> None:
             continue
         entry = _add_monitoring(listed, "session")
         _add_monitoring(entry, "session-id", str(session.session_id))
-        add(entry, f"{{{MONITORING}}}transport", "ncm:netconf-ssh", ncm=MONITORING)
+        _add_monitoring(entry, "transport", session.transport)
         _add_monitoring(entry, "username", session.username)
         _add_monitoring(entry, "source-host", session.source_host)
         _add_monitoring(entry, "login-time", session.login_time.isoformat())

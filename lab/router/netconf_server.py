@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -22,6 +23,7 @@ from lab.router.xml import NC, add, element, local, nsmap, parse, serialise
 _BASE_11 = "urn:ietf:params:netconf:base:1.1"
 _REPLY = f'<rpc-reply xmlns="{NC}"'.encode()
 _END_REPLY = b"</rpc-reply>"
+_SAFE = re.compile(r"[\w:.-]+")
 
 
 class ServedRouter(Served, Protocol):
@@ -365,9 +367,9 @@ class _Exchange:
 
 def _echoed(root: etree._Element) -> bytes:
     """Return the attributes of <rpc> as the reply repeats them (RFC 6241 section 4.2)."""
-    if len(root.attrib) == 1 and (message_id := root.get("message-id", "")).isalnum():
+    message_id = root.get("message-id", "")
+    if len(root.attrib) == 1 and _SAFE.fullmatch(message_id):
         return f' message-id="{message_id}"'.encode()
-    shell = etree.Element(
-        "rpc-reply", dict(root.attrib), nsmap=nsmap(**{prefix: uri for prefix, uri in root.nsmap.items() if prefix})
-    )
-    return serialise(shell).split(None, 1)[1].removesuffix(b"/>").join((b" ", b""))
+    prefixes = {str(prefix): uri for prefix, uri in root.nsmap.items() if prefix}
+    shell = serialise(etree.Element("x", dict(root.attrib), nsmap=nsmap(**prefixes)))
+    return shell.removeprefix(b"<x").removesuffix(b"/>")

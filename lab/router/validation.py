@@ -8,7 +8,7 @@ from lxml import etree
 
 from lab.router.rpc_errors import RpcError
 from lab.router.schema import Schema
-from lab.router.xml import OPERATION, data, parse, qualified, serialise
+from lab.router.xml import NC, OPERATION, parse, qualified, serialise
 
 _PARSE = libyang.ParseOptions
 _CHECK = libyang.ValidationOptions
@@ -60,9 +60,7 @@ def with_defaults(schema: Schema, tree: etree._Element, mode: str) -> etree._Ele
     """Return a configuration as the with-defaults mode shows it (RFC 6243 section 3)."""
     node = _run(schema, _content(tree), _PARSE.Strict | _PARSE.NoState, _CHECK.NoState)
     shown = node.print(libyang.DataFormat.XML, _DEFAULTS[mode] | _PRINT.Shrink | _PRINT.Siblings) if node else ""
-    result = data()
-    result.extend(list(parse(f"<data>{shown or ''}</data>".encode())))
-    return result
+    return parse(f'<data xmlns="{NC}">{shown or ""}</data>'.encode())
 
 
 def _content(tree: etree._Element) -> bytes:

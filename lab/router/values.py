@@ -10,7 +10,7 @@ from lab.router.xml import namespace_of
 
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-_ANY_INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_ANY_INTEGER = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"([+-]?)0*([0-9]+)(?:\.([0-9]*))?")
 _NAME_PREFIX = re.compile(r"""'[^']*'|"[^"]*"|([A-Za-z_][\w.-]*):(?!:)""")
 
@@ -64,6 +64,8 @@ def _identity(schema: Schema, text: str, element: etree._Element) -> Value | Non
     module = schema.module_names.get(namespace)
     if module is None or module not in schema.identities.get(name, ()):
         return None
+    if namespace == namespace_of(element.tag):
+        return name, _NONE  # a prefix for the namespace in scope would not survive libxml2's moves
     own = schema.modules[module].prefix
     return f"{own}:{name}", {own: namespace}
 
@@ -86,12 +88,7 @@ def _path(schema: Schema, text: str, element: etree._Element) -> Value:
 def _integer(text: str) -> str:
     if _PLAIN_INTEGER.fullmatch(text):
         return text
-    match = _ANY_INTEGER.fullmatch(text)
-    if match is None:
-        return text
-    digits = match[2].lower()
-    base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
-    return str(int(match[1] + digits, base))
+    return str(int(text)) if _ANY_INTEGER.fullmatch(text) else text
 
 
 def _decimal(text: str) -> str:
