@@ -1,0 +1,358 @@
+"""`accord lab`: emulated routers from the command line, in this process or detached from it.
+
+Owns the commands and their output: data to stdout as a table or JSON, messages and progress to stderr. Exit code 1 is a
+failure; usage errors are the caller's to number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lab.control import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, LabService, is_running, lab_directory
+from lab.control_socket import ControlError, ask
+from lab.faults import FaultRequest
+from lab.network import LabNetwork, NetworkError, NetworkOptions
+from lab.router.faults_point import Fault
+from lab.topologies_topohub import topohub_topology
+from lab.topology import Topology, TopologyError
+from lab.topology_file import load_topology
+
+app = typer.Typer(
+    name="lab",
+    help="Emulated routers that stock NETCONF, RESTCONF and CLI clients can drive.",
+    no_args_is_help=True,
+)
+_messages = Console(stderr=True, highlight=False, soft_wrap=True)
+_DETACHED_START_SECONDS = 600.0
+_POLL_SECONDS = 0.1
+_FILE_SUFFIXES = {".yaml", ".yml", ".json"}
+_LOG = "lab.log"
+_UNCUT_COLUMNS = 240  # what is piped is not cut to a screen
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class PhaseName(StrEnum):
+    """When a fault strikes."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    REPLY = "reply"
+
+
+DirOption = Annotated[
+    Path | None,
+    typer.Option("--dir", help=f"Directory of the lab (default ${DIRECTORY_VARIABLE} or {DEFAULT_DIRECTORY})."),
+]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+
+
+@app.command()
+def up(
+    *,
+    topology: Annotated[str, typer.Option(help="A topology file, or a topohub name such as sndlib/germany50.")] = "",
+    routers: Annotated[int | None, typer.Option(min=2, help="How many routers; default: as published.")] = None,
+    profile: Annotated[str, typer.Option(help="Capability profile of the routers.")] = "full",
+    profile_for: Annotated[
+        list[str] | None, typer.Option(help="Another profile for one router: r1=running. Repeatable.")
+    ] = None,
+    directory: DirOption = None,
+    first_port: Annotated[int, typer.Option(min=0, max=65535, help="Number ports upwards from here; 0: any.")] = 0,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when the lab is up, leave it running.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Start routers and keep them running until `accord lab down`, Ctrl-C or SIGTERM.
+
+    Examples: accord lab up --detach; accord lab up --topology sndlib/germany50 --profile-for berlin=running
+    """
+    home = lab_directory(directory)
+    if is_running(home):
+        _fail(f"a lab is running in {home}: `accord lab down` stops it, --dir starts another")
+    chosen = _chosen_topology(topology, routers)
+    options = NetworkOptions(profile=profile, profiles=_profiles(profile_for or []), first_port=first_port)
+    _make_directory(home)
+    if detach:
+        _start_detached(home, _up_words(topology, routers, options))
+        _print_status(ask(home, "status"), output)
+        return
+    try:
+        asyncio.run(_serve(chosen, options, home, output))
+    except (NetworkError, OSError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def down(directory: DirOption = None, output: OutputOption = Output.TABLE) -> None:
+    """Stop the running lab and wait until it is gone."""
+    home = lab_directory(directory)
+    stopped = _ask(home, "down")
+    _wait(lambda: not is_running(home), "the lab did not stop")
+    _print([stopped], output)
+
+
+@app.command()
+def status(directory: DirOption = None, output: OutputOption = Output.TABLE) -> None:
+    """List the routers of the running lab with their ports and sessions."""
+    _print_status(_ask(lab_directory(directory), "status"), output)
+
+
+@app.command()
+def fault(
+    router: Annotated[str, typer.Argument(help="Name of a router, or '*' for all.")],
+    rpc: Annotated[str, typer.Argument(help="RPC such as commit or edit-config, or '*' for all.")],
+    action: Annotated[Fault, typer.Argument(help="What goes wrong.")],
+    *,
+    phase: Annotated[PhaseName | None, typer.Option(help="When: before or after acting, or at the reply.")] = None,
+    nth: Annotated[int, typer.Option(min=1, help="From which occurrence on.")] = 1,
+    count: Annotated[int, typer.Option(min=0, help="How many times; 0: for ever.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay.")] = 0.0,
+    octets: Annotated[int, typer.Option(min=0, help="Size of a huge reply, or of the pieces of a split one.")] = 0,
+    session_id: Annotated[int, typer.Option(min=0, help="Who holds the lock.")] = 0,
+    tag: Annotated[str, typer.Option(help="error-tag of a rejection.")] = "operation-failed",
+    message: Annotated[str, typer.Option(help="error-message of a rejection or warning.")] = "scripted fault",
+    directory: DirOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Script a fault of a router. Example: accord lab fault pe-paris commit lose_reply --nth 2."""
+    members = {
+        "router": router,
+        "rpc": rpc,
+        "action": action.value,
+        "phase": phase.value if phase else None,
+        "nth": nth,
+        "count": count or None,
+        "seconds": seconds,
+        "octets": octets,
+        "session_id": session_id,
+        "tag": tag,
+        "message": message,
+    }
+    _check_fault(members)
+    _print([_ask(lab_directory(directory), "fault", **members)], output)
+
+
+@app.command()
+def faults(
+    clear: Annotated[bool, typer.Option("--clear", help="Forget them instead of listing them.")] = False,
+    router: Annotated[str | None, typer.Option(help="Clear those of this router only.")] = None,
+    directory: DirOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the faults that may still strike, or clear them."""
+    home = lab_directory(directory)
+    _print([_ask(home, "clear", router=router)] if clear else _ask(home, "faults"), output)
+
+
+@app.command()
+def drift(
+    router: Annotated[str, typer.Argument(help="Name of a router.")],
+    *,
+    interface: Annotated[str, typer.Option(help="Which interface; default: a customer's.")] = "",
+    description: Annotated[str | None, typer.Option(help="Set its description.")] = None,
+    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Set its state.")] = None,
+    edit: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="An edit-config document to apply instead.")
+    ] = None,
+    directory: DirOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Change running on a router behind the controller's back."""
+    if edit is not None and (interface or description is not None or enabled is not None):
+        raise typer.BadParameter("give either --edit or what to set on an interface")
+    members: dict[str, Any] = {"interface": interface, "description": description, "enabled": enabled}
+    if edit is not None:
+        members = {"xml": edit.read_text(encoding="utf-8")}
+    _print([_ask(lab_directory(directory), "drift", router=router, **members)], output)
+
+
+@app.command()
+def link(
+    name: Annotated[str, typer.Argument(help="Name of a link, such as pe-london--p-lyon.")],
+    state: Annotated[str, typer.Argument(help="up or down.")],
+    directory: DirOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Cut or restore a link between two routers."""
+    if state not in {"up", "down"}:
+        raise typer.BadParameter(f"a link goes up or down, not {state}")
+    _print([_ask(lab_directory(directory), "link", link=name, state=state)], output)
+
+
+@app.command()
+def reboot(
+    router: Annotated[str, typer.Argument(help="Name of a router.")],
+    down_seconds: Annotated[float, typer.Option(min=0, max=3600, help="How long it stays away.")] = 0.0,
+    directory: DirOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Reboot a router: sessions drop, an unconfirmed commit is undone, it comes back on the same ports."""
+    _print([_ask(lab_directory(directory), "reboot", router=router, down_seconds=down_seconds)], output)
+
+
+async def _serve(topology: Topology, options: NetworkOptions, home: Path, output: Output) -> None:
+    async with LabNetwork(topology, options, progress=_progress(topology)) as network:
+        service = LabService(network, home)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, service.go_down)
+        await service.start()
+        try:
+            _print_status(await service.handle("status", {}), output)
+            _messages.print(f"lab is up in {home}: inventory.yaml and credentials.yaml are there, Ctrl-C stops it")
+            await service.wait_down()
+        finally:
+            await service.stop()
+
+
+def _chosen_topology(name: str, routers: int | None) -> Topology:
+    try:
+        if name and not _is_file(name):
+            return topohub_topology(name, routers=routers)
+        if routers is not None:
+            raise typer.BadParameter("--routers cuts or grows a topohub topology, a file has the routers it lists")
+        return load_topology(Path(name) if name else _demo_file())
+    except TopologyError as error:
+        _fail(str(error))
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix in _FILE_SUFFIXES or Path(name).is_file()
+
+
+def _demo_file() -> Path:
+    """The demo topology: of the checkout, else of the installed package's shared data."""
+    import sysconfig
+
+    shared = Path(sysconfig.get_path("data")) / "share" / "accord"
+    found = [root / "config" / "lab" / "demo.yaml" for root in (Path(__file__).resolve().parents[1], shared)]
+    return next((path for path in found if path.is_file()), found[0])
+
+
+def _profiles(given: Iterable[str]) -> dict[str, str]:
+    profiles = {}
+    for item in given:
+        router, _, profile = item.partition("=")
+        if not router or not profile:
+            raise typer.BadParameter(f"{item!r} is not ROUTER=PROFILE", param_hint="--profile-for")
+        profiles[router] = profile
+    return profiles
+
+
+def _make_directory(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        _fail(f"cannot make the lab's directory {home}: {error}")
+
+
+def _up_words(topology: str, routers: int | None, options: NetworkOptions) -> list[str]:
+    """The command line that starts the same lab in another process."""
+    words = ["up", "--profile", str(options.profile), "--first-port", str(options.first_port)]
+    words += ["--topology", topology] if topology else []
+    words += ["--routers", str(routers)] if routers is not None else []
+    for router, profile in options.profiles.items():
+        words += ["--profile-for", f"{router}={profile}"]
+    return words
+
+
+def _start_detached(home: Path, words: Sequence[str]) -> None:
+    """Start the lab in a process and session of its own, and wait until it answers."""
+    command = [sys.executable, "-m", "lab.cli", *words, "--dir", str(home)]
+    log = home / _LOG
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter with the words we were given
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+    deadline = time.monotonic() + _DETACHED_START_SECONDS
+    while not is_running(home):
+        if process.poll() is not None:
+            _fail(f"the lab did not start:\n{log.read_text(encoding='utf-8').strip()}")
+        if time.monotonic() > deadline:
+            process.terminate()
+            _fail(f"the lab did not answer within {_DETACHED_START_SECONDS:g} s, see {log}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _wait(condition: Callable[[], bool], failure: str, *, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            _fail(failure)
+        time.sleep(_POLL_SECONDS)
+
+
+def _progress(topology: Topology) -> Callable[[int, int], None]:
+    """Tell now and then how many routers have started; a terminal sees one line that changes."""
+    end = "\r" if _messages.is_terminal else "\n"
+
+    def tell(started: int, total: int) -> None:
+        if started == total or started % 50 == 0:
+            last = "\n" if started == total else end
+            _messages.print(f"{topology.name}: {started} of {total} routers started", end=last)
+
+    return tell
+
+
+def _check_fault(members: dict[str, Any]) -> None:
+    from pydantic import ValidationError
+
+    try:
+        FaultRequest.model_validate(members)
+    except ValidationError as error:
+        raise typer.BadParameter("; ".join(item["msg"] for item in error.errors())) from error
+
+
+def _ask(home: Path, operation: str, **members: Any) -> Any:
+    try:
+        return ask(home, operation, **members)
+    except ControlError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    _messages.print(f"error: {message}", markup=False)
+    raise typer.Exit(1)
+
+
+def _print_status(found: dict[str, Any], output: Output) -> None:
+    if output is Output.JSON:
+        print(json.dumps({"schema_version": 1, **found}, indent=2))
+        return
+    _print(found["routers"], output)
+
+
+def _print(rows: list[dict[str, Any]], output: Output) -> None:
+    if output is Output.JSON:
+        print(json.dumps({"schema_version": 1, "items": rows}, indent=2))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _UNCUT_COLUMNS
+    table = Table(box=None, pad_edge=False)
+    for column in rows[0] if rows else ():
+        table.add_column(column.replace("_", " ").upper(), no_wrap=True)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    app()

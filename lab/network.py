@@ -1,0 +1,277 @@
+"""Many routers in one process: a topology becomes running routers that know of each other.
+
+Owns assembly (day 0, servers, operational state, faults, one data plane) and life (start, stop). Routers are made one
+after another while they start, so a network of a thousand reports progress and stays responsive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, TypeVar
+
+from lxml import etree
+
+from lab.addressing import address_plan
+from lab.day0 import day0_configuration
+from lab.faults import FaultScript
+from lab.inventory import RunningRouter
+from lab.planes import RouterForwarding
+from lab.planes.memory import MemoryPlane
+from lab.router.datastore import ConfigChange
+from lab.router.forwarding import read_forwarding
+from lab.router.operational import OperationalState
+from lab.router.profiles import PROFILES, Profile
+from lab.router.restconf_server import RestconfServer
+from lab.router.restconf_tls import lab_authority
+from lab.router.router import Router
+from lab.router.schema import ModuleSet, default_module_set, load_schema
+from lab.router.xml import add, element
+from lab.topology import Topology
+
+_T = TypeVar("_T")
+_START_SECONDS = 600.0
+
+
+class NetworkError(ValueError):
+    """A network that cannot be made as asked; names the router or profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """How the routers are made. `profiles` and `modules_for` differ from the common ones by router name.
+
+    `first_port` numbers the ports upwards from there in the order of the topology; 0 leaves them to the system. The
+    password is random when empty.
+    """
+
+    profile: str | Profile = "full"
+    profiles: Mapping[str, str | Profile] = field(default_factory=dict)
+    modules: ModuleSet | None = None
+    modules_for: Mapping[str, ModuleSet] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    username: str = "accord"
+    password: str = ""
+    authorized_keys: Sequence[str] = ()
+    first_port: int = 0
+
+
+class LabNetwork:
+    """A running network: `async with LabNetwork(topology) as net: net["pe-london"].netconf_port`.
+
+    Raises `NetworkError` for a profile that does not exist or is given to an unknown router, OSError for a port that is
+    taken. `progress` is called with (started, all) after each router.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        options: NetworkOptions | None = None,
+        *,
+        faults: FaultScript | None = None,
+        progress: Callable[[int, int], None] = lambda _started, _all: None,
+    ) -> None:
+        self.topology = topology
+        self.options = options or NetworkOptions()
+        self.password = self.options.password or secrets.token_urlsafe(12)
+        self.faults = faults or FaultScript()
+        self.profiles = _profiles(topology, self.options)
+        self._progress = progress
+        self._plan = address_plan(topology)
+        self._routers: dict[str, Router] = {}
+        self._forwarding: dict[str, tuple[etree._Element, RouterForwarding]] = {}
+        self._next_port = self.options.first_port
+        self.plane = MemoryPlane(topology, self.forwarding, now=time.time)
+
+    def __getitem__(self, name: str) -> Router:
+        """The router of that name; KeyError when it has not been started."""
+        try:
+            return self._routers[name]
+        except KeyError:
+            raise KeyError(f"the lab has no router {name!r}") from None
+
+    def __iter__(self) -> Iterator[Router]:
+        return iter(self._routers.values())
+
+    def __len__(self) -> int:
+        return len(self._routers)
+
+    async def __aenter__(self) -> Self:
+        """Start every router; on failure those that were started are stopped again."""
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Make and start the routers in the order of the topology."""
+        for number, node in enumerate(self.topology.nodes, start=1):
+            router = self._make(node.name)
+            self._routers[node.name] = router
+            await router.start()
+            self._progress(number, len(self.topology.nodes))
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Stop every router and forget them."""
+        routers, self._routers = list(self._routers.values()), {}
+        for router in routers:
+            await router.stop()
+
+    def forwarding(self, name: str) -> RouterForwarding:
+        """What the router's running configuration asks of the network, read once per configuration."""
+        router = self._routers.get(name)
+        if router is None:
+            return RouterForwarding()
+        tree = router.store.get("running")
+        known = self._forwarding.get(name)
+        if known is None or known[0] is not tree:
+            known = self._forwarding[name] = (tree, read_forwarding(tree))
+        return known[1]
+
+    def set_link(self, link: str, *, up: bool) -> None:
+        """Cut or restore a link, and tell both its routers' subscribers; KeyError for an unknown link."""
+        self.plane.set_link(link, up=up)
+        for found in self.topology.links:
+            if found.name == link:
+                for end in (found.a, found.b):
+                    if end.node in self._routers:
+                        self._routers[end.node].publish(_link_event(end.port, up=up))
+
+    def running_routers(self) -> list[RunningRouter]:
+        """What clients have to know, in the order of the topology."""
+        return [
+            RunningRouter(
+                node=self.topology.node(router.name),
+                addresses=self._plan[router.name],
+                profile=router.profile.name,
+                address=router.host,
+                netconf_port=router.netconf_port,
+                restconf_port=router.restconf_port,
+                cli_port=router.cli_port,
+                host_key=router.host_key,
+            )
+            for router in self
+        ]
+
+    @property
+    def authority_pem(self) -> bytes:
+        """The certificate authority of the RESTCONF servers."""
+        return lab_authority().ca_pem
+
+    def _make(self, name: str) -> Router:
+        options, profile = self.options, self.profiles[name]
+        modules = options.modules_for.get(name) or options.modules or default_module_set()
+        router = Router(
+            name,
+            modules=modules,
+            profile=profile,
+            initial=day0_configuration(self.topology, self.topology.node(name), self._plan, load_schema(modules)),
+            host=options.host,
+            username=options.username,
+            password=self.password,
+            authorized_keys=options.authorized_keys,
+            faults=self.faults,
+        )
+        router.add_server("restconf", RestconfServer(router))
+        router.operational = OperationalState(name, router.schema, router.store, self.plane)
+        router.store.subscribe(lambda change: self._changed(name, change))
+        self._number_ports(router)
+        return router
+
+    def _number_ports(self, router: Router) -> None:
+        for server in router.servers.values() if self._next_port else ():
+            server.port = self._next_port
+            self._next_port += 1
+
+    def _changed(self, name: str, change: ConfigChange) -> None:
+        if change.datastore == "running":
+            self.plane.configuration_changed(name)
+
+
+@contextmanager
+def running_lab(
+    topology: Topology, options: NetworkOptions | None = None, *, faults: FaultScript | None = None
+) -> Iterator[LabNetwork]:
+    """A network for code without an event loop: it runs in a thread of its own while the block runs.
+
+    Reading ports, keys and faults is safe from any thread; call what touches routers through `in_lab`.
+    """
+    with _loop_thread() as loop:
+        network = _in_loop(loop, _made(topology, options, faults))
+        _LOOPS[id(network)] = loop
+        try:
+            _in_loop(loop, network.__aenter__())
+            yield network
+        finally:
+            _LOOPS.pop(id(network), None)
+            _in_loop(loop, network.stop())
+
+
+def in_lab(network: LabNetwork, call: Callable[[], _T]) -> _T:
+    """Run `call` in the thread of a `running_lab` and return what it returns."""
+
+    async def once() -> _T:
+        return call()
+
+    return _in_loop(_LOOPS[id(network)], once())
+
+
+_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
+
+
+async def _made(topology: Topology, options: NetworkOptions | None, faults: FaultScript | None) -> LabNetwork:
+    return LabNetwork(topology, options, faults=faults)
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[object, object, _T]) -> _T:
+    return asyncio.run_coroutine_threadsafe(work, loop).result(_START_SECONDS)
+
+
+@contextmanager
+def _loop_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="lab", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _profiles(topology: Topology, options: NetworkOptions) -> dict[str, Profile]:
+    unknown = sorted(set(options.profiles) - {node.name for node in topology.nodes})
+    if unknown:
+        raise NetworkError(f"topology {topology.name} has no router {unknown[0]} to give a profile to")
+    return {node.name: _profile(options.profiles.get(node.name, options.profile)) for node in topology.nodes}
+
+
+def _profile(wanted: str | Profile) -> Profile:
+    if isinstance(wanted, Profile):
+        return wanted
+    if wanted not in PROFILES:
+        raise NetworkError(f"there is no profile {wanted}: it is one of {', '.join(PROFILES)}")
+    return PROFILES[wanted]
+
+
+def _link_event(port: str, *, up: bool) -> etree._Element:
+    """The event that an interface went up or down."""
+    event = element("interface-state-change", "urn:accord:router")
+    add(event, "{urn:accord:router}name", port)
+    add(event, "{urn:accord:router}oper-status", "up" if up else "down")
+    return event
