@@ -1,6 +1,7 @@
 """Owns NETCONF's framing and message envelopes (RFC 6242 sections 4.1 and 4.2, RFC 6241 section 4)."""
 
 import re
+from collections.abc import Sequence
 from typing import Protocol
 
 END = b"]]>]]>"
@@ -10,7 +11,14 @@ _MAX_CHUNK = 4_294_967_295
 
 
 class FramingError(Exception):
-    """The peer's octets are not a frame; nothing after them can be trusted (RFC 6242 section 4.2)."""
+    """The peer's octets are not a frame; nothing after them can be trusted (RFC 6242 section 4.2).
+
+    `messages` holds those that were complete before.
+    """
+
+    def __init__(self, message: str, messages: Sequence[bytes] = ()) -> None:
+        super().__init__(message)
+        self.messages = tuple(messages)
 
 
 class Framer(Protocol):
@@ -77,8 +85,11 @@ class Chunked:
         """Take octets as they come and return the messages that are now complete. Raises FramingError."""
         self._buffer += octets
         messages: list[bytes] = []
-        while self._step(messages):
-            pass
+        try:
+            while self._step(messages):
+                pass
+        except FramingError as error:
+            raise FramingError(str(error), messages) from error
         return messages
 
     def _step(self, messages: list[bytes]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import asyncssh
@@ -126,12 +126,13 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
         del datatype
         try:
             messages = self._messages(data)
-        except (FramingError, ValueError):
-            self._end("bad-hello" if self._framer is None else "dropped")
-            return
-        self._queue.extend(messages)
-        if self._queue and self._worker is None:
-            self._serve_queue()
+        except ValueError:
+            self._end("bad-hello")
+        except FramingError as error:
+            self._take(error.messages)
+            self._end("other")
+        else:
+            self._take(messages)
 
     def eof_received(self) -> bool:
         """Close when the client is done."""
@@ -188,6 +189,11 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
             )
 
     # -- RPC loop
+
+    def _take(self, messages: Sequence[bytes]) -> None:
+        self._queue.extend(messages)
+        if self._queue and self._worker is None:
+            self._serve_queue()
 
     def _serve_queue(self) -> None:
         """Serve at once when nothing can make us wait, else in a task."""
@@ -370,6 +376,6 @@ def _echoed(root: etree._Element) -> bytes:
     message_id = root.get("message-id", "")
     if len(root.attrib) == 1 and _SAFE.fullmatch(message_id):
         return f' message-id="{message_id}"'.encode()
-    prefixes = {str(prefix): uri for prefix, uri in root.nsmap.items() if prefix}
+    prefixes: dict[str, str] = {str(prefix): uri for prefix, uri in root.nsmap.items() if prefix}
     shell = serialise(etree.Element("x", dict(root.attrib), nsmap=nsmap(**prefixes)))
     return shell.removeprefix(b"<x").removesuffix(b"/>")

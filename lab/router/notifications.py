@@ -89,6 +89,8 @@ def subscription(schema: Schema, request: etree._Element, send: Callable[[bytes]
         )
     made = Subscription(schema, send)
     chosen = request.find(f"{{{NOTIFICATION}}}filter")
+    if chosen is None:
+        chosen = request.find(f"{{{NC}}}filter")  # where ncclient puts it
     if chosen is not None and chosen.get("type", chosen.get(f"{{{NC}}}type", "subtree")) == "xpath":
         prefixes = {prefix: uri for prefix, uri in chosen.nsmap.items() if prefix}
         made.select = (chosen.get("select", ""), prefixes)

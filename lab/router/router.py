@@ -87,6 +87,7 @@ class Router:
         self.store = ConfigStore(self.schema, profile, scheduler=loop, now=now, initial=initial)
         self.sessions = Sessions(self.store, now)
         self.stream = notifications.Stream(now)
+        self.is_up = False
         self.servers: dict[str, Server] = {"netconf": NetconfServer(self, netconf_port)} if profile.netconf else {}
         self.store.subscribe(self._config_changed)
         self.store.subscribe_commits(self._commit_stepped)
@@ -129,15 +130,18 @@ class Router:
         """Start every server. Raises OSError when a wanted port is taken."""
         for server in self.servers.values():
             await server.start()
+        self.is_up = True
 
     async def stop(self) -> None:
         """Stop every server and drop every session."""
+        self.is_up = False
         for server in self.servers.values():
             await server.stop()
         self.sessions.drop_all()
 
     async def reboot(self, *, down_seconds: float = 0.0) -> None:
         """Drop all sessions, boot the datastores, listen again on the same ports."""
+        self.is_up = False
         self.sessions.drop_all()
         for server in self.servers.values():
             await server.stop()
