@@ -3,13 +3,14 @@
 RFC 8040 sections 3.1, 7, 9; RFC 8072 section 2.3; RFC 8525. Untrusted input: no entities, no DTD, no network.
 """
 
+import re
 from collections.abc import Iterable
 
 from lxml import etree
 
 from controller.model.errors import DeviceCause, ProtocolViolationError
 from controller.ports import ModuleRevision
-from drivers.restconf.paths import Prefix
+from drivers.restconf.paths import Ancestor
 
 NETCONF_NS = "urn:ietf:params:xml:ns:netconf:base:1.0"
 RESTCONF_NS = "urn:ietf:params:xml:ns:yang:ietf-restconf"
@@ -34,7 +35,7 @@ def new_data() -> etree._Element:
     return etree.Element(f"{{{NETCONF_NS}}}data", nsmap={None: NETCONF_NS})  # type: ignore[dict-item]  # stubs forget the default namespace
 
 
-def join(data: etree._Element, ancestors: Iterable[Prefix], resource: etree._Element) -> None:
+def join(data: etree._Element, ancestors: Iterable[Ancestor], resource: etree._Element) -> None:
     """Put a resource into `data` below its containers, which several resources share."""
     parent = data
     for namespace, name in ancestors:
@@ -77,6 +78,17 @@ def _cause(error: etree._Element) -> DeviceCause:
         message=text_of(error, "error-message"),
         path=text_of(error, "error-path"),
         app_tag=text_of(error, "error-app-tag"),
+    )
+
+
+_WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
+
+
+def warnings(header: str) -> tuple[DeviceCause, ...]:
+    """The texts of a `Warning` header (RFC 9111 5.5 keeps its form): RESTCONF has no other place for one."""
+    return tuple(
+        DeviceCause("operation-failed", re.sub(r"\\(.)", r"\1", text), severity="warning")
+        for text in _WARNING.findall(header)
     )
 
 

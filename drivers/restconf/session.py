@@ -61,7 +61,7 @@ class RestconfSession:
     async def read(self, filters: Sequence[str] = ()) -> Reading:
         """Running configuration below one `<data>`; `filters` are encoded paths below `{+restconf}/data/`.
 
-        A path below a list entry is read as the whole outermost entry. What does not exist is left out. The entity tag
+        A path below a list entry is read as the whole outermost entry; what does not exist is left out. The entity tag
         is the datastore's, taken before the data, so a change in between makes a guarded `apply` fail, never succeed.
         """
         return await self._call(lambda: self._read(filters, "config"), "read")
@@ -152,10 +152,10 @@ class RestconfSession:
             return self._read_everything(content)
         tag = self._entity_tag()
         data = documents.new_data()
-        for path in paths.resources(filters):
+        for path in paths.resources(filters, self._namespaces):
             answer = self._get(f"{self._root}/data/{path}?content={content}")
             if answer is not None:
-                above = paths.containers_above(path, self._namespaces)
+                above = paths.ancestors(path, self._namespaces)
                 documents.join(data, above, self._parsed(answer.body))
         return Reading(etree.tostring(data), tag)
 
@@ -182,7 +182,7 @@ class RestconfSession:
         if documents.causes(answer.body):
             # A patch status may carry errors under any status code.
             raise self._rejection(answer)
-        return ()
+        return documents.warnings(answer.headers.get("Warning", ""))
 
     def _rejection(self, answer: Answer) -> DeviceRejectedError:
         causes = documents.causes(answer.body)

@@ -18,6 +18,7 @@ from requests.auth import HTTPBasicAuth
 from urllib3 import HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError as UrllibError
+from urllib3.exceptions import TimeoutError as UrllibTimeout
 from urllib3.response import BaseHTTPResponse
 
 from controller.model.errors import (
@@ -30,6 +31,7 @@ from controller.ports import DeviceTarget
 
 DEFAULT_MAX_BODY = 64 * 1024 * 1024
 _CHUNK = 64 * 1024
+_SAFE = {"GET", "HEAD"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,15 @@ class _Wire:
     """What is known of the connections of one session, shared between the thread that works and the one that aborts."""
 
     sent: bool = False
+    fresh: bool = False
+    """Whether the last request made a connection of its own."""
+    was_cut: bool = False
     closed: bool = False
     sockets: list[socket.socket] = field(default_factory=list)
 
     def cut(self) -> None:
         """Shut every socket down; a thread blocked in one wakes at once. Safe from any thread."""
+        self.was_cut = True
         for raw in list(self.sockets):
             with contextlib.suppress(OSError):
                 # SSLSocket.shutdown would drop the TLS state under the reader; the plain one only wakes it.
@@ -87,6 +93,7 @@ def _pool_class(wire: _Wire) -> type[HTTPSConnectionPool]:
             if wire.closed:
                 raise OSError("the session is closed")
             super().connect()
+            wire.fresh = True
             wire.sockets.append(self.sock)
             if wire.closed:
                 wire.cut()
@@ -141,6 +148,16 @@ class HttpsTransport:
         Raises `ConnectionFailedError` when nothing was sent, `AuthenticationFailedError` for an untrusted certificate,
         `OutcomeUnknownError` when the answer did not come, `ProtocolViolationError` when it is beyond the size limit.
         """
+        self._wire.was_cut = False
+        try:
+            return self._exchange(method, path, headers, body)
+        except OutcomeUnknownError as error:
+            if method not in _SAFE or self._wire.fresh or self._wire.was_cut or _is_timeout(error):
+                raise
+        # A kept connection that had died: reading again on a new one is safe (RFC 9110 section 9.2.2).
+        return self._exchange(method, path, headers, body)
+
+    def _exchange(self, method: str, path: str, headers: Mapping[str, str] | None, body: bytes | None) -> Answer:
         deadline = time.monotonic() + self._target.rpc_timeout_seconds
         with self._guard(), self._send(method, path, headers, body, self._target.rpc_timeout_seconds) as response:
             return Answer(response.status_code, response.headers, self._body(response, deadline))
@@ -157,7 +174,7 @@ class HttpsTransport:
     def _send(
         self, method: str, path: str, headers: Mapping[str, str] | None, body: bytes | None, read_seconds: float | None
     ) -> requests.Response:
-        self._wire.sent = False
+        self._wire.sent = self._wire.fresh = False
         return self._session.request(
             method,
             self._base + path,
@@ -242,6 +259,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+
+
+def _is_timeout(error: Exception) -> bool:
+    return any(isinstance(cause, TimeoutError | requests.Timeout | UrllibTimeout) for cause in _causes(error))
 
 
 def _certificate_error(error: Exception) -> bool:
