@@ -71,7 +71,7 @@ class FrameDecoder:
     def _next_marked(self) -> Message | None:
         end = self._buffer.find(END_OF_MESSAGE, self._searched)
         if end < 0:
-            self._check_size(len(self._buffer))
+            self._check_size(len(self._buffer) - len(END_OF_MESSAGE) + 1)
             self._searched = max(0, len(self._buffer) - len(END_OF_MESSAGE) + 1)
             return None
         self._check_size(end)

@@ -87,7 +87,8 @@ class CannedSession(asyncssh.SSHServerSession[bytes]):
                 return None
             self._buffer = rest
             return message
-        parts, position = [], 0
+        parts: list[bytes] = []
+        position = 0
         while (header := _CHUNK.match(self._buffer, position)) is not None:
             if header[1] == b"#":
                 self._buffer = self._buffer[header.end() :]

@@ -404,7 +404,7 @@ class DriverContract:
     async def test_a_notification_arrives_and_the_stream_ends_with_the_session(self, rig: Rig) -> None:
         session = await rig.connect()
         stream = session.notifications()
-        first = asyncio.create_task(anext(stream))
+        first: asyncio.Future[bytes] = asyncio.ensure_future(anext(stream))
         try:
             async with asyncio.timeout(5):
                 while not first.done():  # the subscription may still be on its way

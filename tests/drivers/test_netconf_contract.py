@@ -52,7 +52,8 @@ class LabRouter(Device):
         ).encode()
 
     def bad_edit(self) -> bytes:
-        return f'<config xmlns="{BASE}"><interfaces xmlns="{INTERFACES}"><colour>red</colour></interfaces></config>'.encode()
+        unknown = f'<interfaces xmlns="{INTERFACES}"><colour>red</colour></interfaces>'
+        return f'<config xmlns="{BASE}">{unknown}</config>'.encode()
 
     def filters(self) -> Sequence[str]:
         return (f'<interfaces xmlns="{INTERFACES}"><interface><name>eth0</name></interface></interfaces>',)
