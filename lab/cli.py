@@ -15,20 +15,20 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab.control import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, LabService, is_running, lab_directory
-from lab.control_socket import ControlError, ask
+from lab.control_socket import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ControlError, ask, is_running, lab_directory
 from lab.faults import FaultRequest
-from lab.network import LabNetwork, NetworkError, NetworkOptions
 from lab.router.faults_point import Fault
-from lab.topologies_topohub import topohub_topology
 from lab.topology import Topology, TopologyError
 from lab.topology_file import load_topology
+
+if TYPE_CHECKING:  # routers load when they start: `status` need not wait for their libraries
+    from lab.network import NetworkOptions
 
 app = typer.Typer(
     name="lab",
@@ -83,6 +83,8 @@ def up(
 
     Examples: accord lab up --detach; accord lab up --topology sndlib/germany50 --profile-for berlin=running
     """
+    from lab.network import NetworkError, NetworkOptions
+
     home = lab_directory(directory)
     if is_running(home):
         _fail(f"a lab is running in {home}: `accord lab down` stops it, --dir starts another")
@@ -208,6 +210,9 @@ def reboot(
 
 
 async def _serve(topology: Topology, options: NetworkOptions, home: Path, output: Output) -> None:
+    from lab.control import LabService
+    from lab.network import LabNetwork
+
     async with LabNetwork(topology, options, progress=_progress(topology)) as network:
         service = LabService(network, home)
         loop = asyncio.get_running_loop()
@@ -223,6 +228,8 @@ async def _serve(topology: Topology, options: NetworkOptions, home: Path, output
 
 
 def _chosen_topology(name: str, routers: int | None) -> Topology:
+    from lab.topologies_topohub import topohub_topology
+
     try:
         if name and not _is_file(name):
             return topohub_topology(name, routers=routers)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.control_socket import ControlError, ControlServer, ask
+from lab.control_socket import ControlError, ControlServer
 from lab.drift import DriftError, drift, interface_edit, parse_edit
 from lab.faults import ANY, FaultRequest, FaultRule
 from lab.inventory import write_file, write_files
@@ -24,24 +24,8 @@ from lab.router.router import Router
 from lab.router.rpc_errors import RpcError
 from lab.topology_file import topology_document
 
-DEFAULT_DIRECTORY = "./var/lab"
-DIRECTORY_VARIABLE = "ACCORD_LAB_DIR"
 _PID = "pid"
 _TOPOLOGY = "topology.json"
-
-
-def lab_directory(given: Path | None = None) -> Path:
-    """The directory given, else that of the environment, else the default below the working directory."""
-    return given or Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY)
-
-
-def is_running(directory: Path) -> bool:
-    """Whether a lab answers there."""
-    try:
-        ask(directory, "status", timeout_seconds=5.0)
-    except ControlError:
-        return False
-    return True
 
 
 class _Request(BaseModel):

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 SOCKET = "control.sock"
+DEFAULT_DIRECTORY = "./var/lab"
+DIRECTORY_VARIABLE = "ACCORD_LAB_DIR"
 _LONGEST_LINE = 16 * 1024 * 1024
 _LONGEST_PATH = 100  # sockaddr_un holds 108 octets
 
@@ -96,6 +98,20 @@ def ask(directory: Path, operation: str, *, timeout_seconds: float = 30.0, **mem
     if not answer["ok"]:
         raise ControlError(answer["error"])
     return answer["result"]
+
+
+def lab_directory(given: Path | None = None) -> Path:
+    """The directory given, else that of the environment, else the default below the working directory."""
+    return given or Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_DIRECTORY)
+
+
+def is_running(directory: Path) -> bool:
+    """Whether a lab answers there."""
+    try:
+        ask(directory, "status", timeout_seconds=5.0)
+    except ControlError:
+        return False
+    return True
 
 
 @contextmanager

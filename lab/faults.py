@@ -100,9 +100,10 @@ class FaultScript:
         return rule
 
     def clear(self, router: str | None = None) -> int:
-        """Forget the rules of that router, or all; returns how many there were."""
-        kept = [rule for rule in self._rules if router is not None and rule.router != router]
-        removed = len(self._rules) - len(kept)
+        """Forget the rules of that router, or all; returns how many could still have struck."""
+        live = self.rules()
+        kept = [rule for rule in live if router is not None and rule.router != router]
+        removed = len(live) - len(kept)
         self._rules = kept
         return removed
 

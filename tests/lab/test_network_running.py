@@ -1,0 +1,220 @@
+"""A network of routers in one process, driven by stock clients."""
+
+import asyncio
+import base64
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from ncclient import manager
+from ncclient.operations import RPCError
+from ncclient.transport.errors import SSHUnknownHostError
+
+from lab.faults import FaultScript
+from lab.network import LabNetwork, NetworkError, NetworkOptions, in_lab, running_lab
+from lab.router.faults_point import Action, Fault
+from lab.router.router import Router
+from lab.topology import Topology
+from lab.topology_file import load_topology
+
+DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
+NS = {"if": "urn:ietf:params:xml:ns:yang:ietf-interfaces", "a": "urn:accord:router"}
+DESCRIPTION = """<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
+  <interfaces xmlns="urn:ietf:params:xml:ns:yang:ietf-interfaces"><interface><name>access0</name>
+  <description>{}</description></interface></interfaces></config>"""
+
+
+@pytest.fixture(scope="module")
+def demo() -> Topology:
+    return load_topology(DEMO)
+
+
+@pytest.fixture(scope="module")
+def lab(demo: Topology) -> Iterator[LabNetwork]:
+    options = NetworkOptions(profiles={"pe-madrid": "running", "p-lyon": "restconf", "p-brussels": "cli"})
+    with running_lab(demo, options) as network:
+        yield network
+
+
+def connect(network: LabNetwork, name: str) -> manager.Manager:
+    router = network[name]
+    return manager.connect(
+        host="127.0.0.1",
+        port=router.netconf_port,
+        username=router.username,
+        password=router.password,
+        hostkey_b64=router.host_key.split()[1],
+        allow_agent=False,
+        look_for_keys=False,
+        timeout=10,
+    )
+
+
+def test_stock_ncclient_reads_the_day_zero_configuration_of_every_netconf_router(lab: LabNetwork) -> None:
+    for name in ("pe-london", "pe-paris", "pe-frankfurt", "pe-madrid"):
+        with connect(lab, name) as session:
+            config = session.get_config("running").data
+        assert config.find(".//if:interface[if:name='lo0']", NS) is not None
+        assert config.findtext("a:router/a:router-id", namespaces=NS) == f"10.255.0.{list_of(lab).index(name) + 1}"
+
+
+def list_of(lab: LabNetwork) -> list[str]:
+    return [router.name for router in lab]
+
+
+def test_each_router_has_the_ports_of_its_profile_and_a_key_of_its_own(lab: LabNetwork) -> None:
+    assert len({router.host_key for router in lab}) == 6
+    assert lab["pe-london"].netconf_port
+    assert lab["pe-london"].restconf_port
+    assert (lab["p-lyon"].netconf_port, lab["p-lyon"].cli_port) == (0, 0)
+    assert (lab["p-brussels"].netconf_port, lab["p-brussels"].restconf_port) == (0, 0)
+    ports = [port for r in lab for port in (r.netconf_port, r.restconf_port, r.cli_port) if port]
+    assert len(set(ports)) == len(ports)
+
+
+def test_a_wrong_host_key_is_noticed(lab: LabNetwork) -> None:
+    wrong = lab["pe-paris"].host_key.split()[1]
+    assert base64.b64decode(wrong)
+    with pytest.raises(SSHUnknownHostError):
+        manager.connect(
+            host="127.0.0.1",
+            port=lab["pe-london"].netconf_port,
+            username="accord",
+            password=lab.password,
+            hostkey_b64=wrong,
+            allow_agent=False,
+            look_for_keys=False,
+        )
+
+
+def test_a_commit_on_one_router_is_seen_in_the_state_of_its_neighbour(lab: LabNetwork) -> None:
+    link = lab.topology.links_of("pe-london")[0]
+    far = link.other_end("pe-london")
+    status = f".//if:interfaces/if:interface[if:name='{link.end_at('pe-london').port}']/if:oper-status"
+
+    def seen() -> str | None:
+        with connect(lab, "pe-london") as session:
+            return session.get().data.findtext(status, namespaces=NS)
+
+    assert seen() == "up"
+    in_lab(lab, lambda: lab.set_link(link.name, up=False))
+    assert seen() == "down"
+    in_lab(lab, lambda: lab.set_link(link.name, up=True))
+    assert seen() == "up"
+    assert far.node == "p-brussels"
+
+
+def test_bgp_sessions_follow_committed_configuration(lab: LabNetwork) -> None:
+    edit = """<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"><router xmlns="urn:accord:router">
+        <asn>{}</asn></router></config>"""
+    state = ".//a:router/a:bgp/a:neighbor[a:remote-address='10.255.0.2']/a:session-state"
+    with connect(lab, "pe-london") as london, connect(lab, "pe-paris") as paris:
+        assert london.get().data.findtext(state, namespaces=NS) == "established"
+        for asn, expected in (("65123", "active"), ("65000", "established")):
+            paris.edit_config(edit.format(asn), target="candidate")
+            paris.commit()
+            assert london.get().data.findtext(state, namespaces=NS) == expected
+
+
+def test_a_scripted_fault_reaches_the_client_once(lab: LabNetwork) -> None:
+    lab.faults.add("pe-paris", "edit-config", Fault.REJECT)
+    with connect(lab, "pe-paris") as session:
+        with pytest.raises(RPCError):
+            session.edit_config(DESCRIPTION.format("x"), target="candidate")
+        session.edit_config(DESCRIPTION.format("x"), target="candidate")
+        session.discard_changes()
+    with connect(lab, "pe-london") as session:
+        session.edit_config(DESCRIPTION.format("x"), target="candidate")
+        session.discard_changes()
+
+
+def test_a_huge_reply_arrives_whole(lab: LabNetwork) -> None:
+    lab.faults.add("pe-paris", "get-config", Action(Fault.HUGE, octets=2_000_000))
+    with connect(lab, "pe-paris") as session:
+        reply = session.get_config("running")
+    assert len(reply.xml) > 2_000_000
+    assert reply.data.find(".//if:interface", NS) is not None
+
+
+def test_a_reply_split_at_every_octet_arrives_whole(lab: LabNetwork) -> None:
+    lab.faults.add("pe-paris", "get-config", Action(Fault.SPLIT, octets=1))
+    with connect(lab, "pe-paris") as session:
+        assert session.get_config("running").data.find(".//if:interface", NS) is not None
+
+
+async def test_a_network_stops_listening_when_it_is_left(demo: Topology) -> None:
+    async with LabNetwork(demo) as network:
+        port = network["pe-london"].netconf_port
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+    with pytest.raises(OSError, match=r"refused|Connect call failed"):
+        await asyncio.open_connection("127.0.0.1", port)
+    assert len(network) == 0
+
+
+def six_free_ports() -> int:
+    """The first of six neighbouring ports that nobody listens on."""
+    for first in range(20_000, 32_000, 16):
+        with ExitStack() as held:
+            try:
+                for port in range(first, first + 6):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
+    pytest.skip("no six neighbouring ports are free")
+
+
+async def test_ports_can_be_numbered_upwards(demo: Topology) -> None:
+    first = six_free_ports()
+    async with LabNetwork(demo, NetworkOptions(profile="restconf", first_port=first)) as network:
+        assert [router.restconf_port for router in network] == list(range(first, first + 6))
+
+
+async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_running(demo: Topology) -> None:
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    taken = server.sockets[0].getsockname()[1]
+    network = LabNetwork(demo, NetworkOptions(profile="running", first_port=taken))
+    with pytest.raises(OSError, match="address already in use"):
+        async with network:
+            pytest.fail("the port was taken")
+    assert len(network) == 0
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    [
+        (NetworkOptions(profile="magic"), "there is no profile magic: it is one of full"),
+        (NetworkOptions(profiles={"r99": "full"}), "has no router r99"),
+    ],
+)
+def test_an_impossible_network_is_refused(demo: Topology, options: NetworkOptions, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        LabNetwork(demo, options)
+
+
+async def test_progress_counts_every_router(demo: Topology) -> None:
+    seen: list[tuple[int, int]] = []
+    async with LabNetwork(demo, progress=lambda started, total: seen.append((started, total))):
+        pass
+    assert seen == [(number, 6) for number in range(1, 7)]
+
+
+async def test_two_networks_in_one_process_do_not_meet(demo: Topology) -> None:
+    script = FaultScript()
+    script.add("*", "*", Fault.CLOSE, count=None)
+    async with LabNetwork(demo, faults=script) as one, LabNetwork(demo) as other:
+        assert one.password != other.password
+        assert one.faults.armed("pe-london")
+        assert not other.faults.armed("pe-london")
+
+
+async def test_an_unknown_router_is_named(demo: Topology) -> None:
+    async with LabNetwork(demo) as network:
+        with pytest.raises(KeyError, match="no router 'r99'"):
+            network["r99"]
+        assert isinstance(network["pe-paris"], Router)
