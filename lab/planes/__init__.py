@@ -73,6 +73,11 @@ class VpnInstance:
     interfaces: frozenset[str] = frozenset()
     static_routes: tuple[StaticRoute, ...] = ()
 
+    @property
+    def all_targets(self) -> frozenset[str]:
+        """Every route target that a route of this VRF may be exported with."""
+        return self.exports.union(*(some.targets for some in self.prefix_exports))
+
     def targets_of(self, prefix: str, tag: str = "") -> frozenset[str]:
         """The route targets a route of this VRF is exported with."""
         some = [e.targets for e in self.prefix_exports if prefix in e.prefixes or (tag and tag in e.tags)]

@@ -60,6 +60,7 @@ class MemoryPlane:
         self._link_names = {link.name for link in topology.links}
         self._cut: set[str] = set()
         self._meters: dict[tuple[str, str], _Meter] = {}
+        self._watched: dict[str, list[str]] = {}
         self._loads = _link_loads(topology)
         self._ports = {
             node.name: {link.end_at(node.name).port: link for link in topology.links_of(node.name)}
@@ -68,15 +69,24 @@ class MemoryPlane:
         self._islands_by_router: dict[str, int] = {}
         self._owner_by_address: dict[str, str] = {}
         self._peer_states: dict[str, tuple[PeerState, ...]] = {}
+        self._core_of: dict[str, tuple[object, ...]] = {}
+        self._local: dict[str, dict[str, tuple[VpnRoute, ...]]] = {}
 
     def configuration_changed(self, router: str) -> None:
-        """Settle the counters of the router's interfaces and of its neighbours' ports at their new states."""
+        """Forget what followed from the old configuration, settle counters that somebody has read.
+
+        A change of services touches this router only; one of its core makes everything that was derived suspect.
+        """
         self._topology.node(router)
-        self._forget()
+        self._peer_states.pop(router, None)
+        self._local.pop(router, None)
+        if router in self._core_of and self._core_of[router] != _core(self._forwarding(router)):
+            self._forget()
         self._settle(router)
         for link in self._topology.links_of(router):
             end = link.other_end(router)
-            self._settle_interface(end.node, end.port)
+            if (end.node, end.port) in self._meters:
+                self._settle_interface(end.node, end.port)
 
     def set_link(self, link: str, *, up: bool) -> None:
         """Cut or restore a link; KeyError when the topology has none of that name."""
@@ -94,6 +104,8 @@ class MemoryPlane:
         self._islands_by_router.clear()
         self._owner_by_address.clear()
         self._peer_states.clear()
+        self._core_of.clear()
+        self._local.clear()
 
     def cut_links(self) -> frozenset[str]:
         """The links that are cut."""
@@ -128,10 +140,11 @@ class MemoryPlane:
         self._topology.node(router)
         own = self._forwarding(router)
         heard = sorted(self._heard(router)) if own.instances else []
+        local = self._local_routes(router)
         routes: list[VpnRoute] = []
         for instance in own.instances:
             if instance.enabled:
-                candidates = (*self._local_routes(router, own, instance), *self._imported_routes(heard, instance))
+                candidates = (*local[instance.name], *self._imported_routes(heard, instance))
                 best: dict[str, VpnRoute] = {}
                 for route in sorted(candidates, key=_route_rank):
                     best.setdefault(route.prefix, route)
@@ -184,8 +197,7 @@ class MemoryPlane:
         return far is not None and far.enabled
 
     def _settle(self, router: str) -> None:
-        names = {name for owner, name in self._meters if owner == router}
-        for name in names | set(self._forwarding(router).interfaces):
+        for name in self._watched.get(router, ()):
             self._settle_interface(router, name)
 
     def _settle_interface(self, router: str, name: str) -> _Meter:
@@ -194,6 +206,7 @@ class MemoryPlane:
         rates = self._rates(router, name) if up else (0.0, 0.0)
         meter = self._meters.get((router, name))
         if meter is None:
+            self._watched.setdefault(router, []).append(name)
             meter = self._meters[router, name] = _Meter(self._started, self._started, up, self._started)
             meter.in_bit_rate, meter.out_bit_rate = rates
             return meter
@@ -276,6 +289,7 @@ class MemoryPlane:
         if not self._owner_by_address:
             for node in self._topology.nodes:
                 own = self._forwarding(node.name)
+                self._core_of[node.name] = _core(own)
                 private = {name for instance in own.instances for name in instance.interfaces}
                 core = [interface for name, interface in own.interfaces.items() if name not in private]
                 for interface in core:
@@ -285,6 +299,7 @@ class MemoryPlane:
     def _islands(self) -> Mapping[str, int]:
         """A number for each router, equal where a path of links that are up joins two."""
         if not self._islands_by_router:
+            self._address_owners()  # takes the cores, so that a change of one is noticed
             for number, node in enumerate(self._topology.nodes):
                 self._flood(node.name, number, self._islands_by_router)
         return self._islands_by_router
@@ -318,7 +333,18 @@ class MemoryPlane:
                 (clients if peer.reflector_client else others).add(state.neighbour)
         return clients | others if router in clients else clients
 
-    def _local_routes(self, router: str, own: RouterForwarding, instance: VpnInstance) -> Iterator[VpnRoute]:
+    def _local_routes(self, router: str) -> Mapping[str, tuple[VpnRoute, ...]]:
+        """The connected and static routes of each VRF that is enabled, by its name."""
+        if router not in self._local:
+            own = self._forwarding(router)
+            self._local[router] = {
+                instance.name: tuple(self._originated(router, own, instance))
+                for instance in own.instances
+                if instance.enabled
+            }
+        return self._local[router]
+
+    def _originated(self, router: str, own: RouterForwarding, instance: VpnInstance) -> Iterator[VpnRoute]:
         up = [own.interfaces[n] for n in sorted(instance.interfaces) if n in own.interfaces and self._is_up(router, n)]
         for interface in up:
             for prefix in sorted(set(map(_subnet, interface.addresses))):
@@ -335,12 +361,13 @@ class MemoryPlane:
     def _imported_routes(self, heard: Iterable[str], instance: VpnInstance) -> Iterator[VpnRoute]:
         for router in heard:
             theirs = self._forwarding(router)
+            local = self._local_routes(router)
             for other in theirs.instances:
-                if other.enabled:
-                    for route in self._local_routes(router, theirs, other):
+                if not instance.imports.isdisjoint(other.all_targets):
+                    next_hop = other.segment or theirs.router_id
+                    for route in local.get(other.name, ()):
                         if route.targets & instance.imports:
-                            next_hop = other.segment or theirs.router_id
-                            yield replace(route, instance=instance.name, source="vpn", next_hop=next_hop, origin=router)
+                            yield replace(route, instance=instance.name, source="vpn", next_hop=next_hop)
 
 
 def _link_loads(topology: Topology) -> dict[tuple[str, str], float]:
@@ -352,6 +379,13 @@ def _link_loads(topology: Topology) -> dict[tuple[str, str], float]:
         ends = demand.source, demand.target
         demands[ends] = demands.get(ends, 0.0) + demand.bit_rate
     return directed_shortest_path_loads(graph, demands)
+
+
+def _core(own: RouterForwarding) -> tuple[object, ...]:
+    """The part of a configuration that other routers' sessions depend on."""
+    private = {name for instance in own.instances for name in instance.interfaces}
+    core = {name: found for name, found in own.interfaces.items() if name not in private}
+    return core, own.local_as, own.router_id, tuple(peer for peer in own.peers if not peer.instance)
 
 
 def _host(address: str) -> str:
