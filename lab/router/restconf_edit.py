@@ -54,9 +54,9 @@ def graft(parent: etree._Element, source: etree._Element, prefixes: Mapping[str,
     Appending the element itself would not do: lxml drops a namespace declaration when an ancestor has the same
     namespace under another prefix, and with it the prefix that a leaf's value uses.
     """
-    declared = dict(prefixes or {})
-    if ":" in (source.text or ""):
-        declared.update({key: uri for key, uri in source.nsmap.items() if key})
+    used = source.nsmap.items() if ":" in (source.text or "") else ()
+    declared: dict[str, str] = {prefix: uri for prefix, uri in used if prefix}
+    declared.update(prefixes or {})
     element = etree.SubElement(
         parent, source.tag, dict(source.attrib), nsmap=nsmap(namespace_of(source.tag), **declared)
     )

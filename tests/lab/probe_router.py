@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncssh
+
 from lab.router.datastore import ConfigStore
 from lab.router.profiles import PROFILES
 from lab.router.schema import ModuleSet, load_schema
@@ -39,6 +41,7 @@ class ProbeRouter:
         self.username = "admin"
         self.password = "admin"
         self.authorized_keys = ()
+        self.host_private_key = asyncssh.generate_private_key("ssh-ed25519")
         self.reboots = 0
 
     async def reboot(self):
