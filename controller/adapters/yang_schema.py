@@ -59,11 +59,11 @@ def load_schema(modules: Sequence[str], search_path: Sequence[str] = (), *, feat
     key = (tuple(modules), path, tuple(sorted(wanted.items())))
     with _parsing:
         if key not in _schemas:
-            _schemas[key] = _Builder(_compile(modules, path, wanted)).build(modules)
+            _schemas[key] = _Builder(compile_modules(modules, path, wanted)).build(modules)
         return _schemas[key]
 
 
-def _compile(modules: Sequence[str], path: Sequence[str], features: Features) -> Context:
+def compile_modules(modules: Sequence[str], path: Sequence[str], features: Features) -> Context:
     """A validated pyang context holding `modules` and what they import."""
     existing = [str(Path(directory)) for directory in path if Path(directory).is_dir()]
     context = Context(FileRepository(os.pathsep.join(existing), use_env=False))
