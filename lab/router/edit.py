@@ -27,6 +27,7 @@ class TreeEditor:
     error_option: str = "stop-on-error"
     edits: list[tuple[str, str]] = field(default_factory=list)
     errors: list[RpcError] = field(default_factory=list)
+    _grown: set[etree._Element] = field(default_factory=set)  # only who got children can be out of order
 
     def apply(self, tree: etree._Element, config: etree._Element, default_operation: str) -> None:
         """Edit `tree` in place. Raises RpcError at the first error unless the error option is continue-on-error.
@@ -223,6 +224,7 @@ class TreeEditor:
                 other = parent_node.children[sibling.tag]
                 if other is not node and _excluded(node.choices, other.choices):
                     parent.remove(sibling)
+        self._grown.add(parent)
         return add(parent, node.tag, text, **prefixes)
 
     def _insert(self, point: "_Point", made: etree._Element) -> None:
@@ -249,16 +251,14 @@ class TreeEditor:
             self._tidy(child, node)
 
     def _tidy(self, parent: etree._Element, node: SchemaNode) -> None:
-        """Bring children into schema order, entries of system-ordered lists into key order; prune empty containers."""
+        """Bring children into schema order, entries of system-ordered lists into key order."""
+        if parent not in self._grown:
+            return
         last: tuple[int, tuple[tuple[int, str], ...]] | None = None
         keys = []
         in_order = True
-        for child in list(parent):
-            child_node = node.children[child.tag]
-            if child_node.pruned_when_empty and len(child) == 0:
-                parent.remove(child)
-                continue
-            key = _position(child, child_node)
+        for child in parent:
+            key = _position(child, node.children[child.tag])
             in_order = in_order and (last is None or last <= key)
             last = key
             keys.append((key, child))

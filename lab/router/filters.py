@@ -108,6 +108,8 @@ class _Selection:
             child_node = node.children.get(child.tag)
             if child_node is None:
                 continue
+            if child.text == item.text:
+                return child
             text = canonical(self.schema, child_node, item)[0]
             if (child.text or "") in {text, text.strip()}:
                 return child

@@ -377,5 +377,7 @@ def _echoed(root: etree._Element) -> bytes:
     if len(root.attrib) == 1 and _SAFE.fullmatch(message_id):
         return f' message-id="{message_id}"'.encode()
     prefixes: dict[str, str] = {str(prefix): uri for prefix, uri in root.nsmap.items() if prefix}
-    shell = serialise(etree.Element("x", dict(root.attrib), nsmap=nsmap(**prefixes)))
-    return shell.removeprefix(b"<x").removesuffix(b"/>")
+    shell = etree.Element("x", nsmap=nsmap(**prefixes))
+    for name, value in root.attrib.items():
+        shell.set(name, value)
+    return serialise(shell).removeprefix(b"<x").removesuffix(b"/>")

@@ -8,7 +8,7 @@ from lxml import etree
 
 from lab.router.rpc_errors import RpcError
 from lab.router.schema import Schema
-from lab.router.xml import NC, OPERATION, parse, qualified, serialise
+from lab.router.xml import NC, OPERATION, YANG, parse, qualified, serialise
 
 _PARSE = libyang.ParseOptions
 _CHECK = libyang.ValidationOptions
@@ -46,8 +46,8 @@ _MESSAGES: tuple[tuple[re.Pattern[str], tuple[str, str | None, str | None]], ...
 def check_payload(schema: Schema, config: etree._Element) -> None:
     """Check names, types and list keys of an edit's content (RFC 7950 section 8.3.1). Raises RpcError."""
     text = b"".join(serialise(child) for child in config)
-    if b"operation" in text:
-        text = b"".join(serialise(child) for child in _without_deletions(config))
+    if NC.encode() in text or YANG.encode() in text:
+        text = b"".join(serialise(child) for child in _without_edits(config))
     _run(schema, text, _PARSE.Strict | _PARSE.NoState | _PARSE.ParseOnly, None)
 
 
@@ -67,11 +67,12 @@ def _content(tree: etree._Element) -> bytes:
     return b"".join(serialise(child) for child in tree)
 
 
-def _without_deletions(config: etree._Element) -> etree._Element:
-    """What is deleted need not have a value: take it out, and with it the operation attributes."""
+def _without_edits(config: etree._Element) -> etree._Element:
+    """Take out what is deleted, for it needs no value, and the attributes that say how to edit."""
     copy = parse(serialise(config))
     for item in list(copy.iter(etree.Element)):
-        operation = item.attrib.pop(OPERATION, "")
+        operation = item.get(OPERATION)
+        item.attrib.clear()
         parent = item.getparent()
         if operation in {"delete", "remove"} and parent is not None:
             parent.remove(item)

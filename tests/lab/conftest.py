@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from lxml import etree
 from ncclient import manager
+from ncclient.transport import session as ncclient_session
 
 from lab.router.profiles import PROFILES, Profile
 from lab.router.router import Router
@@ -22,6 +23,8 @@ IANA = "urn:ietf:params:xml:ns:yang:iana-if-type"
 
 IETF = ModuleSet("ietf-test", ("ietf-interfaces", "iana-if-type", "ietf-ip", "ietf-network-instance", "ietf-routing"))
 """The modules that pyang ships: what these tests need, whatever our own model becomes."""
+
+ncclient_session.TICK = 0.005  # how long stock ncclient sleeps before it sends: its code stays as it is
 
 RouterMaker = Callable[..., Awaitable[Router]]
 
