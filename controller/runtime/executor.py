@@ -20,7 +20,7 @@ from controller.model.errors import (
     OutcomeUnknownError,
     ProtocolViolationError,
 )
-from controller.model.identifiers import DeviceName, TransactionId
+from controller.model.identifiers import DeviceName
 from controller.ports import Clock, DeviceSession, EventLog, NewEvent, ParticipantClass
 from controller.runtime.sessions import SessionPool
 from controller.transaction.coordinator import Coordinator
@@ -285,8 +285,3 @@ _ACTS: Mapping[Act, _Step] = {
     Act.CONFIRM: Executor._confirm,  # noqa: SLF001
     Act.CANCEL: Executor._cancel,  # noqa: SLF001
 }
-
-
-def new_transaction_id(number: int) -> TransactionId:
-    """Readable and unique: the log position that planned it."""
-    return TransactionId(f"tx-{number}")

@@ -6,8 +6,7 @@ overtake. The holder, its reason and its age are visible.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from controller.model.errors import BusyError
@@ -36,19 +35,9 @@ class Leases:
         """Who holds a device, if anybody."""
         return self._held.get(device)
 
-    @asynccontextmanager
-    async def hold(
-        self, devices: Iterable[DeviceName], holder: str, reason: str, wait_seconds: float
-    ) -> AsyncIterator[None]:
-        """Hold all the devices; `BusyError` naming a holder when they are not free within the wait."""
+    async def take(self, devices: Iterable[DeviceName], holder: str, reason: str, wait_seconds: float) -> None:
+        """Take all the devices; `BusyError` naming a holder when they are not free within the wait."""
         wanted = frozenset(devices)
-        await self._take(wanted, holder, reason, wait_seconds)
-        try:
-            yield
-        finally:
-            self.release(wanted)
-
-    async def _take(self, wanted: frozenset[DeviceName], holder: str, reason: str, wait_seconds: float) -> None:
         if not self._is_free(wanted) or any(wanted & other for other, _ in self._waiting):
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append((wanted, turn))

@@ -59,6 +59,8 @@ class DevicePlan:
     owners: Mapping[Path, tuple[Owner, ...]]
     """Who wants each changed line afterwards; for a deleted line, who wanted it until now."""
     conflicts: tuple[Conflict, ...] = ()
+    replaced: tuple[tuple[Path, Owner, str], ...] = ()
+    """What the owners in the delta wanted before it, where they wanted something: what a rollback puts back."""
 
     @property
     def reverse(self) -> Edit:
@@ -137,6 +139,7 @@ def plan_device(view: DeviceView, delta: Delta) -> DevicePlan:
         conflicts=tuple(
             Conflict(path, tuple(sorted(at.items()))) for path, at in sorted(wishes.items()) if is_conflict(at)
         ),
+        replaced=tuple(_replaced(view.contributions, delta)),
     )
 
 
@@ -174,6 +177,14 @@ def _deletion(
     if any(wishes[path] if path in wishes else view.contributions.at(path) for path in below):
         return ()
     return [(path, Change(path, view.config[path], None)) for path in below]
+
+
+def _replaced(contributions: Contributions, delta: Delta) -> Iterable[tuple[Path, Owner, str]]:
+    touched = [*((path, owner) for path, owner, _ in delta.wanted), *delta.withdrawn]
+    for path, owner in touched:
+        value = contributions.at(path).get(owner)
+        if value is not None:
+            yield path, owner, value
 
 
 def _owners(view: DeviceView, wishes: Mapping[Path, Mapping[Owner, str]], change: Change) -> tuple[Owner, ...]:

@@ -52,6 +52,7 @@ def device_to_json(plan: DevicePlan) -> dict[str, Any]:
         "delta": delta_to_json(plan.delta),
         "owners": {format_path(path): list(owners) for path, owners in plan.owners.items()},
         "conflicts": [[format_path(at.path), [list(wish) for wish in at.wishes]] for at in plan.conflicts],
+        "replaced": [[format_path(path), owner, value] for path, owner, value in plan.replaced],
     }
 
 
@@ -68,6 +69,7 @@ def device_from_json(data: Json) -> DevicePlan:
             Conflict(parse_path(path), tuple((Owner(owner), value) for owner, value in wishes))
             for path, wishes in data["conflicts"]
         ),
+        replaced=tuple((parse_path(path), Owner(owner), value) for path, owner, value in data["replaced"]),
     )
 
 

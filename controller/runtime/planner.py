@@ -1,0 +1,137 @@
+"""Owns turning wishes into plans: what an edit of services, a repair or an undoing means for every device concerned.
+
+Reads the world and changes nothing; holds no session. It costs what the change costs: only touched fragments are
+rendered.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import orjson
+
+from controller.datastore.contributions import Delta, merge_deltas
+from controller.events import types
+from controller.mapping.fragment import Fragment
+from controller.mapping.infrastructure import Infrastructure
+from controller.mapping.render import render
+from controller.mapping.service import touched_document
+from controller.mapping.service_change import L3smChange, L3smEdit
+from controller.mapping.service_inverse import inverse
+from controller.model.errors import ConflictError, InvalidInputError
+from controller.model.identifiers import DeviceName, Owner, PlanId, TransactionId
+from controller.model.yang_path import Path
+from controller.ports import EventLog, InstanceValidator, NewEvent
+from controller.runtime.world import World
+from controller.transaction.history import TransactionSummary, refuse_overlap
+from controller.transaction.plan import DevicePlan, Plan, plan_device, plan_repair
+from controller.transaction.plan_json import Json, plan_from_json
+from controller.transaction.states import Phase
+
+
+@dataclass(slots=True)
+class Planner:
+    """Makes plans. `infrastructure` is read anew each time, as the inventory may have changed."""
+
+    world: World
+    validator: InstanceValidator
+    infrastructure: Infrastructure
+    log: EventLog
+
+    def services(self, edit: L3smEdit, summary: str, effects: tuple[NewEvent, ...] = ()) -> Plan:
+        """The plan of an edit of L3VPN services (RFC 8299), validated against ietf-l3vpn-svc first."""
+        self._validate(edit)
+        state = self.world.services
+        change = state.change(edit, self.infrastructure)
+        back = inverse(state, change)
+        fragments = [*change.fragments_added, *(pair.new for pair in change.fragments_changed)]
+        lines = {fragment: render(fragment) for fragment in fragments}
+        lines |= {fragment: {} for fragment in change.fragments_removed}
+        return Plan(
+            id=self._next_id(),
+            summary=summary,
+            devices=self._devices(lines),
+            effects=(_services_changed(change, back), *effects),
+        )
+
+    def repair(self, devices: Iterable[DeviceName], summary: str) -> Plan:
+        """The plan that makes every line that is owned hold again, as last read back."""
+        plans = [plan_repair(self.world.network.device(name).view()) for name in sorted(devices)]
+        return Plan(id=self._next_id(), summary=summary, devices=tuple(plan for plan in plans if plan.edit))
+
+    def rollback(self, transaction: TransactionId) -> Plan:
+        """The plan that undoes one committed transaction; `ConflictError` where later work overlaps."""
+        undone = self._committed(transaction)
+        for later in self.world.transactions.committed_after(transaction):
+            refuse_overlap(undone, self._plan_of(later), later.id)
+        changes = [effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED]
+        devices = tuple(self._undo(device) for device in undone.devices)
+        return Plan(
+            id=self._next_id(),
+            summary=f"roll back {transaction} ({undone.summary})",
+            devices=devices,
+            effects=tuple(_services_undone(effect) for effect in reversed(changes)),
+        )
+
+    def _committed(self, transaction: TransactionId) -> Plan:
+        summary = self.world.transactions.get(transaction)
+        if summary.phase is not Phase.COMMITTED:
+            raise ConflictError(
+                f"transaction '{transaction}' is {summary.phase}, only a committed one can be rolled back",
+                path=transaction,
+            )
+        return self._plan_of(summary)
+
+    def _plan_of(self, summary: TransactionSummary) -> Plan:
+        """Read back from the log what a transaction was planned to do."""
+        event = next(iter(self.log.read(summary.position - 1, limit=1)))
+        data: Json = event.data
+        return plan_from_json(data["plan"])
+
+    def _undo(self, undone: DevicePlan) -> DevicePlan:
+        """Withdraw what it wanted, and put back what those owners had wanted before."""
+        known = self.world.network.device(undone.device)
+        restored = {(path, owner): value for path, owner, value in undone.replaced}
+        delta = Delta(
+            wanted=tuple((path, owner, value) for (path, owner), value in restored.items()),
+            withdrawn=tuple((path, owner) for path, owner, _ in undone.delta.wanted if (path, owner) not in restored),
+        )
+        return plan_device(known.view(), delta)
+
+    def _validate(self, edit: L3smEdit) -> None:
+        document = orjson.dumps(touched_document(self.world.services, edit))
+        findings = self.validator.validate(document)
+        if findings:
+            first = findings[0]
+            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            raise InvalidInputError(
+                f"not a valid ietf-l3vpn-svc document: {first.message}{more}", path=first.path, app_tag=first.app_tag
+            )
+
+    def _devices(self, lines: Mapping[Fragment, Mapping[Path, str]]) -> tuple[DevicePlan, ...]:
+        deltas: dict[DeviceName, dict[Owner, Mapping[Path, str]]] = {}
+        for fragment, wanted in lines.items():
+            deltas.setdefault(fragment.device, {})[fragment.owner] = wanted
+        return tuple(self._device(name, by_owner) for name, by_owner in sorted(deltas.items()))
+
+    def _device(self, name: DeviceName, by_owner: Mapping[Owner, Mapping[Path, str]]) -> DevicePlan:
+        known = self.world.network.device(name)
+        delta = merge_deltas(
+            known.contributions.replace_owner(owner, wanted) for owner, wanted in sorted(by_owner.items())
+        )
+        return plan_device(known.view(), delta)
+
+    def _next_id(self) -> PlanId:
+        return PlanId(self.world.next_id("plan"))
+
+
+def with_waves(plan: Plan, canary: Iterable[DeviceName]) -> Plan:
+    """The same plan, committed on these devices first."""
+    return replace(plan, waves=(tuple(canary),))
+
+
+def _services_changed(change: L3smChange, back: L3smChange) -> NewEvent:
+    return NewEvent("services", types.SERVICES_CHANGED, {"change": change.to_json(), "back": back.to_json()})
+
+
+def _services_undone(effect: NewEvent) -> NewEvent:
+    return NewEvent(effect.stream, effect.type, {"change": effect.data["back"], "back": effect.data["change"]})

@@ -1,0 +1,132 @@
+"""Owns the daemon's state: every projection of the event log, folded in one place, restored from a snapshot.
+
+Nothing changes it but events, with one declared exception: what a running transaction is about to take (identifiers,
+ports) is reserved in memory, so that plans made meanwhile choose others. A crash forgets reservations, as it must.
+"""
+
+from collections.abc import Callable
+
+import orjson
+
+from controller.events import types
+from controller.intent.book import IntentBook
+from controller.mapping.service import L3smState
+from controller.mapping.service_change import L3smChange
+from controller.mapping.service_inverse import whole
+from controller.model.errors import NotFoundError
+from controller.model.identifiers import PlanId, TransactionId
+from controller.ports import Event, EventLog, NewEvent, Snapshot
+from controller.runtime.reservations import Reservations
+from controller.transaction.history import TransactionHistory
+from controller.transaction.network_state import NetworkState
+from controller.transaction.plan import Plan
+from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
+
+_SNAPSHOT = "world"
+_PLANS_KEPT = 200
+
+
+class World:
+    """All projections. `apply` folds one event into each of them."""
+
+    def __init__(self) -> None:
+        self.network = NetworkState()
+        self.transactions = TransactionHistory()
+        self.services = L3smState()
+        self.intents = IntentBook()
+        self.reservations = Reservations(self.services)
+        self.position = 0
+        self._plans: dict[PlanId, Plan] = {}
+        self._numbers = {"transaction": 0, "plan": 0, "intent": 0}
+
+    def apply(self, event: Event) -> None:
+        """Fold one event."""
+        self.network.apply(event)
+        self.transactions.apply(event)
+        self.intents.apply(event)
+        if event.type == types.SERVICES_CHANGED:
+            self.reservations.settle(event)
+        elif event.type == types.PLAN_CREATED:
+            data: Json = event.data
+            self._keep(plan_from_json(data["plan"]))
+        kind, _, number = event.stream.rpartition("-")
+        if kind in _COUNTED:
+            self._numbers[_COUNTED[kind]] = max(self._numbers[_COUNTED[kind]], int(number))
+        self.position = event.position
+
+    def next_id(self, kind: str) -> str:
+        """The next `tx-N`, `plan-N` or `intent-N`; numbers are never used twice."""
+        self._numbers[kind] += 1
+        return f"{_PREFIXES[kind]}{self._numbers[kind]}"
+
+    def plan(self, id_: PlanId) -> Plan:
+        """A plan that was made and is still kept; `NotFoundError` otherwise."""
+        if id_ not in self._plans:
+            raise NotFoundError(f"there is no plan '{id_}'", remedy="make one with: accord diff")
+        return self._plans[id_]
+
+    def _keep(self, plan: Plan) -> None:
+        self._plans[plan.id] = plan
+        while len(self._plans) > _PLANS_KEPT:
+            self._plans.pop(next(iter(self._plans)))
+
+    # -- snapshots ---------------------------------------------------------------------------------------------
+
+    def load(self, log: EventLog) -> int:
+        """Restore from the snapshot, if one fits, and fold the rest of the log; returns how many events were folded."""
+        snapshot = log.load_snapshot(_SNAPSHOT)
+        if snapshot is not None:
+            self._restore(snapshot)
+        folded = 0
+        for event in log.read(self.position):
+            self.apply(event)
+            folded += 1
+        return folded
+
+    def save(self, log: EventLog) -> bool:
+        """Store a snapshot; False while transactions are open, whose journals it would cut off."""
+        if self.network.has_open_transactions:
+            return False
+        head = {
+            "services": whole(self.services).to_json(),
+            "intents": self.intents.to_json(),
+            "transactions": self.transactions.to_json(),
+            "plans": [plan_to_json(plan) for plan in self._plans.values()],
+            "numbers": self._numbers,
+        }
+        parts = {key: orjson.dumps(value) for key, value in head.items()}
+        log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
+        return True
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        def read(key: str) -> bytes:
+            return snapshot.part(key) or b"null"
+
+        self.services.apply(L3smChange.from_json(orjson.loads(read("services"))))
+        self.intents.load_json(orjson.loads(read("intents")))
+        self.transactions.load_json(orjson.loads(read("transactions")))
+        for plan in orjson.loads(read("plans")):
+            self._keep(plan_from_json(plan))
+        self._numbers = orjson.loads(read("numbers"))
+        for key in snapshot.keys():  # noqa: SIM118 - a port, not a dict
+            if key.startswith("device/"):
+                self.network.load_part(key, _reader(read, key))
+        self.position = snapshot.position
+
+
+def _reader(read: Callable[[str], bytes], key: str) -> Callable[[], bytes]:
+    return lambda: read(key)
+
+
+_PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-"}
+_COUNTED = {"transaction/tx": "transaction", "plan/plan": "plan", "intent/intent": "intent"}
+
+
+def plan_created(plan: Plan) -> NewEvent:
+    """The event that keeps a plan."""
+    return NewEvent(f"plan/{plan.id}", types.PLAN_CREATED, {"plan": plan_to_json(plan)})
+
+
+def transaction_stream(id_: TransactionId) -> str:
+    """Where a transaction's journal is."""
+    return f"transaction/{id_}"
