@@ -18,7 +18,8 @@ from lab.addressing import AUTONOMOUS_SYSTEM, LOOPBACK, RouterAddresses
 from lab.day0 import LOCATOR
 from lab.topology import Node
 
-PLATFORM = "accord_lab"
+PLATFORMS = {"netconf": "default", "restconf": "default", "cli": "juniper_junos"}
+"""What stock clients call the routers, by way in: ncclient's device handler, netmiko's device type."""
 CREDENTIAL = "lab"
 _FILES = {
     "inventory": "inventory.yaml",
@@ -63,7 +64,7 @@ def inventory_document(routers: Iterable[RunningRouter], *, username: str) -> di
             **{role: {"data": {"role": role}} for role in roles},
             **{transport: {"data": {"transport": transport}} for transport in transports},
         },
-        "defaults": {"username": username, "platform": PLATFORM, "data": {"credential": CREDENTIAL}},
+        "defaults": {"username": username, "data": {"credential": CREDENTIAL}},
     }
 
 
@@ -97,6 +98,7 @@ def _host(router: RunningRouter) -> dict[str, Any]:
     return {
         "hostname": router.address,
         "port": router.port,
+        "platform": PLATFORMS[router.transport],
         "groups": [node.role.value, router.transport],
         "data": {
             "transport": router.transport,

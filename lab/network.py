@@ -7,6 +7,7 @@ after another while they start, so a network of a thousand reports progress and 
 from __future__ import annotations
 
 import asyncio
+import resource
 import secrets
 import threading
 import time
@@ -24,6 +25,7 @@ from lab.faults import FaultScript
 from lab.inventory import RunningRouter
 from lab.planes import RouterForwarding
 from lab.planes.memory import MemoryPlane
+from lab.router.cli_server import CliServer
 from lab.router.datastore import ConfigChange
 from lab.router.forwarding import read_forwarding
 from lab.router.operational import OperationalState
@@ -37,6 +39,8 @@ from lab.topology import Topology
 
 _T = TypeVar("_T")
 _START_SECONDS = 600.0
+_FILES_PER_ROUTER = 6  # a listener and a session for each protocol
+_FILES_BESIDE = 200
 
 
 class NetworkError(ValueError):
@@ -87,6 +91,7 @@ class LabNetwork:
         self._routers: dict[str, Router] = {}
         self._forwarding: dict[str, tuple[etree._Element, RouterForwarding]] = {}
         self._next_port = self.options.first_port
+        self._modules = self.options.modules or default_module_set()
         self.plane = MemoryPlane(topology, self.forwarding, now=time.time)
 
     def __getitem__(self, name: str) -> Router:
@@ -118,6 +123,7 @@ class LabNetwork:
 
     async def start(self) -> None:
         """Make and start the routers in the order of the topology."""
+        _allow_open_files(_FILES_PER_ROUTER * len(self.topology.nodes))
         for number, node in enumerate(self.topology.nodes, start=1):
             router = self._make(node.name)
             self._routers[node.name] = router
@@ -174,7 +180,7 @@ class LabNetwork:
 
     def _make(self, name: str) -> Router:
         options, profile = self.options, self.profiles[name]
-        modules = options.modules_for.get(name) or options.modules or default_module_set()
+        modules = options.modules_for.get(name, self._modules)
         router = Router(
             name,
             modules=modules,
@@ -187,6 +193,7 @@ class LabNetwork:
             faults=self.faults,
         )
         router.add_server("restconf", RestconfServer(router))
+        router.add_server("cli", CliServer(router))
         router.operational = OperationalState(name, router.schema, router.store, self.plane)
         router.store.subscribe(lambda change: self._changed(name, change))
         self._number_ports(router)
@@ -252,6 +259,16 @@ def _loop_thread() -> Iterator[asyncio.AbstractEventLoop]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's soft limit where the hard one allows; raises `NetworkError` where it does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _FILES_BESIDE
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        raise NetworkError(f"{count} sockets and files are needed and the limit is {hard}: raise it with `ulimit -n`")
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _profiles(topology: Topology, options: NetworkOptions) -> dict[str, Profile]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from lab.planes import (
     Adjacency,
@@ -27,6 +28,7 @@ from lab.topology import Link, Topology
 from lab.topology_traffic import Graph, directed_shortest_path_loads, seeded_fraction, shortest_path_length
 
 _KEEPALIVE_BIT_RATE = 2_000.0  # routing protocols and LLDP on any port that is up
+_REMEMBERED_ADDRESSES = 65_536  # of a network of a thousand routers, parsed once
 _ACCESS_LOAD = 0.2  # largest share of an access port that its customer uses
 
 
@@ -388,6 +390,7 @@ def _core(own: RouterForwarding) -> tuple[object, ...]:
     return core, own.local_as, own.router_id, tuple(peer for peer in own.peers if not peer.instance)
 
 
+@lru_cache(maxsize=_REMEMBERED_ADDRESSES)
 def _host(address: str) -> str:
     return str(ipaddress.ip_interface(address).ip)
 

@@ -2,15 +2,18 @@
 
 import asyncio
 import base64
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import requests
 from ncclient import manager
 from ncclient.operations import RPCError
 from ncclient.transport.errors import SSHUnknownHostError
+from netmiko import ConnectHandler
 
 from lab.faults import FaultScript
 from lab.network import LabNetwork, NetworkError, NetworkOptions, in_lab, running_lab
@@ -68,10 +71,39 @@ def test_each_router_has_the_ports_of_its_profile_and_a_key_of_its_own(lab: LabN
     assert len({router.host_key for router in lab}) == 6
     assert lab["pe-london"].netconf_port
     assert lab["pe-london"].restconf_port
+    assert lab["pe-london"].cli_port
     assert (lab["p-lyon"].netconf_port, lab["p-lyon"].cli_port) == (0, 0)
     assert (lab["p-brussels"].netconf_port, lab["p-brussels"].restconf_port) == (0, 0)
+    assert lab["p-brussels"].cli_port
     ports = [port for r in lab for port in (r.netconf_port, r.restconf_port, r.cli_port) if port]
     assert len(set(ports)) == len(ports)
+
+
+def test_stock_requests_reads_the_state_of_a_restconf_router(lab: LabNetwork, tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(lab.authority_pem)
+    answer = requests.get(
+        f"https://localhost:{lab['p-lyon'].restconf_port}/restconf/data/ietf-interfaces:interfaces/interface=core0",
+        auth=(lab.options.username, lab.password),
+        headers={"Accept": "application/yang-data+json"},
+        verify=str(authority),
+        timeout=10,
+    )
+    (interface,) = answer.json()["ietf-interfaces:interface"]
+    assert interface["oper-status"] == "up"
+    assert interface["accord-router:lldp-neighbor"] == [{"remote-system": "pe-london", "remote-port": "core1"}]
+
+
+def test_stock_netmiko_reads_the_configuration_of_a_cli_router(lab: LabNetwork) -> None:
+    with ConnectHandler(
+        device_type="juniper_junos",
+        host="127.0.0.1",
+        port=lab["p-brussels"].cli_port,
+        username=lab.options.username,
+        password=lab.password,
+    ) as session:
+        shown = session.send_command("show configuration")
+    assert "lo0" in shown
 
 
 def test_a_wrong_host_key_is_noticed(lab: LabNetwork) -> None:
@@ -202,6 +234,14 @@ async def test_progress_counts_every_router(demo: Topology) -> None:
     async with LabNetwork(demo, progress=lambda started, total: seen.append((started, total))):
         pass
     assert seen == [(number, 6) for number in range(1, 7)]
+
+
+async def test_more_routers_than_the_process_may_open_sockets_for_are_refused(
+    demo: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    with pytest.raises(NetworkError, match=r"the limit is 64: raise it with `ulimit -n`"):
+        await LabNetwork(demo).start()
 
 
 async def test_two_networks_in_one_process_do_not_meet(demo: Topology) -> None:
