@@ -29,7 +29,7 @@ from controller.intent.model import (
     Unit,
     Validity,
 )
-from controller.intent.reading import Wish
+from controller.intent.reading import NeedsClarification, Question, Result, Wish
 from controller.model.errors import InvalidInputError
 from controller.model.identifiers import IntentId
 
@@ -54,6 +54,15 @@ def encode(wish: Wish) -> dict[str, object]:
         return {"type": "change", **_encode_change(wish)}
     body = {"customer": wish.customer, "vpn-id": wish.vpn_id, "effective": _moment(wish.effective)}
     return {"type": "withdrawal", **_compact(body)}
+
+
+def encode_result(result: Result) -> dict[str, object]:
+    """The JSON object of what listening resulted in: the wish with readings and assumptions, or the questions."""
+    if isinstance(result, NeedsClarification):
+        return {"understood": False, "questions": [_encode_question(question) for question in result.questions]}
+    readings = [{"words": item.words, "field": item.field, "value": item.value} for item in result.readings]
+    assumed = [{"field": item.field, "value": item.value, "template": item.template} for item in result.assumed]
+    return {"understood": True, "wish": encode(result.wish), "readings": readings, "assumed": assumed}
 
 
 def decode(document: object) -> Wish:
@@ -294,6 +303,16 @@ def _encode_property(expectation: PropertyExpectation) -> dict[str, object]:
         "property": expectation.about.value,
         "condition": expectation.condition.value,
         "value": encode_amount(expectation),
+    }
+
+
+def _encode_question(question: Question) -> dict[str, object]:
+    return {
+        "kind": question.kind.value,
+        "words": question.words,
+        "start": question.start,
+        "text": question.text,
+        "suggestions": list(question.suggestions),
     }
 
 

@@ -136,6 +136,18 @@ class KnowledgeBase:
             vpns=tuple(running.values()),
         )
 
+    def seen_by(self, customer: str) -> "KnowledgeBase":
+        """What this customer may refer to: its own name, sites and VPNs, and every city and template.
+
+        Raises `InvalidInputError` for an unknown customer.
+        """
+        known = tuple(who for who in self.customers if who.name == customer)
+        if not known:
+            raise InvalidInputError(
+                f"there is no customer '{customer}'", path="caller", remedy="add it to customers.yaml"
+            )
+        return replace(self, customers=known, vpns=self.vpns_of(customer))
+
     def template(self, name: str) -> ServiceTemplate:
         """The template of that name; `InvalidInputError` when there is none."""
         for template in self.templates:

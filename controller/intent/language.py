@@ -5,6 +5,7 @@ the facts are put together into one wish, each at most once; what is unsaid is t
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from controller.intent.facts import Action, ActionFact
 from controller.intent.grammar import parse
@@ -29,10 +30,12 @@ LONGEST_TEXT = 2_000
 
 
 def understand(text: str, knowledge: KnowledgeBase, *, now: datetime, caller: str = "") -> Result:
-    """Read one sentence said at `now` (aware), by `caller` (a customer's name, if known).
+    """Read one sentence said at `now` (aware), by `caller`.
 
-    Raises `InvalidInputError` for an empty or overlong text and for a naive `now`; whatever a text says, the result is
-    a wish in which every word counted, or questions that name the words.
+    `caller` is the name of the customer who speaks, who can then refer to its own things only and is the owner and,
+    unless it says so itself, the customer; empty for the operator's people. Raises `InvalidInputError` for an empty or
+    overlong text, a naive `now` and an unknown `caller`; whatever a text says, the result is a wish in which every word
+    counted, or questions that name the words.
     """
     if now.utcoffset() is None:
         raise InvalidInputError("the moment of speaking has no time zone", path="now")
@@ -40,7 +43,7 @@ def understand(text: str, knowledge: KnowledgeBase, *, now: datetime, caller: st
         raise InvalidInputError("the request says nothing", path="text", remedy="say what is wanted")
     if len(text) > LONGEST_TEXT:
         raise InvalidInputError(f"the request is longer than {LONGEST_TEXT} characters", path="text")
-    sentence = Sentence.of(text, knowledge, now.astimezone(UTC))
+    sentence = Sentence.of(text, _seen_by(knowledge, caller), now.astimezone(UTC))
     parsed = parse(sentence)
     if parsed.questions:
         return NeedsClarification(parsed.questions)
@@ -49,6 +52,11 @@ def understand(text: str, knowledge: KnowledgeBase, *, now: datetime, caller: st
     if wish is None or said.questions:
         return NeedsClarification(tuple(sorted(dict.fromkeys(said.questions), key=lambda question: question.start)))
     return Understood(wish, said.readings(), assumed)
+
+
+@lru_cache(maxsize=64)
+def _seen_by(knowledge: KnowledgeBase, caller: str) -> KnowledgeBase:
+    return knowledge.seen_by(caller) if caller else knowledge
 
 
 def _wish(said: Statements, caller: str) -> tuple[Wish | None, tuple[Assumption, ...]]:

@@ -35,11 +35,11 @@ def sites(sentence: Sentence, at: int) -> Match | None:
 
 
 def roles(sentence: Sentence, at: int) -> Match | None:
-    """`London as the hub`, `Paris and Lyon as spokes`, `hub in London`, `London is hub`."""
+    """`London as the hub`, `Paris and Lyon as spokes`, `hub London`, `London is hub`."""
     role = _ROLES.get(sentence.norm(at))
     if role:
         position = sentence.skip(at + 1, "is", "in", "at", ":", "=")
-        listed = _plain_list(sentence, position) if position > at + 1 else None
+        listed = _plain_list(sentence, position) if sentence.norm(at).endswith("s") else _single(sentence, position)
         return listed and _role_match(sentence, at, role, listed[0], listed[1])
     listed = _plain_list(sentence, at)
     if listed is None:
@@ -70,6 +70,11 @@ def _plain_list(sentence: Sentence, at: int) -> tuple[list[Place], int] | None:
             return places, end
         places.append(following[0])
         end = following[1]
+
+
+def _single(sentence: Sentence, at: int) -> tuple[list[Place], int] | None:
+    found = _place(sentence, at)
+    return ([found[0]], found[1]) if found else None
 
 
 def _separator(sentence: Sentence, at: int) -> tuple[str, int]:

@@ -12,7 +12,16 @@ from decimal import Decimal
 from controller.intent.facts import CountFact, ExpectationFact, Fact, Match, MentionFact, PriorityFact
 from controller.intent.model import Condition, Property, PropertyExpectation
 from controller.intent.reading import Question, QuestionKind
-from controller.intent.vocabulary import COMPARATORS, COUNTS, DIRECTIONS, PROPERTIES, SITE_KINDS, SITE_NOUNS, Sentence
+from controller.intent.vocabulary import (
+    COMPARATORS,
+    COUNTS,
+    DIRECTIONS,
+    PROPERTIES,
+    SERVICES,
+    SITE_KINDS,
+    SITE_NOUNS,
+    Sentence,
+)
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _ODD_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)+")
@@ -176,16 +185,12 @@ def _amount(sentence: Sentence, at: int, named: Property | None) -> _Amount | No
         amount = read(sentence, at, Decimal(number or 0), named)
         if amount:
             return _checked_number(sentence, amount, raw)
-    if not raw[:1].isdigit() or (named is None and not _stands_alone(sentence, at)):
+    counts_services = sentence.phrase(at + 1, SERVICES) is not None
+    if counts_services or not raw[:1].isdigit() or sentence.phrase(at + 1, SITE_KINDS):
         return None
     return _asked(
         sentence, QuestionKind.MISSING_UNIT, (at, at + 1), "which unit? write it like '200 Mbit/s' or '20 ms'"
     )
-
-
-def _stands_alone(sentence: Sentence, at: int) -> bool:
-    """A number that nothing else in the grammar could want."""
-    return not sentence.phrase(at, SITE_KINDS)
 
 
 def _checked_number(sentence: Sentence, amount: _Amount, raw: str) -> _Amount:
@@ -196,9 +201,8 @@ def _checked_number(sentence: Sentence, amount: _Amount, raw: str) -> _Amount:
     digits = re.sub(r"[.,]", "", raw)
     unit = sentence.words(amount.start + 1, amount.end)
     point = raw.replace(",", ".", 1)
-    choices = tuple(
-        f"{choice} {unit}" for choice in (digits, point.rstrip("0") if _NUMBER.fullmatch(point) else "") if choice
-    )
+    numbers = (digits, f"{Decimal(point).normalize():f}") if _NUMBER.fullmatch(point) else (digits,)
+    choices = tuple(f"{number} {unit}" for number in numbers)
     return _asked(
         sentence,
         QuestionKind.AMBIGUOUS,

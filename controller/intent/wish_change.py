@@ -141,7 +141,9 @@ def _add(said: Statements, action: ActionFact, vpn: KnownVpn) -> IntentChange | 
     joining = said.settle(places, vpn.customer)
     _check_count(said, joining)
     for position, place in enumerate(places):
-        if joining[position] in {*vpn.sites, *joining[:position]}:
+        site = joining[position]
+        same_city = not site.site_id and (site.city, site.country) in {(old.city, old.country) for old in vpn.sites}
+        if same_city or site in {*vpn.sites, *joining[:position]}:
             said.ask(QuestionKind.CONTRADICTION, place, f"{vpn.vpn_id} has this site already, or it is named twice")
     hubs = said.settle([place for fact in said.every(HubsFact) for place in fact.value], vpn.customer)
     for fact in (*said.every(HubsFact), *said.every(SpokesFact)):

@@ -143,7 +143,7 @@ def _require_enough(said: Statements, action: ActionFact, sites: list[SiteRefere
     counted = said.one(CountFact)
     if counted and sites and counted.value != len(sites):
         said.ask(QuestionKind.CONTRADICTION, counted, f"{len(sites)} are named: {', '.join(map(str, sites))}")
-    elif len(sites) < 2:
+    elif len(sites) < 2 and not said.questions:
         listed: Fact = next(iter(_naming_places(said)), action)
         said.ask(QuestionKind.MISSING, listed, "which sites are to be connected? at least two")
 

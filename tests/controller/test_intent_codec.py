@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.codec import decode, decode_amount, encode, encode_amount
+from controller.intent.codec import decode, decode_amount, encode, encode_amount, encode_result
 from controller.intent.model import (
     AddressAllocation,
     AddressFamily,
@@ -24,6 +24,14 @@ from controller.intent.model import (
     SiteReference,
     Topology,
     Validity,
+)
+from controller.intent.reading import (
+    Assumption,
+    NeedsClarification,
+    Question,
+    QuestionKind,
+    Understood,
+    WordReading,
 )
 from controller.model.errors import InvalidInputError
 
@@ -84,6 +92,24 @@ withdrawals = st.builds(IntentWithdrawal, customer=names, vpn_id=names, effectiv
 @given(st.one_of(intents, changes, withdrawals))
 def test_a_wish_survives_json_unchanged(wish):
     assert decode(json.loads(json.dumps(encode(wish)))) == wish
+
+
+def test_a_result_shows_its_wish_readings_and_assumptions_or_its_questions():
+    wish = IntentWithdrawal("acme", "acme-1")
+    understood = Understood(wish, (WordReading("acme-1", "vpn", "acme-1"),), (Assumption("priority", "5", "business"),))
+    assert encode_result(understood) == {
+        "understood": True,
+        "wish": {"type": "withdrawal", "customer": "acme", "vpn-id": "acme-1"},
+        "readings": [{"words": "acme-1", "field": "vpn", "value": "acme-1"}],
+        "assumed": [{"field": "priority", "value": "5", "template": "business"}],
+    }
+    unclear = NeedsClarification((Question(QuestionKind.MISSING_UNIT, "200", "which unit?", ("200 Mbit/s",), 5),))
+    assert encode_result(unclear) == {
+        "understood": False,
+        "questions": [
+            {"kind": "missing-unit", "words": "200", "start": 5, "text": "which unit?", "suggestions": ["200 Mbit/s"]}
+        ],
+    }
 
 
 @given(expectations)

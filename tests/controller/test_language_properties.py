@@ -169,6 +169,18 @@ def test_the_caller_is_the_customer_when_none_is_named_and_the_owner_always():
     assert ("customer", "initech", "caller") in {(item.field, item.value, item.template) for item in result.assumed}
 
 
+def test_a_customer_who_speaks_can_only_refer_to_its_own_things():
+    for text in ("delete vpn acme-1", "delete globex-9", "connect Rome and Vienna for acme"):
+        result = listen(text, caller="globex")
+        assert isinstance(result, NeedsClarification)
+        assert not any("acme" in suggestion for question in result.questions for suggestion in question.suggestions)
+    which = listen("raise the VPN to 500 Mbit/s", caller="globex")
+    assert isinstance(which, NeedsClarification)
+    assert which.questions[0].suggestions == ("globex-1", "globex-2")
+    with pytest.raises(InvalidInputError, match="hooli"):
+        listen("connect Rome and Vienna", caller="hooli")
+
+
 def test_one_direction_of_bandwidth_said_leaves_the_other_to_the_template():
     result = listen("connect Rome and Vienna for acme with 300 Mbit/s download")
     assert isinstance(result, Understood)
