@@ -7,6 +7,7 @@ from lxml import etree
 
 from lab.router.datastore import ConfigStore
 from lab.router.faults_point import FaultPoint
+from lab.router.notifications import Stream
 from lab.router.profiles import Profile
 from lab.router.schema import Schema
 from lab.router.sessions import Sessions
@@ -21,33 +22,19 @@ class StateSource(Protocol):
 
 
 class ManagedRouter(Protocol):
-    """A router as its management servers see it; properties, so that an implementation may hold more special types."""
+    """A router as its management servers see it."""
 
     name: str
     host: str
     username: str
     password: str
     authorized_keys: tuple[str, ...]
-
-    @property
-    def schema(self) -> Schema:
-        """Its modules."""
-        ...
-
-    @property
-    def profile(self) -> Profile:
-        """Its capabilities and quirks."""
-        ...
-
-    @property
-    def store(self) -> ConfigStore:
-        """Its datastores."""
-        ...
-
-    @property
-    def sessions(self) -> Sessions:
-        """Its management sessions."""
-        ...
+    schema: Schema
+    profile: Profile
+    store: ConfigStore
+    sessions: Sessions
+    stream: Stream
+    host_private_key: asyncssh.SSHKey
 
     @property
     def operational(self) -> StateSource:
@@ -57,11 +44,6 @@ class ManagedRouter(Protocol):
     @property
     def faults(self) -> FaultPoint | None:
         """Its scripted faults."""
-        ...
-
-    @property
-    def host_private_key(self) -> asyncssh.SSHKey:
-        """Its SSH identity."""
         ...
 
     async def reboot(self) -> None:

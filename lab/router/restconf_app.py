@@ -74,7 +74,7 @@ class RestconfApp:
             request = await _with_body(request, receive)
             self._authenticate(request)
             if self._is_stream(request):
-                await self.stream.serve(request, receive, send)
+                await self.stream.serve(request, connection.session_id(), receive, send)
                 return
             await actor.at("before")
             reply = self._answer(request, connection)

@@ -5,6 +5,7 @@ Edits apply to running in one step and are validated: a request takes effect as 
 
 from lxml import etree
 
+from lab.router import monitoring
 from lab.router.edit import TreeEditor
 from lab.router.filters import union
 from lab.router.json_codec import JsonCodec
@@ -76,22 +77,29 @@ class DataResources:
         version = self._version.headers() if target.node.config else {}
         if query.content == "config" and self._version.is_fresh(request):
             return Reply(304, headers=version)
-        found = _instances(target, self._tree(query))
+        found = _instances(target, self._tree(query, target))
         if not found:
             raise refuse("invalid-value", f"{target.path()} does not exist", status=404)
         found = pruned(target.node, found, query.fields, query.depth)
         body = write_resource(self._codec, target, found, encoding)
         return Reply(200, body, {**version, "Content-Type": media_type(encoding), "Cache-Control": "no-cache"})
 
-    def _tree(self, query: Query) -> etree._Element:
-        if query.content == "nonconfig":
-            return self._router.operational.state_tree()
+    def _tree(self, query: Query, target: Target) -> etree._Element:
         config = self._running
-        if query.with_defaults is not None:
+        if query.with_defaults is not None and query.content != "nonconfig":
             config = with_defaults(self._router.schema, config, query.with_defaults)
         if query.content == "config":
             return config
-        return union(self._router.schema, config, self._router.operational.state_tree())
+        base = data() if query.content == "nonconfig" else config
+        return union(self._router.schema, union(self._router.schema, base, self._state()), self._own_state(target))
+
+    def _state(self) -> etree._Element:
+        return self._router.operational.state_tree()
+
+    def _own_state(self, target: Target) -> etree._Element:
+        """The YANG library and the like; only what the target can show, for it is large."""
+        wanted = frozenset({target.places[0].node.tag}) if target.places else None
+        return monitoring.state(self._router, wanted)
 
     def _post(self, request: Request, query: Query, target: Target, session_id: int) -> Reply:
         value = read_single(self._codec, target.node, request.body, body_encoding(request.header("content-type")))

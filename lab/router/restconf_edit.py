@@ -57,9 +57,8 @@ def graft(parent: etree._Element, source: etree._Element, prefixes: Mapping[str,
     used = source.nsmap.items() if ":" in (source.text or "") else ()
     declared: dict[str, str] = {prefix: uri for prefix, uri in used if prefix}
     declared.update(prefixes or {})
-    element = etree.SubElement(
-        parent, source.tag, dict(source.attrib), nsmap=nsmap(namespace_of(source.tag), **declared)
-    )
+    attributes = {str(name): str(value) for name, value in source.items()}
+    element = etree.SubElement(parent, source.tag, attributes, nsmap=nsmap(namespace_of(source.tag), **declared))
     element.text = source.text
     for child in source:
         graft(element, child)

@@ -58,7 +58,6 @@ class RestconfServer:
     async def start(self) -> None:
         """Listen on the router's host, on the same port again after a stop."""
         loop = asyncio.get_running_loop()
-        self._app.stream.open()
         self._listener = await loop.create_server(
             self._protocol, self._router.host, self.port, ssl=self._authority.context, reuse_address=True
         )

@@ -1,15 +1,11 @@
 """A router with the probe module set and a state of fixed values, for the tests of RESTCONF and the CLI."""
 
-import asyncio
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
-import asyncssh
-
-from lab.router.datastore import ConfigStore
 from lab.router.profiles import PROFILES
-from lab.router.schema import ModuleSet, load_schema
-from lab.router.sessions import Sessions
+from lab.router.router import Router
+from lab.router.schema import ModuleSet
 from lab.router.xml import parse
 
 PROBE = ModuleSet("probe", ("lab-probe", "lab-probe-extra"), (Path(__file__).parent / "yang",))
@@ -24,26 +20,8 @@ class FixedState:
         )
 
 
-class ProbeRouter:
-    """Just what the protocol servers use of a router."""
-
-    def __init__(self, profile="full"):
-        self.name = "probe"
-        self.host = "127.0.0.1"
-        self.schema = load_schema(PROBE)
-        self.profile = PROFILES[profile]
-        self.store = ConfigStore(
-            self.schema, self.profile, scheduler=asyncio.get_running_loop(), now=lambda: datetime.now(UTC)
-        )
-        self.sessions = Sessions(self.store, lambda: datetime.now(UTC))
-        self.operational = FixedState()
-        self.faults = None
-        self.username = "admin"
-        self.password = "admin"
-        self.authorized_keys = ()
-        self.host_private_key = asyncssh.generate_private_key("ssh-ed25519")
-        self.reboots = 0
-
-    async def reboot(self):
-        self.reboots += 1
-        self.sessions.drop_all()
+def probe_router(profile):
+    """A router without any server yet."""
+    router = Router("probe", modules=PROBE, profile=replace(PROFILES[profile], netconf=False))
+    router.operational = FixedState()
+    return router

@@ -11,20 +11,21 @@ from netmiko import ConnectHandler
 from lab.router.cli_server import CliServer
 from lab.router.faults_point import Action, Fault
 from lab.router.rpc_errors import failed
-from tests.lab.probe_router import ProbeRouter
+from tests.lab.probe_router import probe_router
 
 
 @pytest.fixture
 async def router():
-    return ProbeRouter("cli")
+    return probe_router("cli")
 
 
 @pytest.fixture
 async def server(router):
     server = CliServer(router)
-    await server.start()
+    router.add_server("cli", server)
+    await router.start()
     yield server
-    await server.stop()
+    await router.stop()
 
 
 PROMPTS = ("admin@probe> ", "admin@probe# ", "(yes) ")

@@ -11,7 +11,7 @@ import requests
 from lab.router.faults_point import Action, Fault
 from lab.router.restconf_server import RestconfServer
 from lab.router.rpc_errors import failed
-from tests.lab.probe_router import NS, ProbeRouter
+from tests.lab.probe_router import NS, probe_router
 
 TOP = "lab-probe:top"
 
@@ -38,15 +38,16 @@ class Client:
 
 @pytest.fixture
 async def router():
-    return ProbeRouter()
+    return probe_router("full")
 
 
 @pytest.fixture
 async def server(router):
     server = RestconfServer(router)
-    await server.start()
+    router.add_server("restconf", server)
+    await router.start()
     yield server
-    await server.stop()
+    await router.stop()
 
 
 @pytest.fixture
@@ -478,6 +479,13 @@ async def test_restconf_state_names_capabilities_and_streams(call):
     assert {access["encoding"] for access in state["streams"]["stream"][0]["access"]} == {"json", "xml"}
 
 
+async def test_the_yang_library_lists_the_modules(call):
+    library = (await call("GET", "/ietf-yang-library:yang-library")).json()["ietf-yang-library:yang-library"]
+    assert "lab-probe" in {module["name"] for module in library["module-set"][0]["module"]}
+    everything = (await call("GET", "")).json()["ietf-restconf:data"]
+    assert {"lab-probe:top", "ietf-yang-library:yang-library"} <= set(everything)
+
+
 @pytest.mark.parametrize("encoding", ["json", "xml"])
 async def test_a_change_is_told_on_the_event_stream(call, encoding):
     url = f"{call.base}/restconf/streams/NETCONF/{encoding}"
@@ -495,8 +503,12 @@ async def test_a_change_is_told_on_the_event_stream(call, encoding):
     await put_top(call, hostname="x")
     line = await asyncio.wait_for(heard, 10)
     assert "netconf-config-change" in line
-    assert "/lab-probe:top" in line
-    assert "admin" in line
+    if encoding == "json":
+        content = json.loads(line.removeprefix("data: "))["ietf-restconf:notification"]
+        change = content["ietf-netconf-notifications:netconf-config-change"]
+        assert change["changed-by"]["username"] == "admin"
+        assert isinstance(change["changed-by"]["session-id"], int)
+        assert [edit["target"] for edit in change["edit"]] == ["/lab-probe:top/lab-probe:hostname"]
 
 
 class Script:
@@ -553,11 +565,20 @@ async def test_garbage_split_and_huge_replies_arrive_as_scripted(call, router):
     assert error_of(reply)
 
 
-async def test_a_reboot_drops_the_connection(call, router):
+async def test_a_reboot_drops_the_connection_and_keeps_what_was_committed(call, router):
+    await put_top(call, hostname="x")
+    booted, start = asyncio.Event(), router.start
+
+    async def start_and_tell():
+        await start()
+        booted.set()
+
+    router.start = start_and_tell
     router.faults = Script("before", Action(Fault.REBOOT))
     with pytest.raises(requests.exceptions.ConnectionError):
-        await put_top(call, hostname="x")
-    assert router.reboots == 1
+        await put_top(call, hostname="y")
+    await asyncio.wait_for(booted.wait(), 10)
+    assert await read_top(call) == {"hostname": "x"}
 
 
 async def test_the_server_comes_back_on_its_port(call, server):
