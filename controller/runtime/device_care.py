@@ -133,7 +133,7 @@ class DeviceCare:
         """`ConflictError` when repairing would only go on with a fight."""
         if report.is_fight:
             raise ConflictError(
-                f"the same drift on '{report.device}' came back after {_FIGHT_AFTER} repairs: somebody else undoes them",
+                f"the same drift on '{report.device}' came back after {_FIGHT_AFTER} repairs: somebody undoes them",
                 remedy=f"find out who with: accord device check-sync {report.device}; or accept it by policy",
                 device=report.device,
             )

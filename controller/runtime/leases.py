@@ -6,7 +6,8 @@ overtake. The holder, its reason and its age are visible.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from controller.model.errors import BusyError
@@ -53,6 +54,18 @@ class Leases:
             self._leave(turn)
         lease = Lease(holder, reason, self._clock.now())
         self._held.update(dict.fromkeys(wanted, lease))
+
+    @asynccontextmanager
+    async def hold(
+        self, devices: Iterable[DeviceName], holder: str, reason: str, wait_seconds: float
+    ) -> AsyncIterator[None]:
+        """`take` for the length of a block."""
+        names = list(devices)
+        await self.take(names, holder, reason, wait_seconds)
+        try:
+            yield
+        finally:
+            self.release(names)
 
     def release(self, devices: Iterable[DeviceName]) -> None:
         """Give devices back; those not held are ignored."""

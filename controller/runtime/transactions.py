@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 class CommitOptions:
     """How a plan is committed.
 
-    `on_drift`: `strict` aborts on out-of-band changes, `warn` takes them as the new base, `policy` asks each path's rule.
+    `on_drift`: `strict` aborts on out-of-band changes, `warn` takes them as the new base, `policy` asks the rules.
     """
 
     comment: str = ""

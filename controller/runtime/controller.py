@@ -1,0 +1,173 @@
+"""Owns the use cases: what any door (RESTCONF, JSON API, CLI through it, later TMF and A2A) can ask of the daemon.
+
+Every door turns bytes into one of these calls and renders what comes back; none reaches further in. `actor` is who asks,
+as authenticated at the door, and ends up in the log.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from controller.datastore.codec import Codec
+from controller.mapping.service_change import L3smEdit
+from controller.model.errors import InvalidInputError
+from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
+from controller.model.inventory import DeviceRecord
+from controller.model.yang_path import Path, parse_path
+from controller.ports import Capabilities, Clock, EventLog
+from controller.runtime.device_care import DeviceCare, SyncReport
+from controller.runtime.intents import IntentOutcome, Intents, deletion
+from controller.runtime.leases import Lease, Leases
+from controller.runtime.planner import Planner
+from controller.runtime.sessions import SessionPool
+from controller.runtime.transactions import CommitOptions, Transactions
+from controller.runtime.world import World, plan_created
+from controller.transaction.history import TransactionSummary
+from controller.transaction.network_state import DeviceKnowledge
+from controller.transaction.plan import Plan
+from controller.transaction.render import text
+from controller.transaction.states import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """A device as `device list` shows it."""
+
+    record: DeviceRecord
+    state: str
+    """`connected`, `failed` or `idle`."""
+    error: str
+    is_known: bool
+    """Whether its configuration has been read once."""
+    lines: int
+    lease: Lease | None
+
+
+@dataclass(slots=True)
+class Controller:
+    """The application service; made by `bootstrap`."""
+
+    world: World
+    log: EventLog
+    clock: Clock
+    leases: Leases
+    sessions: SessionPool
+    planner: Planner
+    transactions: Transactions
+    intents: Intents
+    care: DeviceCare
+    codecs: Callable[[DeviceName], Codec]
+    records: Callable[[], Mapping[DeviceName, DeviceRecord]]
+
+    # -- intents -----------------------------------------------------------------------------------------------
+
+    async def submit_intent(self, said: str, actor: str, *, customer: str = "") -> IntentOutcome:
+        """Listen to a sentence; the outcome holds questions, or the plan (nothing is sent)."""
+        return await self.intents.submit(said, actor, customer=customer)
+
+    async def withdraw_intent(self, id_: IntentId, actor: str) -> Plan:
+        """Plan the end of an intent's service."""
+        return await self.intents.withdraw(id_, actor)
+
+    # -- plans -------------------------------------------------------------------------------------------------
+
+    async def plan_services(self, edit: L3smEdit, summary: str, actor: str) -> Plan:
+        """Plan an edit of the L3VPN services and keep the plan."""
+        return await self._keep(self.planner.services(edit, summary), actor)
+
+    async def plan_service_deletion(self, vpn_id: str, actor: str) -> Plan:
+        """Plan the end of a VPN with the sites that belong to it alone."""
+        edit = deletion(self.world.services, vpn_id)
+        return await self._keep(self.planner.services(edit, f"delete VPN {vpn_id}"), actor)
+
+    async def plan_repair(self, devices: Iterable[DeviceName], actor: str) -> Plan:
+        """Read the devices, then plan what makes every owned line hold again; refuses to go on with a fight."""
+        names = sorted(devices)
+        for name in names:
+            self.care.refuse_fight(await self._read_in(name, actor))
+        return await self._keep(self.planner.repair(names, f"repair {', '.join(names)}"), actor)
+
+    async def plan_rollback(self, transaction: TransactionId, actor: str) -> Plan:
+        """Plan the undoing of one committed transaction."""
+        return await self._keep(self.planner.rollback(transaction), actor)
+
+    def plan(self, id_: PlanId) -> Plan:
+        """A plan that was made."""
+        return self.world.plan(id_)
+
+    def show_plan(self, plan: Plan, format_: str = "unified", *, reverse: bool = False) -> str:
+        """A plan as text: `unified`, `paths`, `xml` or `cli`."""
+        return text(plan, format_, self.codecs, reverse=reverse)
+
+    async def _keep(self, plan: Plan, actor: str) -> Plan:
+        await self.log.append([plan_created(plan)], actor=actor)
+        return plan
+
+    # -- transactions ------------------------------------------------------------------------------------------
+
+    async def commit(
+        self, id_: PlanId, options: CommitOptions, actor: str, *, checksum: str = ""
+    ) -> TransactionSummary:
+        """Commit a plan; returns at the verdict. A `checksum` that is not the plan's is refused."""
+        plan = self.plan(id_)
+        if checksum and checksum != plan.checksum:
+            raise InvalidInputError(f"the checksum is not that of plan '{id_}'", remedy="look at the plan again")
+        served = await self.intents.before_commit(plan, actor)
+        try:
+            summary = await self.transactions.commit(plan, options, actor)
+        except Exception as error:
+            await self.intents.after_abort(served, str(error), actor)
+            raise
+        if summary.phase is Phase.ABORTED:
+            await self.intents.after_abort(served, summary.reason, actor)
+        return summary
+
+    # -- devices -----------------------------------------------------------------------------------------------
+
+    def devices(self) -> list[DeviceStatus]:
+        """Every device of the inventory, and what is known of it."""
+        return [self.device(name) for name in self.records()]
+
+    def device(self, name: DeviceName) -> DeviceStatus:
+        """One device; `NotFoundError` when the inventory has none of that name."""
+        connection = self.sessions.connections().get(name)
+        is_known = name in self.world.network
+        return DeviceStatus(
+            record=self.records()[name],
+            state=connection.state if connection else "idle",
+            error=connection.error if connection else "",
+            is_known=is_known,
+            lines=len(self.world.network.device(name).config) if is_known else 0,
+            lease=self.leases.holder(name),
+        )
+
+    async def sync_from(self, name: DeviceName, actor: str) -> DeviceKnowledge:
+        """Read a device whole and take what it says as the truth about it."""
+        async with self.leases.hold([name], actor, "sync-from", 30.0):
+            return await self.care.sync_from(name, actor)
+
+    async def check_sync(self, name: DeviceName) -> SyncReport:
+        """What changed on a device behind the controller's back; changes nothing."""
+        return await self.care.check_sync(name)
+
+    async def compare(self, name: DeviceName) -> SyncReport:
+        """What a device lacks of what its owners want; changes nothing."""
+        return await self.care.compare(name)
+
+    async def adopt(self, name: DeviceName, path: str, actor: str) -> int:
+        """Give existing configuration at a path an owner; returns how many lines."""
+        root: Path = parse_path(path)
+        async with self.leases.hold([name], actor, "adopt", 30.0):
+            return await self.care.adopt(name, root, actor)
+
+    async def facts(self, name: DeviceName) -> Capabilities:
+        """What a device says of itself."""
+        return await self.care.facts(name)
+
+    async def _read_in(self, name: DeviceName, actor: str) -> SyncReport:
+        async with self.leases.hold([name], actor, "read before repair", 30.0):
+            return await self.care.note_drift(name, actor)
+
+
+def with_canary(options: CommitOptions, canary: Iterable[DeviceName]) -> CommitOptions:
+    """Commit on these devices first, and on the rest only when the post-checks there have passed."""
+    return replace(options, waves=(tuple(canary),))

@@ -1,0 +1,198 @@
+"""Owns what is said to the controller: text in, a plan or questions out (draft ps-agentic-ai, steps a to d).
+
+A new intent gets a record of its own; a wish about a running service advances that service's intent. The service model
+is written anew from the intent as it will be, and only what differs from the stored one becomes an edit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.events import types
+from controller.intent.amend import amend
+from controller.intent.book import IntentRecord
+from controller.intent.codec import decode, encode
+from controller.intent.knowledge import KnowledgeBase, KnownVpn
+from controller.intent.language import understand
+from controller.intent.lifecycle import IntentEvent, IntentState
+from controller.intent.model import Intent, IntentChange, IntentWithdrawal, connectivity_of
+from controller.intent.reading import NeedsClarification, Result, Understood
+from controller.mapping.intent_to_l3sm import l3sm_of
+from controller.mapping.service import L3smState
+from controller.mapping.service_change import L3smEdit
+from controller.model.errors import NotFoundError
+from controller.model.identifiers import IntentId
+from controller.ports import Clock, EventLog, NewEvent
+from controller.runtime.planner import Planner
+from controller.runtime.world import World, plan_created
+from controller.transaction.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class IntentOutcome:
+    """What became of something said: the intent, how it was read, and the plan when it was understood."""
+
+    record: IntentRecord
+    result: Result
+    plan: Plan | None = None
+
+
+@dataclass(slots=True)
+class Intents:
+    """Takes intents in and plans them."""
+
+    world: World
+    log: EventLog
+    clock: Clock
+    planner: Planner
+    knowledge: Callable[[], KnowledgeBase]
+
+    async def submit(self, text: str, actor: str, *, customer: str = "") -> IntentOutcome:
+        """Listen to a sentence. Questions leave the intent waiting; a wish is planned at once, and nothing is sent."""
+        now = datetime.fromtimestamp(self.clock.now(), UTC)
+        result = understand(text, self._knowledge(), now=now, caller=customer)
+        wish = result.wish if isinstance(result, Understood) else None
+        if isinstance(wish, (IntentChange, IntentWithdrawal)):
+            record = self._running(wish.vpn_id)
+            return IntentOutcome(record, result, await self._plan_wish(record, wish, text, actor))
+        record = await self._register(text, actor)
+        if isinstance(result, NeedsClarification):
+            questions = [str(question) for question in result.questions]
+            await self._advance(record.id, IntentEvent.ASK_BACK, actor, questions=questions)
+            return IntentOutcome(self.world.intents.get(record.id), result)
+        intent = result.wish
+        assumed = [f"{item.field} = {item.value} (template {item.template})" for item in result.assumed]
+        await self._advance(record.id, IntentEvent.UNDERSTAND, actor, intent=encode(intent), assumed=assumed)
+        plan = await self._plan_new(record.id, _intent(encode(intent)), text, actor)
+        return IntentOutcome(self.world.intents.get(record.id), result, plan)
+
+    async def replan(self, id_: IntentId, actor: str) -> Plan:
+        """Plan an intent again, against today's network."""
+        record = self.world.intents.get(id_)
+        return await self._plan_new(id_, _intent(record.intent), record.text, actor)
+
+    async def withdraw(self, id_: IntentId, actor: str) -> Plan:
+        """Plan the end of an intent's service."""
+        record = self.world.intents.get(id_)
+        wish = IntentWithdrawal(customer=record.owner, vpn_id=record.vpn_id)
+        return await self._plan_wish(record, wish, f"withdraw {id_}", actor)
+
+    async def _register(self, text: str, actor: str) -> IntentRecord:
+        id_ = IntentId(self.world.next_id("intent"))
+        event = NewEvent(f"intent/{id_}", types.INTENT_SUBMITTED, {"text": text})
+        await self.log.append([event], actor=actor)
+        return self.world.intents.get(id_)
+
+    async def _plan_new(self, id_: IntentId, intent: Intent, text: str, actor: str) -> Plan:
+        try:
+            vpn_id, edit = self._edit_for(intent, self.world.intents.get(id_).vpn_id or id_)
+            plan = self.planner.services(edit, text, (_committed(id_, encode(intent)),))
+        except Exception as error:
+            await self._advance(id_, IntentEvent.REJECT, actor, reason=str(error))
+            raise
+        await self.log.append([plan_created(plan)], actor=actor, cause=id_)
+        await self._advance(id_, IntentEvent.PLAN, actor, plan=plan.id, vpn_id=vpn_id)
+        return plan
+
+    async def _plan_wish(
+        self, record: IntentRecord, wish: IntentChange | IntentWithdrawal, text: str, actor: str
+    ) -> Plan:
+        if isinstance(wish, IntentWithdrawal):
+            edit = deletion(self.world.services, wish.vpn_id)
+            effect, event = _committed(record.id), IntentEvent.PLAN_WITHDRAWAL
+        else:
+            intent = amend(_intent(record.intent), wish)
+            _, edit = self._edit_for(intent, record.vpn_id)
+            effect, event = _committed(record.id, encode(intent)), IntentEvent.PLAN
+        plan = self.planner.services(edit, text, (effect,))
+        await self.log.append([plan_created(plan)], actor=actor, cause=record.id)
+        await self._advance(record.id, event, actor, plan=plan.id)
+        return plan
+
+    def _edit_for(self, intent: Intent, vpn_id: str) -> tuple[str, L3smEdit]:
+        """The service of an intent, less what is stored the same already."""
+        request = connectivity_of(intent)
+        wanted = l3sm_of(request, request.vpn_id or vpn_id)
+        return wanted.vpn_id, difference(self.world.services, wanted.edit, wanted.vpn_id)
+
+    def _running(self, vpn_id: str) -> IntentRecord:
+        record = self.world.intents.of_vpn(vpn_id)
+        if record is None:
+            raise NotFoundError(
+                f"the VPN '{vpn_id}' was not made by an intent",
+                remedy="change it where it was made: RESTCONF, or accord service",
+                path=vpn_id,
+            )
+        return record
+
+    def _knowledge(self) -> KnowledgeBase:
+        """What the operator wrote down, plus the VPNs that run."""
+        return self.knowledge().merged(
+            vpns=[_known(record) for record in self.world.intents if record.state.is_serving]
+        )
+
+    async def _advance(self, id_: IntentId, event: IntentEvent, actor: str, **data: object) -> None:
+        fact = NewEvent(f"intent/{id_}", types.INTENT_ADVANCED, {"event": event.value, **data})
+        await self.log.append([fact], actor=actor, cause=id_)
+
+    async def before_commit(self, plan: Plan, actor: str) -> list[IntentId]:
+        """Advance the intents that a plan serves into committing; returns them."""
+        served = served_by(plan)
+        for id_ in served:
+            await self._advance(id_, IntentEvent.COMMIT, actor)
+        return served
+
+    async def after_abort(self, served: list[IntentId], reason: str, actor: str) -> None:
+        """Tell the intents that their plan did not become true."""
+        for id_ in served:
+            await self._advance(id_, IntentEvent.ROLLED_BACK, actor, reason=reason)
+
+
+def served_by(plan: Plan) -> list[IntentId]:
+    """The intents that a plan is for."""
+    return [
+        IntentId(effect.stream.partition("/")[2]) for effect in plan.effects if effect.type == types.INTENT_ADVANCED
+    ]
+
+
+def difference(state: L3smState, edit: L3smEdit, vpn_id: str) -> L3smEdit:
+    """What of an edit differs from what is stored, and the VPN's sites that it does not mention any more."""
+    gone = tuple(site for site in state.vpn_sites.get(vpn_id, ()) if site not in edit.upserted_sites)
+    return L3smEdit(
+        upserted_services={k: v for k, v in edit.upserted_services.items() if state.services.get(k) != v},
+        upserted_sites={k: v for k, v in edit.upserted_sites.items() if state.sites.get(k) != v},
+        deleted_sites=gone,
+        profiles=edit.profiles if edit.profiles != state.profiles else None,
+    )
+
+
+def deletion(state: L3smState, vpn_id: str) -> L3smEdit:
+    """The edit that ends a VPN: the service, and the sites that belong to it alone; `NotFoundError` names it."""
+    if vpn_id not in state.services:
+        raise NotFoundError(f"there is no VPN '{vpn_id}'", remedy="list them: accord service list", path=vpn_id)
+    sites = tuple(site for site in state.vpn_sites.get(vpn_id, ()) if state.site_vpns[site] == (vpn_id,))
+    return L3smEdit(deleted_services=(vpn_id,), deleted_sites=sites)
+
+
+def _committed(id_: IntentId, intent: dict[str, object] | None = None) -> NewEvent:
+    data: dict[str, object] = {"event": IntentEvent.COMMITTED.value}
+    if intent is not None:
+        data["intent"] = intent
+    return NewEvent(f"intent/{id_}", types.INTENT_ADVANCED, data)
+
+
+def _intent(document: Any) -> Intent:
+    wish = decode(document)
+    if not isinstance(wish, Intent):
+        raise NotFoundError("the intent has not been understood yet", remedy="submit it again, more clearly")
+    return wish
+
+
+def _known(record: IntentRecord) -> KnownVpn:
+    intent = _intent(record.intent)
+    return KnownVpn(record.vpn_id, intent.customer, intent.delivery.sites, intent.properties, intent.delivery.hubs)
+
+
+WAITING = frozenset({IntentState.PLANNED, IntentState.CHANGE_PLANNED, IntentState.WITHDRAWAL_PLANNED})
+"""States in which an intent waits for its plan to be committed."""
