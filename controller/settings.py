@@ -1,0 +1,135 @@
+"""Owns the daemon's settings: what can be set, its defaults and bounds. `adapters.settings_loader` reads them.
+
+Sources, each over the one before: defaults, one YAML file, the environment, systemd credentials (systemd.exec).
+
+Environment: `ACCORD_<SECTION>__<KEY>` (`ACCORD_LISTEN__PORT=8443`) or `ACCORD_<KEY>` for what stands at the top.
+Credentials: files under `$CREDENTIALS_DIRECTORY` named `accord.<section>.<key>`; for a key that is a path the file
+itself is meant, for a secret its content. A key that nothing knows is refused with its place and a near match.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+_DEFAULT_STATE = Path("/var/lib/accord")
+_DEFAULT_CONFIGURATION = Path("/etc/accord")
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Section(BaseModel):
+    """One block of settings: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Listen(Section):
+    """Where the northbound API listens, TLS always on."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(default=8443, ge=0, le=65_535, description="TCP port; 0 takes any free one.")
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM chain. Without one, a self-signed certificate is made in the state directory."
+    )
+    tls_key: Path | None = Field(default=None, description="PEM private key that belongs to tls_certificate.")
+    tls_key_password: SecretStr | None = Field(default=None, description="Password of an encrypted tls_key.")
+
+    @model_validator(mode="after")
+    def _has_both_or_neither(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both, or neither")
+        return self
+
+
+class Transactions(Section):
+    """Defaults of network-wide transactions."""
+
+    confirm_timeout_seconds: Seconds = Field(
+        default=120.0, description="How long devices keep a tentative commit before they revert."
+    )
+    lock_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=30.0, description="How long to wait for devices that others have locked."
+    )
+    concurrency: int = Field(
+        default=64, ge=1, le=10_000, description="Devices worked on at the same time in one transaction."
+    )
+
+
+class Api(Section):
+    """Limits of the northbound API."""
+
+    body_bytes: int = Field(default=16_777_216, ge=1_024, description="Largest request body.")
+    depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a request document.")
+    requests_per_second: float = Field(default=200.0, gt=0, description="Sustained rate allowed for each caller.")
+
+
+class Metrics(Section):
+    """The Prometheus endpoints."""
+
+    enabled: bool = Field(default=True, description="Serve /metrics, /probe and /sd.")
+    requires_token: bool = Field(
+        default=False, description="Ask for a reader's token on the metrics endpoints as well."
+    )
+
+
+class Log(Section):
+    """Logging to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severity written."
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="auto: text on a terminal, JSON elsewhere."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Relative paths start at the directory of the file that says them.
+
+    Build it with `load_settings`; built directly, it reads no source but its arguments.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="ACCORD_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    state_dir: Path = Field(default=_DEFAULT_STATE, description="Event log, snapshots, made certificates.")
+    inventory: Path = Field(
+        default=_DEFAULT_CONFIGURATION / "inventory.yaml", description="Devices, groups and defaults."
+    )
+    credentials: Path = Field(
+        default=_DEFAULT_CONFIGURATION / "credentials.yaml",
+        description="Secrets that the inventory refers to; mode 0600.",
+    )
+    knowledge: Path | None = Field(default=None, description="Sites, customers and units that intents may name.")
+    yang_path: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="Directories with YANG modules, before the built-in ones."
+    )
+    tokens: Path = Field(
+        default=_DEFAULT_CONFIGURATION / "tokens.yaml", description="Hashed API tokens with roles; mode 0600."
+    )
+    listen: Listen = Field(default_factory=Listen)
+    transactions: Transactions = Field(default_factory=Transactions)
+    api: Api = Field(default_factory=Api)
+    metrics: Metrics = Field(default_factory=Metrics)
+    log: Log = Field(default_factory=Log)
+
+    @field_validator("yang_path", mode="before")
+    @classmethod
+    def _split_path(cls, value: object) -> object:
+        """The environment says several directories as `PATH` does."""
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments only: the loader merges the other sources itself, since it tells where each value came from."""
+        return (init_settings,)
