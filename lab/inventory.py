@@ -18,8 +18,9 @@ from lab.addressing import AUTONOMOUS_SYSTEM, LOOPBACK, RouterAddresses
 from lab.day0 import LOCATOR
 from lab.topology import Node
 
-PLATFORMS = {"netconf": "default", "restconf": "default", "cli": "juniper_junos"}
-"""What stock clients call the routers, by way in: ncclient's device handler, netmiko's device type."""
+PLATFORM = "accord_lab"
+CLI_DEVICE_TYPE = "juniper_junos"
+"""What netmiko calls a router that speaks as ours do."""
 CREDENTIAL = "lab"
 _FILES = {
     "inventory": "inventory.yaml",
@@ -98,7 +99,7 @@ def _host(router: RunningRouter) -> dict[str, Any]:
     return {
         "hostname": router.address,
         "port": router.port,
-        "platform": PLATFORMS[router.transport],
+        "platform": PLATFORM,
         "groups": [node.role.value, router.transport],
         "data": {
             "transport": router.transport,
@@ -106,6 +107,7 @@ def _host(router: RunningRouter) -> dict[str, Any]:
             "credential": CREDENTIAL,
             "host_key": router.host_key,
             **({"tls_ca": _FILES["ca"]} if router.restconf_port else {}),
+            **({"device_type": CLI_DEVICE_TYPE} if router.transport == "cli" else {}),
             "profile": router.profile,
             "role": node.role.value,
             "site": {
