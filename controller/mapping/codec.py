@@ -23,9 +23,8 @@ def to_json(value: Any) -> Json:
         return value
     if isinstance(value, tuple):
         return [to_json(item) for item in value]
-    return {
-        name: to_json(item) for name, default in _defaults(cast("Hashable", type(value))) if (item := getattr(value, name)) != default
-    }
+    defaults = _defaults(cast("Hashable", type(value)))
+    return {name: to_json(item) for name, default in defaults if (item := getattr(value, name)) != default}
 
 
 def from_json(kind: type[Any], document: Json) -> Any:

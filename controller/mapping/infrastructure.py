@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import Final
 
 from controller.model.identifiers import DeviceName
 from controller.model.units import BitRate
@@ -69,13 +70,29 @@ class QosClass:
     end_to_end: bool = False
 
 
+STANDARD_QOS_PROFILES: Final[Mapping[str, tuple[QosClass, ...]]] = MappingProxyType(
+    {
+        "standard": (QosClass("best-effort", "100.0"),),
+        "silver": (QosClass("business", "60.0"), QosClass("best-effort", "40.0")),
+        "gold": (
+            QosClass("voice", "20.0", lowest_latency=True, lowest_jitter=True, end_to_end=True),
+            QosClass("business", "60.0", end_to_end=True),
+            QosClass("best-effort", "20.0"),
+        ),
+    }
+)
+"""What a provider sells unless it says otherwise."""
+STANDARD_BFD_PROFILES: Final[Mapping[str, int]] = MappingProxyType({"slow": 3000, "normal": 900, "fast": 150})
+"""Detection times in milliseconds."""
+
+
 @dataclass(frozen=True)
 class Infrastructure:
     """All edge routers, and the profiles the provider sells. `places` locates cities without a router of their own."""
 
     routers: tuple[PeInfo, ...]
-    qos_profiles: Mapping[str, tuple[QosClass, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    bfd_profiles: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    qos_profiles: Mapping[str, tuple[QosClass, ...]] = field(default_factory=lambda: STANDARD_QOS_PROFILES)
+    bfd_profiles: Mapping[str, int] = field(default_factory=lambda: STANDARD_BFD_PROFILES)
     """Name -> detection time in milliseconds."""
     places: Mapping[tuple[str, str], Coordinates] = field(default_factory=lambda: MappingProxyType({}))
     """(city, country code), both casefolded -> coordinates."""
