@@ -16,6 +16,7 @@ from lab.router.cli_syntax import Statement, instance_place, parse_path, path_wo
 from lab.router.cli_tokens import CliError, Token, quote, tokenize
 from lab.router.managed import ManagedRouter
 from lab.router.restconf_edit import Position, edit_of, new_config, replacement
+from lab.router.restconf_errors import RestconfError
 from lab.router.restconf_target import Target
 from lab.router.rpc_errors import RpcError
 from lab.router.xml import OPERATION, data
@@ -226,13 +227,20 @@ class CommandLine:
         if at is None:
             raise CliError("insert needs 'before' or 'after'", len(line) + 1)
         statement = self._statement(tokens[:at], line, whole_lists=False, values=False)
-        size = len(statement.target.places[-1].keys or ()) + 1
+        target = statement.target
+        if not target.places or not target.node.user_ordered:
+            raise CliError("only entries that the user orders can be inserted", statement.end)
+        size = len(target.places[-1].keys or ()) + 1
+        # The entry to stand at is a sibling: its path is the same but for the last step.
         point = self._statement([*tokens[: at - size], *tokens[at + 1 :]], line, whole_lists=False, values=False)
-        if not statement.target.find(self._workspace.tree):
+        if not target.find(self._workspace.tree):
             return "warning: statement not found\n"
-        shell = statement.target.shell(data())
         where = Position("before" if tokens[at].text == "before" else "after", point.target)
-        return self._apply(edit_of(statement.target, "merge", shell, where), statement)
+        try:
+            config = edit_of(target, "merge", target.shell(data()), where)
+        except RestconfError as error:
+            raise CliError(str(error), point.end) from None
+        return self._apply(config, statement)
 
     def _apply(self, config: etree._Element, statement: Statement) -> str:
         try:

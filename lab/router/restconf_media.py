@@ -11,7 +11,7 @@ from lab.router.restconf_edit import graft
 from lab.router.restconf_errors import RESTCONF_NS, RestconfError, errors_json, errors_xml, refuse
 from lab.router.restconf_target import Target
 from lab.router.schema import SchemaNode
-from lab.router.xml import local, nsmap, parse
+from lab.router.xml import NC, YANG, local, namespace_of, nsmap, parse
 
 Encoding = Literal["json", "xml"]
 
@@ -70,11 +70,19 @@ def body_encoding(content_type: str, allowed: Sequence[str] = ()) -> Encoding:
 
 
 def parse_xml(body: bytes) -> etree._Element:
-    """Parse an XML body. Raises `RestconfError` (malformed-message)."""
+    """Parse an XML body. Raises `RestconfError`: malformed-message, or unknown-attribute for NETCONF's edit attributes.
+
+    `operation` and `insert` would be obeyed further down; in RESTCONF the method and the query say such things.
+    """
     try:
-        return parse(body)
+        root = parse(body)
     except ValueError as error:
         raise refuse("malformed-message", f"the body cannot be read: {error}") from None
+    for element in root.iter():
+        for name in element.keys():  # noqa: SIM118  # an element is no mapping
+            if namespace_of(str(name)) in {NC, YANG}:
+                raise refuse("unknown-attribute", f"attribute {local(str(name))!r} of NETCONF is not used in RESTCONF")
+    return root
 
 
 def read_children(codec: JsonCodec, parent: SchemaNode, body: bytes, encoding: Encoding) -> list[etree._Element]:

@@ -266,6 +266,8 @@ async def test_braces_nest_and_a_path_shows_its_part(shell):
         ("rollback x", "x", "no number"),
         ("show | display pictures", "display", "not known after a pipe"),
         ("delete top nothing", "nothing", "there is no"),
+        ("insert top entry x before entry y", "x", "only entries that the user orders"),
+        ("insert before", None, "only entries that the user orders"),
     ],
 )
 async def test_an_error_marks_the_bad_word(shell, line, word, message):

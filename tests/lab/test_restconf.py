@@ -240,6 +240,25 @@ async def test_a_body_that_is_no_document_is_malformed(call, body):
     assert "malformed-message" in reply.text
 
 
+async def test_an_xml_body_cannot_smuggle_netconf_operations_in(call):
+    await put_top(call, hostname="x")
+    body = f"""<top xmlns="{NS}" xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0"><hostname nc:operation="delete"/>
+    </top>"""
+    reply = await call("PATCH", f"/{TOP}", body, kind="application/yang-data+xml")
+    assert reply.status_code == 400
+    assert "unknown-attribute" in reply.text
+    assert await read_top(call) == {"hostname": "x"}
+
+
+async def test_an_identity_keeps_its_module_whatever_prefix_the_client_chose(call):
+    for prefix in ("lp", "lab-probe", "q"):
+        body = f"""<top xmlns="{NS}" xmlns:{prefix}="{NS}"><paint>{prefix}:red</paint></top>"""
+        reply = await call("PUT", f"/{TOP}", body, kind="application/yang-data+xml")
+        assert reply.status_code in {201, 204}, reply.text
+        assert await read_top(call) == {"paint": "lab-probe:red"}
+        await put_top(call, hostname="between")
+
+
 async def test_unknown_media_types_are_refused(call):
     assert (await call("PUT", f"/{TOP}", "x", kind="text/plain")).status_code == 415
     assert (await call("GET", f"/{TOP}", Accept="image/png")).status_code == 406
