@@ -10,7 +10,7 @@ from lab.router import rpc_errors
 from lab.router.rpc_errors import RpcError
 from lab.router.schema import Schema, SchemaNode
 from lab.router.values import canonical, sort_key
-from lab.router.xml import DEFAULT_TAG, OPERATION, YANG, add, local, namespace_of, quoted
+from lab.router.xml import DEFAULT_TAG, OPERATION, YANG, add, arrange, local, namespace_of, quoted
 
 _INSERT = f"{{{YANG}}}insert"
 _INSERT_KEY = f"{{{YANG}}}key"
@@ -232,17 +232,18 @@ class TreeEditor:
         where = point.request.get(_INSERT)
         if where is None or not point.node.user_ordered:
             return
-        others = [item for item in point.parent.iterchildren(point.node.tag) if item is not made]
-        if where == "last" or (where == "first" and not others):
+        entries = [item for item in point.parent.iterchildren(made.tag) if item is not made]
+        if where == "last" or (where == "first" and not entries):
             point.parent.append(made)
         elif where == "first":
-            others[0].addprevious(made)
+            entries[0].addprevious(made)
         elif where in {"before", "after"}:
-            anchor = _anchor(others, point)
+            anchor = _anchor(entries, point)
             (anchor.addprevious if where == "before" else anchor.addnext)(made)
         else:
             about = _about("insert", point.node)
             raise RpcError("bad-attribute", f"insert {where} is not known", path=point.path, info=about)
+        self._grown.add(point.parent)
 
     def _tidy_child(self, parent: etree._Element, child: etree._Element, node: SchemaNode) -> None:
         if node.pruned_when_empty and len(child) == 0:
@@ -264,7 +265,7 @@ class TreeEditor:
             keys.append((key, child))
         if not in_order:
             keys.sort(key=lambda item: item[0])
-            parent[:] = [child for _, child in keys]
+            arrange(parent, [child for _, child in keys], prefixed=node.prefixed)
 
     def _unknown(self, element: etree._Element, path: str) -> RpcError:
         namespace = namespace_of(element.tag)

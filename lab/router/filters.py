@@ -9,7 +9,7 @@ from lxml import etree
 from lab.router import rpc_errors
 from lab.router.schema import Schema, SchemaNode
 from lab.router.values import canonical
-from lab.router.xml import NC, local
+from lab.router.xml import NC, arrange, graft, local
 
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|//|/|::|[\w.-]+|\s+|.""")
 _OPERATORS = frozenset({"", "(", "[", ",", "|", "+", "-", "=", "<", ">", "and", "or", "div", "mod"})
@@ -56,9 +56,15 @@ def union(schema: Schema, config: etree._Element, state: etree._Element) -> etre
     return tree
 
 
-def duplicate(element: etree._Element) -> etree._Element:
-    """Return a copy that may be moved into another tree."""
-    return deepcopy(element)
+def limited(tree: etree._Element, wanted: frozenset[str] | None) -> etree._Element:
+    """Return the tree with only the top-level nodes that have these tags; None keeps all."""
+    if wanted is None:
+        return tree
+    copy = deepcopy(tree)
+    for child in list(copy):
+        if child.tag not in wanted:
+            copy.remove(child)
+    return copy
 
 
 class _Selection:
@@ -164,10 +170,12 @@ def _overlay(target: etree._Element, state: etree._Element, node: SchemaNode) ->
             raise ValueError(f"operational state holds {child.tag}, which no module here defines")
         found = _same(target, child, child_node)
         if found is None:
-            target.append(deepcopy(child))
+            graft(target, child)
         elif child_node.kind in {"container", "list"}:
             _overlay(found, child, child_node)
-    target[:] = sorted(target, key=lambda item: node.children[item.tag].order)
+    ordered = sorted(target, key=lambda item: node.children[item.tag].order)
+    if ordered != list(target):
+        arrange(target, ordered, prefixed=node.prefixed)
 
 
 def _same(target: etree._Element, child: etree._Element, node: SchemaNode) -> etree._Element | None:

@@ -12,7 +12,7 @@ from lab.router.profiles import Profile
 from lab.router.rpc_errors import RpcError
 from lab.router.schema import Schema
 from lab.router.sessions import Sessions
-from lab.router.xml import NC, NOTIFICATION, WITH_DEFAULTS, data, local, serialise
+from lab.router.xml import NC, NOTIFICATION, WITH_DEFAULTS, local, serialise
 
 OK = b"<ok/>"
 _DEFAULT_OPERATIONS = {"merge", "replace", "none"}
@@ -69,19 +69,10 @@ class Operations:
         wanted = None
         if chosen is not None and not _is_xpath(chosen):
             wanted = filters.top_level_tags(chosen)
-        config = self._limited(self._shown(self._store.get("running"), mode), wanted)
-        tree = filters.union(self._router.schema, config, self._limited(self._router.state_tree(), wanted))
+        config = filters.limited(self._shown(self._store.get("running"), mode), wanted)
+        tree = filters.union(self._router.schema, config, filters.limited(self._router.state_tree(), wanted))
         tree.extend(list(monitoring.state(self._router, wanted)))
         return serialise(self._selected(tree, chosen))
-
-    def _limited(self, tree: etree._Element, wanted: frozenset[str] | None) -> etree._Element:
-        if wanted is None:
-            return tree
-        few = data()
-        for child in tree:
-            if child.tag in wanted:
-                few.append(filters.duplicate(child))
-        return few
 
     def _shown(self, tree: etree._Element, mode: str | None) -> etree._Element:
         return tree if mode in {None, "explicit"} else validation.with_defaults(self._router.schema, tree, str(mode))

@@ -87,6 +87,7 @@ class Router:
         self.store = ConfigStore(self.schema, profile, scheduler=loop, now=now, initial=initial)
         self.sessions = Sessions(self.store, now)
         self.stream = notifications.Stream(now)
+        self._reboots: set[asyncio.Task[None]] = set()
         self.is_up = False
         self.servers: dict[str, Server] = {"netconf": NetconfServer(self, netconf_port)} if profile.netconf else {}
         self.store.subscribe(self._config_changed)
@@ -148,6 +149,12 @@ class Router:
         self.store.reboot()
         await asyncio.sleep(down_seconds)
         await self.start()
+
+    def reboot_soon(self) -> None:
+        """Reboot in a task of its own: the session that asks for it will be cut."""
+        task = asyncio.get_running_loop().create_task(self.reboot())
+        self._reboots.add(task)
+        task.add_done_callback(self._reboots.discard)
 
     def _port(self, protocol: str) -> int:
         server = self.servers.get(protocol)

@@ -75,6 +75,8 @@ class SchemaNode:
     default: str | None = None
     type: TypeInfo | None = None
     choices: tuple[tuple[str, str], ...] = ()
+    prefixed: bool = False
+    """A value here or below may need a prefix for a namespace already in scope: libxml2 drops it in a move."""
 
     def child(self, name: str, module: str | None = None) -> "SchemaNode | None":
         """Find a child by local name, in `module` when given, else in this node's own module first, then in any."""

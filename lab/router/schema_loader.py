@@ -46,6 +46,7 @@ def load(module_set: ModuleSet) -> Schema:
     for module in unique.values():
         _add_children(root, module, ())
     modules = {name: _module_info(module) for name, module in unique.items()}
+    _mark_prefixed(root, frozenset(modules[name].namespace for name, m in unique.items() if m.i_identities), ())
     return Schema(
         module_set=module_set,
         root=root,
@@ -55,6 +56,23 @@ def load(module_set: ModuleSet) -> Schema:
         module_names={info.namespace: info.name for info in modules.values()},
         identities=_identities(unique),
     )
+
+
+def _mark_prefixed(node: SchemaNode, with_identities: frozenset[str], above: tuple[str, ...]) -> None:
+    """Find values whose prefix could repeat a namespace of their ancestors."""
+    for child in node.children.values():
+        _mark_prefixed(child, with_identities, (*above, node.namespace))
+    bases = _bases(node.type) if node.type is not None else set()
+    identities_above = with_identities.intersection(above) - {node.namespace}
+    node.prefixed = (
+        "instance-identifier" in bases
+        or ("identityref" in bases and bool(identities_above))
+        or any(child.prefixed for child in node.children.values())
+    )
+
+
+def _bases(info: TypeInfo) -> set[str]:
+    return {info.base}.union(*(_bases(member) for member in info.members))
 
 
 def _read_modules(module_set: ModuleSet) -> Context:

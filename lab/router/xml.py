@@ -14,23 +14,23 @@ DEFAULT_TAG = "urn:ietf:params:xml:ns:netconf:default:1.0"
 DATA = f"{{{NC}}}data"
 OPERATION = f"{{{NC}}}operation"
 
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=True,
+    remove_blank_text=True,
+    remove_comments=True,
+    remove_pis=True,
+)
 _STEP = re.compile(r"""/(?:([\w.-]+):)?([\w.-]+)((?:\[(?:[^\]'"]|'[^']*'|"[^"]*")*\])*)""")
 _KEY = re.compile(r"""\[\s*([\w-][\w.-]*)\s*=""")
 
 
 def parse(text: bytes) -> etree._Element:
     """Parse a document. Raises ValueError, also for a document type declaration (RFC 6241 section 3)."""
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=True,
-        remove_blank_text=True,
-        remove_comments=True,
-        remove_pis=True,
-    )
     try:
-        root = etree.fromstring(text, parser)
+        root = etree.fromstring(text, _PARSER)
     except etree.XMLSyntaxError as error:
         raise ValueError(f"not well-formed XML: {error}") from error
     if root.getroottree().docinfo.internalDTD is not None:
@@ -66,6 +66,25 @@ def add(parent: etree._Element, tag: str, text: str | None = None, **prefixes: s
     if text:
         child.text = text
     return child
+
+
+def graft(parent: etree._Element, source: etree._Element) -> None:
+    """Append a copy of `source`, made anew: unlike a moved element it keeps the prefixes that its values use."""
+    inherited = parent.nsmap
+    prefixes = {prefix: uri for prefix, uri in source.nsmap.items() if prefix and inherited.get(prefix) != uri}
+    made = add(parent, source.tag, source.text, **prefixes)
+    for child in source:
+        graft(made, child)
+
+
+def arrange(parent: etree._Element, children: list[etree._Element], *, prefixed: bool) -> None:
+    """Give `parent` these, its own children, in this order; `prefixed` as the schema says of them."""
+    if not prefixed:
+        parent[:] = children
+        return
+    for child in children:
+        graft(parent, child)
+        parent.remove(child)
 
 
 def serialise(tree: etree._Element) -> bytes:

@@ -188,6 +188,17 @@ def test_keys_may_hold_any_character(store, name):
     assert texts(store, "name") == []
 
 
+def test_a_path_as_value_keeps_its_prefix_whatever_moves_around_it(store):
+    edit(store, "<pointer>/lp:top/lp:entry[lp:name='a']/x:weight</pointer><entry><name>b</name></entry>")
+    edit(store, "<entry><name>a</name></entry><hostname>h</hostname>")
+    edit(store, rule(2) + rule(1, 'yang:insert="first"'))
+    store.commit(1)
+    pointer = next(store.get("running").iter(f"{{{NS}}}pointer"))
+    assert pointer.nsmap["lp"] == NS
+    assert pointer.nsmap["lpx"] == EXTRA
+    assert pointer.text == "/lp:top/lp:entry[lp:name='a']/lpx:weight"
+
+
 # -- properties
 
 NAMES = st.sampled_from(["eth0", "eth1", "eth2", "lo", "a'b", "x/y"])

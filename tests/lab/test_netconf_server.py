@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from lxml import etree
 from ncclient.operations import RPCError
 from ncclient.transport.errors import AuthenticationError
 
@@ -339,6 +340,25 @@ async def test_a_subscription_to_an_unknown_stream_or_a_replay_is_refused(router
         )
 
     assert await with_client(router, work) == ("invalid-value", "operation-not-supported", True, "in-use")
+
+
+async def test_an_event_of_the_router_reaches_those_whose_filter_selects_it(router):
+    link_down = etree.fromstring(
+        f'<interfaces-state xmlns="{IF}"><interface><name>eth0</name><oper-status>down</oper-status></interface>'
+        "</interfaces-state>"
+    )
+
+    async def events_seen_through(select):
+        session = await asyncio.to_thread(connect, router)
+        await asyncio.to_thread(session.create_subscription, filter=("xpath", ({"i": IF}, select)))
+        router.publish(link_down)
+        event = await asyncio.to_thread(session.take_notification, timeout=0.3)
+        await asyncio.to_thread(session.close_session)
+        return event
+
+    assert await events_seen_through("/i:interfaces-state/i:interface[i:name='eth7']") is None
+    event = await events_seen_through("/i:interfaces-state/i:interface[i:oper-status='down']")
+    assert "<name>eth0</name>" in event.notification_xml
 
 
 # -- reboot
