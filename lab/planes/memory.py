@@ -1,54 +1,16 @@
 """A network in memory: states follow from the configurations, the links that are up, and the time.
 
-Owns the rules: a port is up when both its ends are enabled; a BGP session is established when both routers configure
-each other and a path joins them (RFC 4271 section 8 seen from outside); a VRF imports what a target it imports is
-exported with (RFC 4364 section 4.3), over sessions or through one route reflector (RFC 4456).
+Owns the `DataPlane` that the lab runs on by default; `memory_ports` and `memory_routing` hold its rules.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 
-from lab.planes import (
-    Adjacency,
-    BgpPeer,
-    Counters,
-    Forwarding,
-    Interface,
-    InterfaceState,
-    PeerState,
-    RouterForwarding,
-    VpnInstance,
-    VpnRoute,
-)
-from lab.topology import Link, Topology
-from lab.topology_traffic import Graph, directed_shortest_path_loads, seeded_fraction, shortest_path_length
-
-_KEEPALIVE_BIT_RATE = 2_000.0  # routing protocols and LLDP on any port that is up
-_REMEMBERED_ADDRESSES = 65_536  # of a network of a thousand routers, parsed once
-_ACCESS_LOAD = 0.2  # largest share of an access port that its customer uses
-
-
-@dataclass(slots=True)
-class _Meter:
-    """Octets up to `at`, growing at the two bit rates since then; the state it was settled for."""
-
-    since: float
-    at: float
-    up: bool
-    changed_at: float
-    in_octets: float = 0.0
-    out_octets: float = 0.0
-    in_bit_rate: float = 0.0
-    out_bit_rate: float = 0.0
-
-    def counters(self, now: float) -> Counters:
-        elapsed = max(0.0, now - self.at)
-        received = self.in_octets + self.in_bit_rate * elapsed / 8
-        return Counters(self.since, int(received), int(self.out_octets + self.out_bit_rate * elapsed / 8))
+from lab.planes import Adjacency, Forwarding, InterfaceState, PeerState, VpnRoute
+from lab.planes.memory_ports import Ports
+from lab.planes.memory_routing import Routing
+from lab.topology import Topology
 
 
 class MemoryPlane:
@@ -56,360 +18,40 @@ class MemoryPlane:
 
     def __init__(self, topology: Topology, forwarding: Forwarding, *, now: Callable[[], float]) -> None:
         self._topology = topology
-        self._forwarding = forwarding
-        self._now = now
-        self._started = now()
-        self._link_names = {link.name for link in topology.links}
-        self._cut: set[str] = set()
-        self._meters: dict[tuple[str, str], _Meter] = {}
-        self._watched: dict[str, list[str]] = {}
-        self._loads = _link_loads(topology)
-        self._ports = {
-            node.name: {link.end_at(node.name).port: link for link in topology.links_of(node.name)}
-            for node in topology.nodes
-        }
-        self._islands_by_router: dict[str, int] = {}
-        self._owner_by_address: dict[str, str] = {}
-        self._peer_states: dict[str, tuple[PeerState, ...]] = {}
-        self._core_of: dict[str, tuple[object, ...]] = {}
-        self._local: dict[str, dict[str, tuple[VpnRoute, ...]]] = {}
+        self._ports = Ports(topology, forwarding, now=now)
+        self._routing = Routing(topology, forwarding, self._ports)
 
     def configuration_changed(self, router: str) -> None:
-        """Forget what followed from the old configuration, settle counters that somebody has read.
-
-        A change of services touches this router only; one of its core makes everything that was derived suspect.
-        """
+        """Take notice that a router's running configuration is another one now."""
         self._topology.node(router)
-        self._peer_states.pop(router, None)
-        self._local.pop(router, None)
-        if router in self._core_of and self._core_of[router] != _core(self._forwarding(router)):
-            self._forget()
-        self._settle(router)
-        for link in self._topology.links_of(router):
-            end = link.other_end(router)
-            if (end.node, end.port) in self._meters:
-                self._settle_interface(end.node, end.port)
+        self._routing.configuration_changed(router)
+        self._ports.settle(router)
 
     def set_link(self, link: str, *, up: bool) -> None:
         """Cut or restore a link; KeyError when the topology has none of that name."""
-        if link not in self._link_names:
-            raise KeyError(f"topology {self._topology.name} has no link {link!r}")
-        (self._cut.discard if up else self._cut.add)(link)
-        self._forget()
-        for found in self._topology.links:
-            if found.name == link:
-                self._settle(found.a.node)
-                self._settle(found.b.node)
-
-    def _forget(self) -> None:
-        """Drop what was derived from configurations and links as they were."""
-        self._islands_by_router.clear()
-        self._owner_by_address.clear()
-        self._peer_states.clear()
-        self._core_of.clear()
-        self._local.clear()
+        self._ports.set_link(link, up=up)
+        self._routing.forget()
 
     def cut_links(self) -> frozenset[str]:
         """The links that are cut."""
-        return frozenset(self._cut)
+        return frozenset(self._ports.cut)
 
     def interfaces(self, router: str) -> Mapping[str, InterfaceState]:
         """The state of every port the router has and every interface it has configured, by name."""
-        node = self._topology.node(router)
-        names = dict.fromkeys((*node.core_ports, *node.access_ports, *self._forwarding(router).interfaces))
-        return {name: self._interface_state(router, name) for name in names}
+        return self._ports.interfaces(router)
 
     def adjacencies(self, router: str) -> tuple[Adjacency, ...]:
         """Neighbours over the core ports that are up."""
-        self._topology.node(router)
-        found = []
-        for port, link in self._ports[router].items():
-            if self._is_up(router, port):
-                end = link.other_end(router)
-                found.append(Adjacency(port, end.node, end.port))
-        return tuple(found)
+        return self._ports.adjacencies(router)
 
     def peers(self, router: str) -> tuple[PeerState, ...]:
-        """The state of each configured BGP session; one to an address outside the network faces a customer."""
-        self._topology.node(router)
-        if router not in self._peer_states:
-            own = self._forwarding(router)
-            self._peer_states[router] = tuple(self._peer_state(router, own, peer) for peer in own.peers)
-        return self._peer_states[router]
+        """The state of each configured BGP session, in the order of the configuration."""
+        return self._routing.peers(router)
 
     def vpn_routes(self, router: str) -> tuple[VpnRoute, ...]:
-        """The best route of each VRF to each prefix: a connected one, else a static, else an imported one."""
-        self._topology.node(router)
-        own = self._forwarding(router)
-        heard = sorted(self._heard(router)) if own.instances else []
-        local = self._local_routes(router)
-        routes: list[VpnRoute] = []
-        for instance in own.instances:
-            if instance.enabled:
-                candidates = (*local[instance.name], *self._imported_routes(heard, instance))
-                best: dict[str, VpnRoute] = {}
-                for route in sorted(candidates, key=_route_rank):
-                    best.setdefault(route.prefix, route)
-                routes += sorted(best.values(), key=lambda route: _prefix_order(route.prefix))
-        return tuple(routes)
+        """The best route of each VRF to each prefix."""
+        return self._routing.vpn_routes(router)
 
     def round_trip_seconds(self, router: str, address: str) -> float | None:
         """Delay to a router's core address and back over the shortest path, None when nothing reflects there."""
-        self._topology.node(router)
-        owner = self._address_owners().get(_host(address))
-        if owner is None or not self._forwarding(owner).stamp_reflector:
-            return None
-        up = [link for link in self._topology.links if self._is_up(link.a.node, link.a.port)]
-        lengths = {(link.a.node, link.b.node): link.delay_seconds for link in up}
-        delay = shortest_path_length(Graph(tuple(node.name for node in self._topology.nodes), lengths), router, owner)
-        return None if delay is None else 2 * delay
-
-    # Interfaces
-
-    def _interface_state(self, router: str, name: str) -> InterfaceState:
-        meter = self._settle_interface(router, name)
-        configured = self._forwarding(router).interfaces.get(name)
-        speed = self._speed(router, configured.parent if configured and configured.parent else name)
-        present = bool(speed) or (configured is not None and configured.loopback)
-        return InterfaceState(name, present, meter.up, speed, meter.changed_at, meter.counters(self._now()))
-
-    def _speed(self, router: str, port: str) -> int:
-        node = self._topology.node(router)
-        if port in node.access_ports:
-            return node.access_bit_rate
-        link = self._ports[router].get(port)
-        return link.capacity_bit_rate if link else 0
-
-    def _is_up(self, router: str, name: str) -> bool:
-        configured = self._forwarding(router).interfaces.get(name)
-        if configured is None or not configured.enabled:
-            return False
-        if configured.loopback:
-            return True
-        if configured.parent:
-            return configured.parent != name and self._is_up(router, configured.parent)
-        link = self._ports[router].get(name)
-        if link is None:
-            return name in self._topology.node(router).access_ports
-        return link.name not in self._cut and self._end_enabled(link, router)
-
-    def _end_enabled(self, link: Link, router: str) -> bool:
-        end = link.other_end(router)
-        far = self._forwarding(end.node).interfaces.get(end.port)
-        return far is not None and far.enabled
-
-    def _settle(self, router: str) -> None:
-        for name in self._watched.get(router, ()):
-            self._settle_interface(router, name)
-
-    def _settle_interface(self, router: str, name: str) -> _Meter:
-        """Bring the meter to the interface's present state, its octets being those gathered in the old one."""
-        now, up = self._now(), self._is_up(router, name)
-        rates = self._rates(router, name) if up else (0.0, 0.0)
-        meter = self._meters.get((router, name))
-        if meter is None:
-            self._watched.setdefault(router, []).append(name)
-            meter = self._meters[router, name] = _Meter(self._started, self._started, up, self._started)
-            meter.in_bit_rate, meter.out_bit_rate = rates
-            return meter
-        if (meter.up, meter.in_bit_rate, meter.out_bit_rate) == (up, *rates):
-            return meter
-        gathered = meter.counters(now)
-        meter.in_octets, meter.out_octets = float(gathered.in_octets), float(gathered.out_octets)
-        meter.in_bit_rate, meter.out_bit_rate = rates
-        meter.at = now
-        if meter.up != up:
-            meter.up, meter.changed_at = up, now
-        return meter
-
-    def _rates(self, router: str, name: str) -> tuple[float, float]:
-        """Bit/s received and sent while up."""
-        configured = self._forwarding(router).interfaces.get(name)
-        link = self._ports[router].get(name)
-        if link is not None:
-            far = link.other_end(router).node
-            return (
-                self._loads.get((far, router), 0.0) + _KEEPALIVE_BIT_RATE,
-                self._loads.get((router, far), 0.0) + _KEEPALIVE_BIT_RATE,
-            )
-        if configured is None or configured.loopback:
-            return 0.0, 0.0
-        return self._access_rates(router, configured)
-
-    def _access_rates(self, router: str, interface: Interface) -> tuple[float, float]:
-        """A customer sends and receives once the interface, or one on top of it, is in a VRF."""
-        own = self._forwarding(router)
-        carried = {name for instance in own.instances if instance.enabled for name in instance.interfaces}
-        over = {name for name in carried if (found := own.interfaces.get(name)) and found.parent == interface.name}
-        if interface.name not in carried and not over:
-            return _KEEPALIVE_BIT_RATE, _KEEPALIVE_BIT_RATE
-        full = self._speed(router, interface.parent or interface.name) * _ACCESS_LOAD
-        return (
-            full * seeded_fraction(router, interface.name, "in") + _KEEPALIVE_BIT_RATE,
-            full * seeded_fraction(router, interface.name, "out") + _KEEPALIVE_BIT_RATE,
-        )
-
-    # BGP
-
-    def _peer_state(self, router: str, own: RouterForwarding, peer: BgpPeer) -> PeerState:
-        if peer.instance:
-            return self._customer_session(router, own, peer)
-        neighbour = self._address_owners().get(_host(peer.address), "")
-        reason = self._obstacle(router, own, peer, neighbour)
-        return PeerState(peer.address, peer.instance, established=not reason, neighbour=neighbour, reason=reason)
-
-    def _customer_session(self, router: str, own: RouterForwarding, peer: BgpPeer) -> PeerState:
-        """The lab's customers answer on every subnet of a VRF whose interface is up."""
-        instance = next((found for found in own.instances if found.name == peer.instance), None)
-        for name in sorted(instance.interfaces) if instance and instance.enabled else ():
-            interface = own.interfaces.get(name)
-            if interface and self._is_up(router, name) and _covers(interface.addresses, peer.address):
-                return PeerState(peer.address, peer.instance, established=True, neighbour="customer")
-        return PeerState(
-            peer.address, peer.instance, established=False, reason="no interface of the instance reaches it"
-        )
-
-    def _obstacle(self, router: str, own: RouterForwarding, peer: BgpPeer, neighbour: str) -> str:
-        """Why the session is down; empty when it is established."""
-        if not neighbour or neighbour == router:
-            return "no router has this address"
-        theirs = self._forwarding(neighbour)
-        mine = {_host(address) for interface in own.interfaces.values() for address in interface.addresses}
-        back = [p for p in theirs.peers if not p.instance and _host(p.address) in mine]
-        islands = self._islands()
-        checks = {
-            f"{neighbour} has no session towards this router": bool(back),
-            f"{neighbour} is in AS {theirs.local_as}, not {peer.remote_as}": peer.remote_as == theirs.local_as,
-            f"{neighbour} expects another AS than {own.local_as}": own.local_as in {p.remote_as for p in back},
-            f"{neighbour} shares no address family": any(peer.families & p.families for p in back),
-            f"no path to {neighbour}": islands.get(router) == islands.get(neighbour),
-        }
-        return next((reason for reason, holds in checks.items() if not holds), "")
-
-    def _address_owners(self) -> Mapping[str, str]:
-        """Router by core address; VRF addresses belong to customers and may repeat."""
-        if not self._owner_by_address:
-            for node in self._topology.nodes:
-                own = self._forwarding(node.name)
-                self._core_of[node.name] = _core(own)
-                private = {name for instance in own.instances for name in instance.interfaces}
-                core = [interface for name, interface in own.interfaces.items() if name not in private]
-                for interface in core:
-                    self._owner_by_address.update((_host(address), node.name) for address in interface.addresses)
-        return self._owner_by_address
-
-    def _islands(self) -> Mapping[str, int]:
-        """A number for each router, equal where a path of links that are up joins two."""
-        if not self._islands_by_router:
-            self._address_owners()  # takes the cores, so that a change of one is noticed
-            for number, node in enumerate(self._topology.nodes):
-                self._flood(node.name, number, self._islands_by_router)
-        return self._islands_by_router
-
-    def _flood(self, start: str, number: int, islands: dict[str, int]) -> None:
-        waiting = [start]
-        while waiting:
-            router = waiting.pop()
-            if router not in islands:
-                islands[router] = number
-                waiting += [adjacency.neighbour for adjacency in self.adjacencies(router)]
-
-    # VPN routes
-
-    def _heard(self, router: str) -> set[str]:
-        """The routers whose VPN routes arrive: direct peers, and through a reflector unless both are non-clients."""
-        heard: set[str] = set()
-        for state in self.peers(router):
-            if state.established and state.neighbour != "customer":
-                heard.add(state.neighbour)
-                heard |= self._reflected(router, state.neighbour)
-        heard.discard(router)
-        return heard
-
-    def _reflected(self, router: str, reflector: str) -> set[str]:
-        clients: set[str] = set()
-        others: set[str] = set()
-        theirs = self._forwarding(reflector)
-        for peer, state in zip(theirs.peers, self.peers(reflector), strict=True):
-            if state.established and state.neighbour != "customer":
-                (clients if peer.reflector_client else others).add(state.neighbour)
-        return clients | others if router in clients else clients
-
-    def _local_routes(self, router: str) -> Mapping[str, tuple[VpnRoute, ...]]:
-        """The connected and static routes of each VRF that is enabled, by its name."""
-        if router not in self._local:
-            own = self._forwarding(router)
-            self._local[router] = {
-                instance.name: tuple(self._originated(router, own, instance))
-                for instance in own.instances
-                if instance.enabled
-            }
-        return self._local[router]
-
-    def _originated(self, router: str, own: RouterForwarding, instance: VpnInstance) -> Iterator[VpnRoute]:
-        up = [own.interfaces[n] for n in sorted(instance.interfaces) if n in own.interfaces and self._is_up(router, n)]
-        for interface in up:
-            for prefix in sorted(set(map(_subnet, interface.addresses))):
-                targets = instance.targets_of(prefix) if interface.announce_subnet else frozenset()
-                preference = interface.local_preference
-                yield VpnRoute(instance.name, prefix, "direct", router, interface.name, targets, preference)
-        for route in instance.static_routes:
-            through = next((found for found in up if _covers(found.addresses, route.next_hop)), None)
-            if through is not None:
-                targets = instance.targets_of(route.prefix, route.tag)
-                preference = through.local_preference
-                yield VpnRoute(instance.name, route.prefix, "static", router, route.next_hop, targets, preference)
-
-    def _imported_routes(self, heard: Iterable[str], instance: VpnInstance) -> Iterator[VpnRoute]:
-        for router in heard:
-            theirs = self._forwarding(router)
-            local = self._local_routes(router)
-            for other in theirs.instances:
-                if not instance.imports.isdisjoint(other.all_targets):
-                    next_hop = other.segment or theirs.router_id
-                    for route in local.get(other.name, ()):
-                        if route.targets & instance.imports:
-                            yield replace(route, instance=instance.name, source="vpn", next_hop=next_hop)
-
-
-def _link_loads(topology: Topology) -> dict[tuple[str, str], float]:
-    """Bit/s from node to node over each link when every demand takes its shortest path."""
-    lengths = {(link.a.node, link.b.node): link.delay_seconds for link in reversed(topology.links)}
-    graph = Graph(tuple(node.name for node in topology.nodes), lengths)
-    demands: dict[tuple[str, str], float] = {}
-    for demand in topology.demands:
-        ends = demand.source, demand.target
-        demands[ends] = demands.get(ends, 0.0) + demand.bit_rate
-    return directed_shortest_path_loads(graph, demands)
-
-
-def _core(own: RouterForwarding) -> tuple[object, ...]:
-    """The part of a configuration that other routers' sessions depend on."""
-    private = {name for instance in own.instances for name in instance.interfaces}
-    core = {name: found for name, found in own.interfaces.items() if name not in private}
-    return core, own.local_as, own.router_id, tuple(peer for peer in own.peers if not peer.instance)
-
-
-@lru_cache(maxsize=_REMEMBERED_ADDRESSES)
-def _host(address: str) -> str:
-    return str(ipaddress.ip_interface(address).ip)
-
-
-def _subnet(address: str) -> str:
-    return str(ipaddress.ip_interface(address).network)
-
-
-def _covers(addresses: Iterable[str], peer: str) -> bool:
-    host = ipaddress.ip_address(_host(peer))
-    networks = [ipaddress.ip_interface(address).network for address in addresses]
-    return any(network.version == host.version and host in network for network in networks)
-
-
-def _route_rank(route: VpnRoute) -> tuple[int, int]:
-    """Low is good; what is equal is taken in the order of interfaces and router names."""
-    return ("direct", "static", "vpn").index(route.source), -route.preference
-
-
-def _prefix_order(prefix: str) -> tuple[int, int, int]:
-    network = ipaddress.ip_network(prefix, strict=False)
-    return network.version, int(network.network_address), network.prefixlen
+        return self._routing.round_trip_seconds(router, address)
