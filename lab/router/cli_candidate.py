@@ -199,7 +199,16 @@ def commit(store: ConfigStore, session_id: int, confirm_seconds: float | None) -
     persist_id = pending.persist if pending is not None and pending.persist == _PERSIST else None
     if confirm_seconds is None:
         store.commit(session_id, persist_id=persist_id)
+        _save(store, session_id)
         return
     if store.profile.confirmed_commit is None:
         raise failed("this router has no confirmed commit")
     store.commit(session_id, confirmed=True, timeout=confirm_seconds, persist=_PERSIST, persist_id=persist_id)
+
+
+def _save(store: ConfigStore, session_id: int) -> None:
+    """A commit by this CLI outlasts a reboot, and there is no command to save: startup follows, unless it is locked."""
+    if not store.profile.startup or store.lock_holder("startup") not in {None, session_id}:
+        return
+    if store.get("startup") is not store.get("running"):
+        store.copy("running", "startup", session_id=session_id)

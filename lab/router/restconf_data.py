@@ -183,7 +183,18 @@ class DataResources:
             raise refuse("invalid-value", f"{target.path()} does not exist", status=404, path=target.path())
 
     def _edit(self, config: etree._Element, session_id: int) -> None:
-        self._router.store.edit("running", config, session_id=session_id, error_option="rollback-on-error")
+        """Edit running, with what RFC 8040 section 1.4 asks for where NETCONF is at work on the same router."""
+        store = self._router.store
+        pending = store.pending_commit
+        if pending is not None and (pending.persist is not None or store.candidate_is_dirty):
+            raise refuse("in-use", "a confirmed commit waits for its confirmation")
+        if store.lock_holder("startup") not in {None, session_id}:
+            raise refuse("in-use", "the startup datastore is locked")
+        store.edit("running", config, session_id=session_id, error_option="rollback-on-error")
+        if pending is not None:
+            store.commit(pending.session_id)  # an edit is the confirmation, whoever makes it
+        if self._router.profile.startup and store.get("startup") is not store.get("running"):
+            store.copy("running", "startup", session_id=session_id)
 
 
 def _instances(target: Target, tree: etree._Element) -> list[etree._Element]:

@@ -11,6 +11,7 @@ import requests
 from lab.router.faults_point import Action, Fault
 from lab.router.restconf_server import RestconfServer
 from lab.router.rpc_errors import failed
+from lab.router.xml import parse
 from tests.lab.probe_router import NS, probe_router
 
 TOP = "lab-probe:top"
@@ -400,6 +401,27 @@ async def test_a_lock_held_by_another_session_keeps_edits_out(call, router):
     router.store.lock("running", holder)
     reply = await call("PUT", f"/{TOP}", {TOP: {}})
     assert (reply.status_code, error_of(reply)["error-tag"]) == (409, "in-use")
+
+
+async def test_an_edit_is_saved_to_startup_where_there_is_one(call, router):
+    await put_top(call, hostname="x")
+    assert router.store.serialised("startup") == router.store.serialised("running")
+    router.store.lock("startup", router.sessions.open("other", "netconf-ssh", lambda: None))
+    reply = await call("PUT", f"/{TOP}", {TOP: {"hostname": "y"}})
+    assert (reply.status_code, error_of(reply)["error-tag"]) == (409, "in-use")
+    assert await read_top(call) == {"hostname": "x"}
+
+
+@pytest.mark.parametrize("persist,status", [(None, 204), ("token", 409)])
+async def test_an_edit_confirms_a_pending_commit_unless_it_needs_a_persist_id(call, router, persist, status):
+    await put_top(call, hostname="x")
+    session = router.sessions.open("other", "netconf-ssh", lambda: None)
+    config = parse(f'<config><top xmlns="{NS}"><flag>true</flag></top></config>'.encode())
+    router.store.edit("candidate", config, session_id=session)
+    router.store.commit(session, confirmed=True, timeout=60, persist=persist)
+    reply = await call("PATCH", f"/{TOP}", {TOP: {"hostname": "y"}})
+    assert reply.status_code == status, reply.text
+    assert (router.store.pending_commit is None) is (persist is None)
 
 
 # YANG Patch
