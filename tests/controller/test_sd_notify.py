@@ -1,0 +1,70 @@
+"""What systemd hears from the daemon, on real datagram sockets."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.sd_notify import SystemdNotifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    name = str(tmp_path / "n") if request.param == "path" else f"@accord-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(f"\0{name[1:]}" if name.startswith("@") else name)
+        listener.settimeout(5)
+        yield listener, name
+
+
+def test_each_message_is_one_datagram(manager: tuple[socket.socket, str]) -> None:
+    listener, name = manager
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": name})
+    assert notifier.is_active
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert all([
+        notifier.ready("5 devices\nREADY=0"),
+        notifier.status("working"),
+        notifier.watchdog(),
+        notifier.reloading(),
+        notifier.extend_timeout(1.5),
+        notifier.stopping(),
+    ])  # fmt: skip
+    heard = [listener.recv(1000).decode() for _ in range(6)]
+    assert heard[:3] == ["READY=1\nSTATUS=5 devices READY=0", "STATUS=working", "WATCHDOG=1"]
+    reloading, stamp = heard[3].split("\nMONOTONIC_USEC=")
+    assert reloading == "RELOADING=1"
+    assert before <= int(stamp) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert heard[4:] == ["EXTEND_TIMEOUT_USEC=1500000", "STOPPING=1"]
+
+
+def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notifier = SystemdNotifier()
+    assert not notifier.is_active
+    assert not notifier.ready()
+
+
+def test_a_manager_that_does_not_listen_is_no_error(tmp_path: Path) -> None:
+    assert not SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
+    assert not SystemdNotifier({"NOTIFY_SOCKET": "x" * 300}).ready()
+
+
+@pytest.mark.parametrize(
+    "variables, seconds",
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_the_watchdog_is_kept_only_when_it_waits_for_this_process(
+    variables: dict[str, str], seconds: float | None
+) -> None:
+    assert SystemdNotifier(variables).watchdog_seconds == seconds
