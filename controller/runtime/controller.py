@@ -1,13 +1,14 @@
 """Owns the use cases: what any door (RESTCONF, JSON API, CLI through it, later TMF and A2A) can ask of the daemon.
 
-Every door turns bytes into one of these calls and renders what comes back; none reaches further in. `actor` is who asks,
-as authenticated at the door, and ends up in the log.
+Every door turns bytes into one of these calls and renders what comes back; none reaches further in. `actor` is who
+asks, as authenticated at the door, and ends up in the log.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from controller.datastore.codec import Codec
+from controller.mapping.intent_to_l3sm import withdrawal
 from controller.mapping.service_change import L3smEdit
 from controller.model.errors import InvalidInputError
 from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
@@ -15,7 +16,7 @@ from controller.model.inventory import DeviceRecord
 from controller.model.yang_path import Path, parse_path
 from controller.ports import Capabilities, Clock, EventLog
 from controller.runtime.device_care import DeviceCare, SyncReport
-from controller.runtime.intents import IntentOutcome, Intents, deletion
+from controller.runtime.intents import IntentOutcome, Intents
 from controller.runtime.leases import Lease, Leases
 from controller.runtime.planner import Planner
 from controller.runtime.sessions import SessionPool
@@ -76,7 +77,7 @@ class Controller:
 
     async def plan_service_deletion(self, vpn_id: str, actor: str) -> Plan:
         """Plan the end of a VPN with the sites that belong to it alone."""
-        edit = deletion(self.world.services, vpn_id)
+        edit = withdrawal(vpn_id, self.world.services)
         return await self._keep(self.planner.services(edit, f"delete VPN {vpn_id}"), actor)
 
     async def plan_repair(self, devices: Iterable[DeviceName], actor: str) -> Plan:

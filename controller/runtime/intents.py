@@ -5,7 +5,7 @@ is written anew from the intent as it will be, and only what differs from the st
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from controller.intent.language import understand
 from controller.intent.lifecycle import IntentEvent, IntentState
 from controller.intent.model import Intent, IntentChange, IntentWithdrawal, connectivity_of
 from controller.intent.reading import NeedsClarification, Result, Understood
-from controller.mapping.intent_to_l3sm import l3sm_of
+from controller.mapping.intent_to_l3sm import l3sm_of_intent, withdrawal
 from controller.mapping.service import L3smState
 from controller.mapping.service_change import L3smEdit
 from controller.model.errors import NotFoundError
@@ -86,7 +86,7 @@ class Intents:
 
     async def _plan_new(self, id_: IntentId, intent: Intent, text: str, actor: str) -> Plan:
         try:
-            vpn_id, edit = self._edit_for(intent, self.world.intents.get(id_).vpn_id or id_)
+            vpn_id, edit = self._edit_for(intent)
             plan = self.planner.services(edit, text, (_committed(id_, encode(intent)),))
         except Exception as error:
             await self._advance(id_, IntentEvent.REJECT, actor, reason=str(error))
@@ -99,22 +99,22 @@ class Intents:
         self, record: IntentRecord, wish: IntentChange | IntentWithdrawal, text: str, actor: str
     ) -> Plan:
         if isinstance(wish, IntentWithdrawal):
-            edit = deletion(self.world.services, wish.vpn_id)
+            edit = withdrawal(wish.vpn_id, self.world.services)
             effect, event = _committed(record.id), IntentEvent.PLAN_WITHDRAWAL
         else:
             intent = amend(_intent(record.intent), wish)
-            _, edit = self._edit_for(intent, record.vpn_id)
+            _, edit = self._edit_for(replace(intent, vpn_id=record.vpn_id))
             effect, event = _committed(record.id, encode(intent)), IntentEvent.PLAN
         plan = self.planner.services(edit, text, (effect,))
         await self.log.append([plan_created(plan)], actor=actor, cause=record.id)
         await self._advance(record.id, event, actor, plan=plan.id)
         return plan
 
-    def _edit_for(self, intent: Intent, vpn_id: str) -> tuple[str, L3smEdit]:
+    def _edit_for(self, intent: Intent) -> tuple[str, L3smEdit]:
         """The service of an intent, less what is stored the same already."""
-        request = connectivity_of(intent)
-        wanted = l3sm_of(request, request.vpn_id or vpn_id)
-        return wanted.vpn_id, difference(self.world.services, wanted.edit, wanted.vpn_id)
+        state = self.world.services
+        wanted = l3sm_of_intent(connectivity_of(intent), state, removes_other_sites=intent.vpn_id in state.services)
+        return wanted.vpn_id, without_repeats(state, wanted.edit)
 
     def _running(self, vpn_id: str) -> IntentRecord:
         record = self.world.intents.of_vpn(vpn_id)
@@ -156,23 +156,14 @@ def served_by(plan: Plan) -> list[IntentId]:
     ]
 
 
-def difference(state: L3smState, edit: L3smEdit, vpn_id: str) -> L3smEdit:
-    """What of an edit differs from what is stored, and the VPN's sites that it does not mention any more."""
-    gone = tuple(site for site in state.vpn_sites.get(vpn_id, ()) if site not in edit.upserted_sites)
-    return L3smEdit(
+def without_repeats(state: L3smState, edit: L3smEdit) -> L3smEdit:
+    """An edit without the services and sites that are stored just so."""
+    return replace(
+        edit,
         upserted_services={k: v for k, v in edit.upserted_services.items() if state.services.get(k) != v},
         upserted_sites={k: v for k, v in edit.upserted_sites.items() if state.sites.get(k) != v},
-        deleted_sites=gone,
         profiles=edit.profiles if edit.profiles != state.profiles else None,
     )
-
-
-def deletion(state: L3smState, vpn_id: str) -> L3smEdit:
-    """The edit that ends a VPN: the service, and the sites that belong to it alone; `NotFoundError` names it."""
-    if vpn_id not in state.services:
-        raise NotFoundError(f"there is no VPN '{vpn_id}'", remedy="list them: accord service list", path=vpn_id)
-    sites = tuple(site for site in state.vpn_sites.get(vpn_id, ()) if state.site_vpns[site] == (vpn_id,))
-    return L3smEdit(deleted_services=(vpn_id,), deleted_sites=sites)
 
 
 def _committed(id_: IntentId, intent: dict[str, object] | None = None) -> NewEvent:

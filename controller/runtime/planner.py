@@ -11,9 +11,8 @@ import orjson
 
 from controller.datastore.contributions import Delta, merge_deltas
 from controller.events import types
-from controller.mapping.fragment import Fragment
+from controller.mapping.fragment import Fragment, render
 from controller.mapping.infrastructure import Infrastructure
-from controller.mapping.render import render
 from controller.mapping.service import touched_document
 from controller.mapping.service_change import L3smChange, L3smEdit
 from controller.mapping.service_inverse import inverse

@@ -4,7 +4,7 @@ Nothing changes it but events, with one declared exception: what a running trans
 ports) is reserved in memory, so that plans made meanwhile choose others. A crash forgets reservations, as it must.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -53,6 +53,11 @@ class World:
         if kind in _COUNTED:
             self._numbers[_COUNTED[kind]] = max(self._numbers[_COUNTED[kind]], int(number))
         self.position = event.position
+
+    def apply_all(self, events: Sequence[Event]) -> None:
+        """Fold events as they become durable."""
+        for event in events:
+            self.apply(event)
 
     def next_id(self, kind: str) -> str:
         """The next `tx-N`, `plan-N` or `intent-N`; numbers are never used twice."""

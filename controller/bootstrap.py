@@ -1,0 +1,239 @@
+"""Owns the wiring: the only module that names concrete adapters and drivers.
+
+`open_daemon` builds everything from settings, restores the world from the log, and hands out a `Daemon` whose
+`controller` the doors are built on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.event_log_sqlite import SqliteEventLog
+from controller.adapters.inventory import Inventory, load_inventory
+from controller.adapters.knowledge import load_knowledge
+from controller.adapters.resources import shared_directory
+from controller.adapters.secrets import Secrets
+from controller.adapters.settings_loader import LoadedSettings, ReloadableSettings, load_settings
+from controller.adapters.validation import l3sm_validator
+from controller.adapters.yang_schema import PROFILE_MODULES, default_search_path, load_schema
+from controller.datastore.cli_frr import frr_syntax
+from controller.datastore.cli_set_style import SetStyleSyntax
+from controller.datastore.codec import Codec
+from controller.datastore.codec_cli import CliCodec
+from controller.datastore.codec_restconf import RestconfCodec
+from controller.datastore.codec_xml import XmlCodec
+from controller.datastore.schema import Schema
+from controller.events import types
+from controller.intent.knowledge import KnowledgeBase
+from controller.mapping.infrastructure import Infrastructure, PeInfo, PortInfo
+from controller.model.identifiers import DeviceName
+from controller.model.inventory import DeviceRecord
+from controller.model.units import BitRate
+from controller.ports import Clock, DeviceConnector, DeviceTarget, EventLog, NewEvent, Transport
+from controller.runtime.controller import Controller
+from controller.runtime.device_care import DeviceCare
+from controller.runtime.intents import Intents
+from controller.runtime.leases import Leases
+from controller.runtime.planner import Planner
+from controller.runtime.post_checks import InterfacesStayUp
+from controller.runtime.sessions import SessionPool
+from controller.runtime.transactions import Transactions
+from controller.runtime.world import World
+from controller.settings import Settings
+from controller.transaction.out_of_band import DEFAULT_RULES, Policy, PolicyRule
+from drivers.cli.session import CliConnector
+from drivers.netconf.connector import NetconfConnector
+from drivers.restconf.connector import RestconfConnector
+from drivers.threads import DriverThreads
+
+_log = structlog.get_logger(__name__)
+_DEFAULT_PORT_RATE = BitRate(10**9)
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """What the files say: devices, secrets, knowledge. Replaced as a whole by a reload that succeeds."""
+
+    inventory: Inventory = field(default_factory=Inventory)
+    knowledge: KnowledgeBase = field(default_factory=KnowledgeBase)
+    infrastructure: Infrastructure = field(default_factory=lambda: Infrastructure(routers=()))
+
+    def target(self, name: DeviceName) -> DeviceTarget:
+        """The way to a device, as the inventory in force has it."""
+        return self.inventory.target(name)
+
+    def rules(self, name: DeviceName) -> Sequence[PolicyRule]:
+        """The out-of-band policies of a device."""
+        record = self.inventory.records.get(name)
+        rules = [PolicyRule(rule.prefix, Policy(rule.policy)) for rule in record.out_of_band] if record else []
+        return rules or DEFAULT_RULES
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Everything that runs. `folded` is how many events the start had to fold."""
+
+    settings: ReloadableSettings
+    catalogue: Catalogue
+    controller: Controller
+    log: SqliteEventLog
+    sessions: SessionPool
+    threads: DriverThreads
+    folded: int = 0
+
+    def reload(self) -> Sequence[str]:
+        """Read settings and files anew; the keys that changed. Keeps everything as it was when anything is wrong."""
+        fresh = load_catalogue(load_settings(self.settings.loaded.file).settings)
+        changed = self.settings.reload()
+        for gone in set(self.catalogue.inventory.devices) - set(fresh.inventory.devices):
+            self.sessions.forget(gone)
+        self.catalogue.inventory = fresh.inventory
+        self.catalogue.knowledge = fresh.knowledge
+        self.catalogue.infrastructure = fresh.infrastructure
+        self.controller.planner.infrastructure = fresh.infrastructure
+        return changed
+
+    async def stop(self, drain_seconds: float) -> bool:
+        """Let transactions reach their verdict, store a snapshot, close; False when some had to be left for later."""
+        is_drained = await self.controller.transactions.drain(drain_seconds)
+        await self.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="accord")
+        self.controller.world.save(self.log)
+        await self.sessions.close()
+        self.threads.close()
+        self.log.close()
+        return is_drained
+
+
+async def open_daemon(loaded: LoadedSettings) -> Daemon:
+    """Build everything, restore the world, take up unfinished transactions. The errors name what is wrong."""
+    settings = loaded.settings
+    catalogue = load_catalogue(settings)
+    clock = SystemClock()
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = SqliteEventLog(settings.state_dir / "events.sqlite", clock=clock)
+    world = World()
+    folded = world.load(log)
+    log.subscribe(world.apply_all)
+    threads = DriverThreads()
+    sessions = SessionPool(connectors(threads), catalogue.target, clock)
+    controller = build_controller(
+        world=world, log=log, clock=clock, sessions=sessions, catalogue=catalogue, settings=settings
+    )
+    await log.append([NewEvent("daemon", types.DAEMON_STARTED, {"folded": folded})], actor="accord")
+    await controller.transactions.resume_open()
+    return Daemon(ReloadableSettings(loaded), catalogue, controller, log, sessions, threads, folded)
+
+
+def build_controller(
+    *, world: World, log: EventLog, clock: Clock, sessions: SessionPool, catalogue: Catalogue, settings: Settings
+) -> Controller:
+    """The use cases over these parts."""
+    codecs = Codecs(catalogue, world, tuple(str(directory) for directory in settings.yang_path))
+    planner = Planner(world, l3sm_validator(codecs.search_path), catalogue.infrastructure, log)
+    leases = Leases(clock)
+    transactions = Transactions(
+        world=world,
+        log=log,
+        clock=clock,
+        sessions=sessions,
+        leases=leases,
+        codecs=codecs,
+        rules=catalogue.rules,
+        checks=(InterfacesStayUp(sessions),),
+        lock_wait_seconds=settings.transactions.lock_wait_seconds,
+    )
+    return Controller(
+        world=world,
+        log=log,
+        clock=clock,
+        leases=leases,
+        sessions=sessions,
+        planner=planner,
+        transactions=transactions,
+        intents=Intents(world, log, clock, planner, lambda: catalogue.knowledge),
+        care=DeviceCare(world, log, sessions, codecs, catalogue.rules),
+        codecs=codecs,
+        records=lambda: catalogue.inventory.records,
+    )
+
+
+def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:
+    """The three ways in."""
+    return {
+        Transport.NETCONF: NetconfConnector(),
+        Transport.RESTCONF: RestconfConnector(threads),
+        Transport.CLI: CliConnector(threads),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Codecs:
+    """The codec of each device, from its transport and the modules of its profile."""
+
+    catalogue: Catalogue
+    world: World
+    yang_path: tuple[str, ...]
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The operator's directories first, then the published modules and ours."""
+        return (*self.yang_path, *default_search_path())
+
+    def __call__(self, name: DeviceName) -> Codec:
+        """`NotFoundError` when the device is not in the inventory."""
+        target, record = self.catalogue.inventory.target(name), self.catalogue.inventory.records[name]
+        schema = self.schema(record)
+        match target.transport:
+            case Transport.RESTCONF:
+                return RestconfCodec(schema)
+            case Transport.CLI:
+                syntax = (
+                    frr_syntax(record.autonomous_system or 0) if record.platform == "frr" else SetStyleSyntax(schema)
+                )
+                base = self.world.network.device(name).config if name in self.world.network else None
+                return CliCodec(syntax, base)
+            case Transport.NETCONF:
+                return XmlCodec(schema)
+
+    def schema(self, record: DeviceRecord) -> Schema:
+        """The modules that the device's profile writes to."""
+        return load_schema(PROFILE_MODULES[record.schema_set or record.profile], self.search_path)
+
+
+def load_catalogue(settings: Settings) -> Catalogue:
+    """Inventory, credentials and knowledge as the files say now; the errors name file and key."""
+    credentials = settings.credentials if settings.credentials.exists() else None
+    inventory = load_inventory(settings.inventory, Secrets.from_environment(credentials))
+    knowledge = load_knowledge(settings.knowledge or shared_directory("config") / "knowledge")
+    return Catalogue(inventory, knowledge, infrastructure_of(inventory, knowledge))
+
+
+def infrastructure_of(inventory: Inventory, knowledge: KnowledgeBase) -> Infrastructure:
+    """What mapping may use: the inventory's provider edges with their ports, and where cities lie."""
+    return Infrastructure(
+        routers=tuple(_provider_edge(record) for record in inventory.records.values() if record.access_ports),
+        places={
+            (city.name.casefold(), city.country.casefold()): (city.latitude, city.longitude)
+            for city in knowledge.cities
+            if city.latitude is not None and city.longitude is not None
+        },
+    )
+
+
+def _provider_edge(record: DeviceRecord) -> PeInfo:
+    place = record.place
+    return PeInfo(
+        device=record.name,
+        profile=record.profile,
+        city=place.city,
+        country=place.country,
+        asn=record.autonomous_system or 0,
+        loopback=record.loopback.ipv4 or record.router_id,
+        ports=tuple(PortInfo(port.name, port.bit_rate or _DEFAULT_PORT_RATE) for port in record.access_ports),
+        pop=place.pop,
+        lat=place.latitude,
+        lon=place.longitude,
+        locator=record.srv6_locator.name or "main",
+    )
