@@ -42,6 +42,7 @@ from controller.intent.vocabulary import (
 
 _CUSTOMER_LEADS = frozenset({"for", "of", "to", "from", "in"})
 _VPN_LEADS = frozenset({"to", "from", "of", "on", "for", "in"})
+_SUGGESTED_RUNS = 5
 _NEEDING = frozenset({"need", "needs", "want", "wants"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._]*(?:-[A-Za-z0-9._]+)+|[A-Za-z]+[0-9][A-Za-z0-9._]*")
 
@@ -89,7 +90,7 @@ def _longest(sentence: Sentence, at: int) -> Match | None:
 
 def _about_unread(sentence: Sentence, unread: list[int]) -> list[Question]:
     """One question for each run of neighbouring words that no clause wanted."""
-    questions = []
+    questions: list[Question] = []
     while unread:
         run = [unread.pop(0)]
         while unread and unread[0] == run[-1] + 1:
@@ -102,7 +103,8 @@ def _about_unread(sentence: Sentence, unread: list[int]) -> list[Question]:
             )
         else:
             kind, text = QuestionKind.NOT_UNDERSTOOD, "what does this mean?"
-        questions.append(sentence.question(kind, run[0], run[-1] + 1, text, sentence.vocabulary.similar(words)))
+        similar = sentence.vocabulary.similar(words) if len(questions) < _SUGGESTED_RUNS else ()
+        questions.append(sentence.question(kind, run[0], run[-1] + 1, text, similar))
     return questions
 
 

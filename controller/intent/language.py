@@ -54,7 +54,7 @@ def understand(text: str, knowledge: KnowledgeBase, *, now: datetime, caller: st
     return Understood(wish, said.readings(), assumed)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _seen_by(knowledge: KnowledgeBase, caller: str) -> KnowledgeBase:
     return knowledge.seen_by(caller) if caller else knowledge
 

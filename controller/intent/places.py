@@ -36,6 +36,8 @@ def sites(sentence: Sentence, at: int) -> Match | None:
 
 def roles(sentence: Sentence, at: int) -> Match | None:
     """`London as the hub`, `Paris and Lyon as spokes`, `hub London`, `London is hub`."""
+    if _ROLES.keys().isdisjoint(sentence.norms):
+        return None
     role = _ROLES.get(sentence.norm(at))
     if role:
         position = sentence.skip(at + 1, "is", "in", "at", ":", "=")

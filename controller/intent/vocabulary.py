@@ -1,5 +1,6 @@
 """Owns the vocabulary: the fixed phrases of the grammar, and those that come from a knowledge base."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -168,6 +169,9 @@ DIRECTIONS: Phrases[Property] = phrases(
 )
 
 
+_SUGGESTED_WORDS = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """Phrases of one knowledge base."""
@@ -177,8 +181,8 @@ class Vocabulary:
     customers: Phrases[str]
     templates: Phrases[str]
     vpns: Phrases[str]
-    names: tuple[str, ...]
-    """Everything that has a name, as written, to suggest from."""
+    names: Mapping[str, str]
+    """Everything that has a name, normalised and as written, to suggest from."""
 
     @classmethod
     def of(cls, knowledge: KnowledgeBase) -> "Vocabulary":
@@ -201,14 +205,14 @@ class Vocabulary:
             phrases(customers),
             phrases(templates),
             phrases(vpns),
-            (*cities, *customers, *vpns, *templates),
+            {normalised(name): name for name in (*cities, *customers, *vpns, *templates)},
         )
 
     def similar(self, words: str) -> tuple[str, ...]:
-        """Up to three names that look like one of `words`."""
-        by_norm = {normalised(name): name for name in self.names}
-        found = [close for word in words_of(words) for close in get_close_matches(word, by_norm, n=3, cutoff=0.7)]
-        return tuple(by_norm[name] for name in dict.fromkeys(found))[:3]
+        """Up to three names that look like one of the first `words`; comparing is dear, so long texts get no more."""
+        looked_up = words_of(words)[:_SUGGESTED_WORDS]
+        found = [close for word in looked_up for close in get_close_matches(word, self.names, n=3, cutoff=0.7)]
+        return tuple(self.names[name] for name in dict.fromkeys(found))[:3]
 
 
 @lru_cache(maxsize=4)
