@@ -65,9 +65,15 @@ def _child(parent: SchemaNode, token: Token) -> SchemaNode:
         module, _, name = token.text.rpartition(":")
         node = next((item for item in words(parent).values() if (item.module, item.name) == (module, name)), None)
     if node is None:
-        place = f"below '{parent.name}'" if parent.name else "at the top"
-        raise CliError(f"there is no '{token.text}' {place}", token.column)
+        raise CliError(_no_child(parent, token.text), token.column)
     return node
+
+
+def _no_child(parent: SchemaNode, word: str) -> str:
+    full = [name for name, node in words(parent).items() if node.name == word]
+    if full:
+        return f"'{word}' is ambiguous, say {' or '.join(full)}"
+    return f"there is no '{word}' below '{parent.name}'" if parent.name else f"there is no '{word}' at the top"
 
 
 def parse_path(schema: Schema, tokens: list[Token], *, end: int, whole_lists: bool, values: bool) -> Statement:

@@ -279,6 +279,21 @@ async def test_an_error_marks_the_bad_word(shell, line, word, message):
     assert column == (line.index(word) if word else len(line) + 1)
 
 
+async def test_a_name_that_two_modules_have_at_the_top_is_called_ambiguous():
+    from lab.router.cli_syntax import parse_path
+    from lab.router.cli_tokens import CliError, tokenize
+    from lab.router.schema import Schema, SchemaNode
+
+    twins = [SchemaNode(f"{{urn:{module}}}top", "top", module, f"urn:{module}", "container") for module in ("a", "b")]
+    root = SchemaNode("", "", "", "", "container", children={node.tag: node for node in twins})
+    schema = Schema.__new__(Schema)
+    schema.root = root
+    with pytest.raises(CliError, match="'top' is ambiguous, say a:top or b:top"):
+        parse_path(schema, tokenize("top"), end=4, whole_lists=True, values=False)
+    found = parse_path(schema, tokenize("b:top"), end=6, whole_lists=True, values=False)
+    assert found.target.node is twins[1]
+
+
 async def test_an_unknown_command_is_named(shell):
     mark, text, *_ = (await shell("reload now")).split("\n")
     assert text == "unknown command: 'reload'"
