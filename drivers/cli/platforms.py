@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from controller.model.errors import DeviceCause, InvalidInputError
 
+_PLACE = re.compile(r"\[edit([^\]]*)\]")
+
 
 @dataclass(frozen=True, slots=True)
 class CandidateCommands:
@@ -43,13 +45,15 @@ class Platform:
     """Longer lines would wrap in a terminal of 511 columns, and their echo could not be recognised."""
 
     def problems(self, output: str) -> tuple[DeviceCause, ...]:
-        """Every error and warning in the output of a command, a marked line together with its marker."""
+        """Every line of a command's output that is an error or a warning, with the place that was named before it."""
         found: list[DeviceCause] = []
+        place = ""
         for line in output.splitlines():
-            if re.search(self.errors, line):
-                found.append(DeviceCause("operation-failed", line.strip()))
-            elif re.search(self.warnings, line):
-                found.append(DeviceCause("operation-failed", line.strip(), severity="warning"))
+            if named := _PLACE.search(line):
+                place = named[1].strip()
+            severity = "error" if re.search(self.errors, line) else "warning" if re.search(self.warnings, line) else ""
+            if severity:
+                found.append(DeviceCause("operation-failed", line.strip(), path=place, severity=severity))
         return tuple(found)
 
 
@@ -60,7 +64,7 @@ _JUNOS = CandidateCommands(
     committed="commit complete",
     discard="rollback 0",
     leave="exit configuration-mode",
-    locked=r"locked by:?\s*(\S+)",
+    locked=r"locked by:?\s*(\S+)|configuration database modified",
 )
 _VYOS = CandidateCommands(
     enter="configure", compare="compare", commit="commit", committed="", discard="discard", leave="exit discard"

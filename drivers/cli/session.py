@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 
 from controller.model.errors import (
     AccordError,
+    BusyError,
     ConflictError,
     ConnectionFailedError,
     DeviceCause,
@@ -124,8 +125,14 @@ class CliSession:
 
     async def close(self) -> None:
         """Close; a pending call fails at once. Idempotent."""
+        if self._closed:
+            return
         self._closed = True
-        self._terminal.cut()
+        self._terminal.stop_waiting()
+        try:
+            await self._threads.run(self._terminal.hang_up, deadline_seconds=_CLOSE_SECONDS, abort=self._terminal.cut)
+        except (BusyError, DeadlineError):
+            self._terminal.cut()
 
     async def _call(self, job: Callable[[], T], name: str) -> T:
         if self._closed:

@@ -1,6 +1,8 @@
 """Owns one netmiko connection: login, commands, configuration sessions. Blocking; runs in the driver threads."""
 
+import contextlib
 import re
+import socket
 from typing import Any
 
 import paramiko  # type: ignore[import-untyped]  # ships no types
@@ -39,12 +41,26 @@ class Terminal:
         self._is_cut = False
 
     def cut(self) -> None:
-        """End the connection; a call that waits fails soon. Safe from any thread, idempotent."""
+        """End the connection without waiting; a call that waits fails soon. Safe from any thread, idempotent."""
+        self.stop_waiting()
+        client = self._connection.remote_conn_pre if self._connection is not None else None
+        transport = client.get_transport() if client is not None else None
+        if transport is not None:
+            with contextlib.suppress(OSError):
+                # paramiko's own close waits for its thread; that thread ends by itself when the socket does.
+                transport.sock.shutdown(socket.SHUT_RDWR)
+
+    def stop_waiting(self) -> None:
+        """Let a call that waits fail at once; the connection stays until `hang_up`."""
         self._is_cut = True
         if self._channel is not None:
             self._channel.cut()
-        if self._connection is not None and self._connection.remote_conn_pre is not None:
-            self._connection.remote_conn_pre.close()
+
+    def hang_up(self) -> None:
+        """Close the SSH session politely."""
+        self.stop_waiting()
+        if self._connection is not None:
+            self._connection.paramiko_cleanup()
 
     def login(self) -> None:
         """Connect, verify the host key, log in, and let netmiko prepare the terminal."""
@@ -170,10 +186,11 @@ class Terminal:
         answer = self._send(candidate.enter)
         held = re.search(candidate.locked, answer) if candidate.locked else None
         if held:
+            holder = held[1] or "somebody else"
             raise LockedError(
-                f"the configuration is being edited by {held[1]}",
+                f"the configuration is being edited by {holder}",
                 tag="lock-denied",
-                app_tag=held[1],
+                app_tag=held[1] or "",
                 device=self._target.name,
             )
         if errors := self._platform.problems(answer):
