@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,7 +17,9 @@ from lab.router.fault_reply import ReplyFaults
 from lab.router.faults_point import Fault, FaultPoint, Phase
 from lab.router.netconf_protocol import Chunked, EndOfMessage, Framer, FramingError
 from lab.router.netconf_rpc import OK, Operations, Served
+from lab.router.profiles import Profile
 from lab.router.rpc_errors import RpcError
+from lab.router.schema import Schema
 from lab.router.ssh_login import LoginServer
 from lab.router.xml import NC, add, element, local, nsmap, parse, serialise
 
@@ -156,12 +159,8 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
     # -- hello
 
     def _own_hello(self) -> bytes:
-        hello = element("hello", NC)
-        capabilities = add(hello, f"{{{NC}}}capabilities")
-        for uri in monitoring.hello_capabilities(self._router.schema, self._router.profile):
-            add(capabilities, f"{{{NC}}}capability", uri)
-        add(hello, f"{{{NC}}}session-id", str(self._session_id))
-        return serialise(hello)
+        head = _hello_head(self._router.schema, self._router.profile)
+        return head + b"<session-id>%d</session-id></hello>" % self._session_id
 
     def _messages(self, octets: bytes) -> list[bytes]:
         if self._framer is not None:
@@ -372,6 +371,16 @@ class _Exchange:
         else:
             self.request = root[0]
             self.name = local(root[0].tag)
+
+
+@functools.lru_cache(maxsize=32)
+def _hello_head(schema: Schema, profile: Profile) -> bytes:
+    """Return a hello up to its session-id: the same for every session of like routers."""
+    hello = element("hello", NC)
+    capabilities = add(hello, f"{{{NC}}}capabilities")
+    for uri in monitoring.hello_capabilities(schema, profile):
+        add(capabilities, f"{{{NC}}}capability", uri)
+    return serialise(hello).removesuffix(b"</hello>")
 
 
 def _echoed(root: etree._Element) -> bytes:

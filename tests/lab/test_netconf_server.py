@@ -2,6 +2,7 @@
 
 import asyncio
 
+import oopt_gnpy_libyang as libyang
 import pytest
 from lxml import etree
 from ncclient.operations import RPCError
@@ -283,6 +284,13 @@ async def test_get_brings_library_and_monitoring(router):
     assert "ietf-ip" in tree.xpath("//yl:yang-library/yl:module-set/yl:module/yl:name/text()", namespaces=NS)
     assert tree.xpath("//ncm:locked-by-session/text()", namespaces=NS) == [session_id]
     assert tree.xpath("//ncm:session/ncm:username/text()", namespaces=NS) == [router.username]
+
+
+async def test_what_the_router_says_of_itself_is_valid_by_its_own_modules(router):
+    tree = await with_client(router, lambda session: session.get().data)
+    content = "".join(etree.tostring(child).decode() for child in tree)
+    strictly = {"parse_options": libyang.ParseOptions.Strict, "validation_options": libyang.ValidationOptions.Present}
+    assert router.schema.context.parse_data(content, libyang.DataFormat.XML, **strictly) is not None
 
 
 async def test_get_schema_returns_the_module_or_refuses(router):
