@@ -16,8 +16,10 @@ from bench.table import Row, row, write
 
 SESSIONS = (1, 100, 1000)
 SECONDS = 4.0
-IDLE_SECONDS = 20.0
-"""How long idle sessions are watched: a third of the keepalive period, so a third of the keepalives fall in it."""
+IDLE_SECONDS = 62.0
+"""How long idle sessions are watched: every one sends a keepalive in that time."""
+POLLING_SECONDS = 10.0
+"""The same for ncclient, which is never idle: its threads look at their queues ten times a second."""
 
 _NAMES = {
     "bare": "bare asyncssh exchange",
@@ -64,7 +66,7 @@ def _canned(clients: list[str], sessions: int, largest: bool) -> Iterator[Row]:
         idle = IDLE_SECONDS if largest else 0.0
         ours = _measure(server, "ours", sessions, idle)
         for client in clients:
-            other = _measure(server, client, sessions, idle if client == "ncclient" else 0.0)
+            other = _measure(server, client, sessions, min(idle, POLLING_SECONDS) if client == "ncclient" else 0.0)
             yield row("canned rpc rate", sessions, ours["rate"], other["rate"], _NAMES[client], "rpc/s")
             if client == "ncclient":
                 yield from _costs(sessions, ours, other, largest)
@@ -82,7 +84,7 @@ def _costs(sessions: int, ours: dict[str, float], other: dict[str, float], large
 def _lab(sessions: int) -> Iterator[Row]:
     with _server("lab") as server:
         ours = _measure(server, "ours", sessions, 0.0)
-        for client in ("bare", "ncclient"):
+        for client in ("bare",) if sessions > 1 else ("bare", "ncclient"):
             other = _measure(server, client, sessions, 0.0)
             yield row("lab rpc rate", sessions, ours["rate"], other["rate"], _NAMES[client], "rpc/s")
 

@@ -31,6 +31,10 @@ _CIPHERS = (
 )
 """asyncssh's own choice, with those first that cost it least per packet (a third of the time of ChaCha20 here)."""
 
+PAUSE_AFTER_HELLO = "pause-after-hello"
+"""Wait before the first request: netconfd loses it when it arrives together with our hello."""
+_PAUSE_SECONDS = 0.1
+
 _DEVICE_TYPE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -59,6 +63,8 @@ class NetconfConnector:
             async with asyncio.timeout(target.connect_timeout_seconds):
                 connection = await asyncssh.connect(target.hostname, target.port, **options)
                 await transport.open(connection)
+                if PAUSE_AFTER_HELLO in target.quirks:
+                    await asyncio.sleep(_PAUSE_SECONDS)
                 return await _session(target, handler, transport)
         except BaseException as error:
             if connection is not None:

@@ -26,6 +26,8 @@ from drivers.netconf.transport import NetconfTransport
 
 NO_VALIDATE = "no-validate"
 NO_LOCK = "no-lock"
+CANCEL_UNLOCKED = "cancel-unlocked"
+"""Give the locks back before `cancel-commit`: netconfd says `<ok/>` but restores nothing while running is locked."""
 _NOTHING_PENDING_TAGS = {"invalid-value", "operation-failed", "data-missing", "bad-element"}
 
 
@@ -112,15 +114,19 @@ class NetconfSession:
         try:
             if self._dirty and not self._tentative:
                 await self._discard()
-            while self._locked:
-                with suppress(DeviceRejectedError, LockedError):
-                    await self._rpc.call(self._requests.simple("unlock", self._locked[-1]))
-                self._locked.pop()
+            await self._unlock()
         except ConnectionFailedError:
             self._locked.clear()
         except AccordError as error:
             self._locked.clear()
             self._transport.abort(f"the locks could not be released: {error.message}")
+
+    async def _unlock(self) -> None:
+        """Unlock what is locked; a lock that is already gone is fine."""
+        while self._locked:
+            with suppress(DeviceRejectedError, LockedError):
+                await self._rpc.call(self._requests.simple("unlock", self._locked[-1]))
+            self._locked.pop()
 
     async def _discard(self) -> None:
         await self._rpc.call(self._requests.simple("discard-changes"))
@@ -170,6 +176,8 @@ class NetconfSession:
     async def cancel(self, persist: TransactionId) -> None:
         """`cancel-commit` (1.1), or the end of the session (1.0) when it made the tentative commit."""
         if self._capabilities.participant is ParticipantClass.PERSISTENT:
+            if CANCEL_UNLOCKED in self._target.quirks:
+                await self._unlock()
             try:
                 await self._rpc.call(self._requests.cancel_commit(persist))
             except DeviceRejectedError as refusal:
