@@ -16,6 +16,7 @@ from pyang.context import Context
 from pyang.repository import FileRepository
 
 from controller.adapters.resources import shared_directory, standard_yang_directories
+from controller.adapters.yang_schema_cache import SchemaCache
 from controller.datastore.schema import NodeKind, Schema, SchemaNode
 from controller.model.errors import InvalidInputError, NotFoundError
 
@@ -28,8 +29,18 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = {
         "ietf-routing",
         "accord-router",
     ),
+    "openconfig": (
+        "openconfig-interfaces",
+        "openconfig-if-ip",
+        "openconfig-if-ethernet",
+        "openconfig-vlan",
+        "openconfig-network-instance",
+        "openconfig-routing-policy",
+        "openconfig-qos",
+        "iana-if-type",
+    ),
 }
-"""The modules of each device profile whose schema is the same everywhere."""
+"""The modules of each device profile. Those of OpenConfig come from the configured search path: no wheel has them."""
 
 Features = Mapping[str, Sequence[str]]
 """Module name -> the features it supports. A module that is not named supports all of its features."""
@@ -48,18 +59,29 @@ def default_search_path() -> tuple[str, ...]:
     return (*(str(directory) for directory in standard_yang_directories()), str(shared_directory("yang")))
 
 
-def load_schema(modules: Sequence[str], search_path: Sequence[str] = (), *, features: Features | None = None) -> Schema:
+def load_schema(
+    modules: Sequence[str],
+    search_path: Sequence[str] = (),
+    *,
+    features: Features | None = None,
+    cache: Path | None = None,
+) -> Schema:
     """The schema of a device that implements `modules` (`name` or `name@revision`, the newest found if none is named).
 
-    Directories are searched recursively; an empty `search_path` means the default one. Raises `NotFoundError` for a
-    module that is in none of them, `InvalidInputError` with file and line for a module that does not compile.
+    Directories are searched recursively; an empty `search_path` means the default one. With `cache`, a directory, a
+    parsed set is also kept between processes. Raises `NotFoundError` for a module that is in none of the directories,
+    `InvalidInputError` with file and line for a module that does not compile.
     """
     path = tuple(search_path) or default_search_path()
     wanted = {name: tuple(sorted(names)) for name, names in (features or {}).items()}
     key = (tuple(modules), path, tuple(sorted(wanted.items())))
+
+    def build() -> Schema:
+        return _Builder(compile_modules(modules, path, wanted)).build(modules)
+
     with _parsing:
         if key not in _schemas:
-            _schemas[key] = _Builder(compile_modules(modules, path, wanted)).build(modules)
+            _schemas[key] = SchemaCache(cache).get_or_build(key, path, build) if cache else build()
         return _schemas[key]
 
 

@@ -1,9 +1,11 @@
 """The schema that pyang reads is the one the codec and the diff need."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from controller.adapters import yang_schema
 from controller.adapters.resources import shared_directory, standard_yang_directories
 from controller.adapters.yang_schema import PROFILE_MODULES, default_search_path, load_schema
 from controller.datastore.schema import NodeKind, Schema, SchemaNode
@@ -152,3 +154,65 @@ def test_the_profile_of_our_routers_compiles_with_our_own_module() -> None:
     schema = load_schema(PROFILE_MODULES["ietf"])
     assert schema.namespaces["accord-router"]
     assert schema.identities["ethernetCsmacd"] == "iana-if-type"
+
+
+def same(one: SchemaNode, other: SchemaNode) -> bool:
+    """Equal in every field, all the way down."""
+    fields = [name for name in SchemaNode.__slots__ if name != "children"]
+    return (
+        [getattr(one, name) for name in fields] == [getattr(other, name) for name in fields]
+        and list(one.children) == list(other.children)
+        and all(same(one.children[key], other.children[key]) for key in one.children)
+    )
+
+
+def loaded(cache: Path, directory: Path) -> Schema:
+    """As another process would load it."""
+    yang_schema._schemas.clear()
+    return load_schema(["box", "label"], [str(directory)], cache=cache)
+
+
+def test_a_schema_from_disk_is_the_one_that_was_parsed(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    parsed = loaded(cache, directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(yang_schema, "compile_modules", None)
+        kept = loaded(cache, directory)
+    assert same(parsed.root, kept.root)
+    assert (parsed.namespaces, parsed.modules) == (kept.namespaces, kept.modules)
+    assert parsed.identities == kept.identities
+
+
+def test_a_changed_module_is_parsed_again(directory: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    loaded(cache, directory)
+    (directory / "label.yang").write_text(LABEL.replace("colour", "tint"))
+    label = box_of(loaded(cache, directory)).children["label", "label"]
+    assert list(label.children) == [("label", "tint")]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"root": []}', b"\xff"])
+def test_a_damaged_entry_is_as_good_as_none(directory: Path, tmp_path: Path, damage: bytes) -> None:
+    cache = tmp_path / "cache"
+    loaded(cache, directory)
+    (entry,) = cache.iterdir()
+    good = entry.read_bytes()
+    entry.write_bytes(damage)
+    assert box_of(loaded(cache, directory)).is_presence
+    assert entry.read_bytes() == good
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert box_of(loaded(tmp_path / "file" / "cache", directory)).is_presence
+
+
+def test_the_openconfig_profile_compiles_where_its_modules_are(tmp_path: Path) -> None:
+    path = os.environ.get("ACCORD_TEST_YANG_PATH", "")
+    if not any(Path(root).rglob("openconfig-network-instance*.yang") for root in path.split(os.pathsep) if root):
+        pytest.skip("ACCORD_TEST_YANG_PATH names no directory with OpenConfig modules")
+    schema = load_schema(PROFILE_MODULES["openconfig"], path.split(os.pathsep), cache=tmp_path)
+    instance = schema.node(parse_path("/openconfig-network-instance:network-instances/network-instance"))
+    assert instance.keys == ("name",)
