@@ -120,7 +120,7 @@ def parse_site(site_id: str, document: Json, find: FindService, infrastructure: 
         site.path,
         flavor,
         tuple(_read_access(entry, context) for entry in entries),
-        tuple(exchange.vpn.vpn_id for exchanges in context.policies.values() for exchange in exchanges),
+        tuple(exchange.vpn.vpn_id for policy in context.policies.values() for exchange in policy.exchanges),
     )
     site.finish()
     return request

@@ -57,8 +57,16 @@ class Attachment:
         return tuple(sorted(exchange.vpn.vpn_id for exchange in self.exchanges))
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A VPN policy: what is exchanged with each VPN, and the names of its entries."""
+
+    entries: tuple[str, ...]
+    exchanges: tuple[Exchange, ...]
+
+
 FindService = Callable[[str], VpnService | None]
-Policies = dict[str, tuple[Exchange, ...]]
+Policies = dict[str, Policy]
 
 
 def read_service(vpn_id: str, reader: Reader) -> VpnService:
@@ -78,15 +86,14 @@ def read_policies(site: Reader, find: FindService) -> Policies:
     policies: Policies = {}
     for policy in site.child("vpn-policies").entries("vpn-policy", "vpn-policy-id"):
         exchanges: dict[str, Exchange] = {}
-        for entry in policy.entries("entries", "id"):
-            _read_entry(entry, find, exchanges)
+        names = tuple(_read_entry(entry, find, exchanges) for entry in policy.entries("entries", "id"))
         if not exchanges:
             raise InvalidInputError("the policy names no VPN", path=policy.path, remedy="add an entry with a VPN")
-        policies[policy.required("vpn-policy-id")] = tuple(exchanges.values())
+        policies[policy.required("vpn-policy-id")] = Policy(names, tuple(exchanges.values()))
     return policies
 
 
-def _read_entry(entry: Reader, find: FindService, exchanges: dict[str, Exchange]) -> None:
+def _read_entry(entry: Reader, find: FindService, exchanges: dict[str, Exchange]) -> str:
     found = _read_filters(entry)
     for vpn in entry.entries("vpn", "vpn-id"):
         service, role = _role(vpn, find)
@@ -99,6 +106,7 @@ def _read_entry(entry: Reader, find: FindService, exchanges: dict[str, Exchange]
             filters=(before.filters if before else ()) + ((found,) if found.prefixes or found.tags else ()),
             exports_all=(before.exports_all if before else False) or not (found.prefixes or found.tags),
         )
+    return found.entry
 
 
 def _read_filters(entry: Reader) -> Filter:
@@ -154,11 +162,12 @@ def _by_policy(holder: Reader, site_id: str, policies: Policies) -> Attachment:
     policy = holder.required("vpn-policy-id")
     if policy not in policies:
         raise holder.wrong("vpn-policy-id", f"the site has no VPN policy '{policy}'", "define it or name another")
-    exchanges = policies[policy]
+    exchanges = policies[policy].exchanges
+    entries = ", ".join(policies[policy].entries)
     customers = ", ".join(sorted({exchange.vpn.customer_name for exchange in exchanges} - {""}))
     return Attachment(
         key=f"policy/{site_id}/{policy}",
         label=f"{site_id}-{policy}",
-        description=" ".join(filter(None, (customers, f"site {site_id}", f"policy {policy}"))),
+        description=" ".join(filter(None, (customers, f"site {site_id}", f"policy {policy} ({entries})"))),
         exchanges=exchanges,
     )

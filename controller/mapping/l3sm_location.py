@@ -73,7 +73,9 @@ def read_placement(
     access: Reader, locations: dict[str, Location], site_groups: tuple[str, ...], bandwidth: int
 ) -> PlacementRequest:
     """What one access asks of its place."""
-    reference = access.required("location-reference") if not access.has("device-reference") else ""
+    if access.has("device-reference"):
+        raise access.refuse("device-reference", "customer routers are not managed", "use location-reference")
+    reference = access.required("location-reference")
     if reference not in locations:
         raise access.wrong("location-reference", f"the site has no location '{reference}'", "define it or name another")
     diversity = access.child("access-diversity")

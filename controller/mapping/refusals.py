@@ -47,21 +47,21 @@ NOT_SUPPORTED: Final[Mapping[str, str]] = MappingProxyType(
 RESTRICTED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         f"{_SITE}/management/type": (
-            ". = 'ietf-l3vpn-svc:customer-managed'",
+            ". = 'svc:customer-managed'",
             "customer routers are not managed",
         ),
         f"{_SITE}/site-vpn-flavor": (
-            ". != 'ietf-l3vpn-svc:site-vpn-flavor-nni'",
+            ". != 'svc:site-vpn-flavor-nni'",
             "interconnection with other providers is not offered",
         ),
         f"{_ACCESS}/bearer/always-on": (". = 'true'", "every bearer is always on"),
         **{
-            f"{where}/routing-protocols/routing-protocol/type": (". != 'ietf-l3vpn-svc:rip'", "RIP is not offered")
+            f"{where}/routing-protocols/routing-protocol/type": (". != 'svc:rip'", "RIP is not offered")
             for where in (_SITE, _ACCESS)
         },
     }
 )
-"""Schema path -> the XPath that its value has to satisfy, and why."""
+"""Schema path -> the XPath that its value has to satisfy (prefix `svc` for ietf-l3vpn-svc), and why."""
 
 
 def reason_of(schema_path: str) -> str:
