@@ -121,7 +121,7 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
         """Open the session: the hello is the first thing on the wire."""
         router = self._router
         self._session_id = router.sessions.open(
-            self._login.username, "netconf-ssh", self._drop, source_host=self._login.source_host
+            self._login.username, "netconf-ssh", self._killed, source_host=self._login.source_host
         )
         self._operations = Operations(router, self._session_id, self.send)
         self._write(self._hello.wrap(self._own_hello()))
@@ -321,6 +321,10 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
         self._router.sessions.close(self._session_id)
         if self._channel is not None:
             self._channel.exit(0)
+
+    def _killed(self) -> None:
+        self._end_reason = "killed"
+        self._drop()
 
     def _drop(self) -> None:
         """Cut the connection."""

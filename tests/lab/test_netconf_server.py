@@ -321,6 +321,18 @@ async def test_a_subscriber_hears_of_a_changed_configuration(router):
     assert any("netconf-session-start" in event for event in events)
 
 
+async def test_a_subscriber_hears_how_another_session_ended(router):
+    def work(session):
+        session.create_subscription()
+        second = connect(router)
+        session.kill_session(second.session_id)
+        events = [session.take_notification(timeout=5).notification_xml for _ in range(2)]
+        return second.session_id, events[1]
+
+    number, event = await with_client(router, work)
+    assert f"<session-id>{number}</session-id><termination-reason>killed</termination-reason>" in event
+
+
 async def test_a_subtree_filter_limits_what_a_subscriber_hears(router):
     def work(session):
         session.create_subscription(
