@@ -210,11 +210,15 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
         return armed or router.profile.quirks.slow_replies > 0
 
     async def _work(self) -> None:
+        served = False
         try:
             while self._queue and not self._mute:
                 await self._serve_with_faults(_Exchange(self._queue.popleft()))
+            served = True
         finally:
             self._worker = None
+            if not served:  # a script or a state that raises must not leave the client waiting
+                self._drop()
 
     def _serve(self, exchange: _Exchange) -> None:
         self._act(exchange)

@@ -335,6 +335,17 @@ async def test_a_scripted_reboot_cuts_the_session_and_the_router_comes_back(make
         assert b"eth0" in etree.tostring(await client.ask(GET))
 
 
+async def test_a_session_is_cut_rather_than_left_waiting_when_the_script_fails(make_router):
+    class Broken(Script):
+        async def around(self, router, rpc, phase):
+            raise KeyError(rpc)
+
+    router = await make_router(faults=Broken("get-config", "before", None))
+    async with wire(router) as client:
+        client.send(GET)
+        assert await client.is_cut()
+
+
 async def test_slow_replies_are_slow_but_in_order(make_router):
     router = await make_router(profile=PROFILES["full"].with_quirks(slow_replies=0.01))
     async with wire(router) as client:
