@@ -29,6 +29,7 @@ from lab.topology_file import load_topology
 
 if TYPE_CHECKING:  # routers load when they start: `status` need not wait for their libraries
     from lab.network import NetworkOptions
+    from lab.router.schema import ModuleSet
 
 app = typer.Typer(
     name="lab",
@@ -74,6 +75,12 @@ def up(
     profile_for: Annotated[
         list[str] | None, typer.Option(help="Another profile for one router: r1=running. Repeatable.")
     ] = None,
+    personality_for: Annotated[
+        list[str] | None, typer.Option(help="Another module set for one router: r1=openconfig. Repeatable.")
+    ] = None,
+    yang_path: Annotated[
+        list[Path] | None, typer.Option(file_okay=False, exists=True, help="Where YANG modules are. Repeatable.")
+    ] = None,
     directory: DirOption = None,
     first_port: Annotated[int, typer.Option(min=0, max=65535, help="Number ports upwards from here; 0: any.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Return when the lab is up, leave it running.")] = False,
@@ -89,7 +96,13 @@ def up(
     if is_running(home):
         _fail(f"a lab is running in {home}: `accord lab down` stops it, --dir starts another")
     chosen = _chosen_topology(topology, routers)
-    options = NetworkOptions(profile=profile, profiles=_profiles(profile_for or []), first_port=first_port)
+    personalities = _pairs(personality_for or [], "--personality-for")
+    options = NetworkOptions(
+        profile=profile,
+        profiles=_pairs(profile_for or [], "--profile-for"),
+        modules_for=_module_sets(personalities, yang_path or []),
+        first_port=first_port,
+    )
     _make_directory(home)
     if detach:
         _start_detached(home, _up_words(topology, routers, options))
@@ -253,14 +266,23 @@ def _demo_file() -> Path:
     return next((path for path in found if path.is_file()), found[0])
 
 
-def _profiles(given: Iterable[str]) -> dict[str, str]:
-    profiles = {}
+def _pairs(given: Iterable[str], option: str) -> dict[str, str]:
+    pairs = {}
     for item in given:
-        router, _, profile = item.partition("=")
-        if not router or not profile:
-            raise typer.BadParameter(f"{item!r} is not ROUTER=PROFILE", param_hint="--profile-for")
-        profiles[router] = profile
-    return profiles
+        router, _, value = item.partition("=")
+        if not router or not value:
+            raise typer.BadParameter(f"{item!r} is not ROUTER=NAME", param_hint=option)
+        pairs[router] = value
+    return pairs
+
+
+def _module_sets(personalities: dict[str, str], search_path: Sequence[Path]) -> dict[str, ModuleSet]:
+    from lab.personalities import personality
+
+    try:
+        return {router: personality(name, search_path) for router, name in personalities.items()}
+    except ValueError as error:
+        _fail(str(error))
 
 
 def _make_directory(home: Path) -> None:
@@ -277,6 +299,10 @@ def _up_words(topology: str, routers: int | None, options: NetworkOptions) -> li
     words += ["--routers", str(routers)] if routers is not None else []
     for router, profile in options.profiles.items():
         words += ["--profile-for", f"{router}={profile}"]
+    for router, modules in options.modules_for.items():
+        words += ["--personality-for", f"{router}={modules.name}"]
+    for folder in dict.fromkeys(folder for modules in options.modules_for.values() for folder in modules.search_path):
+        words += ["--yang-path", str(folder)]
     return words
 
 

@@ -42,6 +42,8 @@ class RunningRouter:
     restconf_port: int
     cli_port: int
     host_key: str
+    openconfig: bool = False
+    """Whether it is configured in OpenConfig's words."""
 
     @property
     def transport(self) -> str:
@@ -107,6 +109,7 @@ def _host(router: RunningRouter) -> dict[str, Any]:
             "credential": CREDENTIAL,
             "host_key": router.host_key,
             **({"tls_ca": _FILES["ca"]} if router.restconf_port else {}),
+            **({"mapping_profile": "openconfig"} if router.openconfig else {}),
             **({"device_type": CLI_DEVICE_TYPE} if router.transport == "cli" else {}),
             "profile": router.profile,
             "role": node.role.value,

@@ -23,6 +23,7 @@ from lab.addressing import address_plan
 from lab.day0 import day0_configuration
 from lab.faults import FaultScript
 from lab.inventory import RunningRouter
+from lab.personalities import OPENCONFIG, openconfig_day0
 from lab.planes import RouterForwarding
 from lab.planes.memory import MemoryPlane
 from lab.router.cli_server import CliServer
@@ -164,6 +165,7 @@ class LabNetwork:
                 node=self.topology.node(router.name),
                 addresses=self._plan[router.name],
                 profile=router.profile.name,
+                openconfig=router.modules.name == OPENCONFIG,
                 address=router.host,
                 netconf_port=router.netconf_port,
                 restconf_port=router.restconf_port,
@@ -185,7 +187,7 @@ class LabNetwork:
             name,
             modules=modules,
             profile=profile,
-            initial=day0_configuration(self.topology, self.topology.node(name), self._plan, load_schema(modules)),
+            initial=self._day0(name, modules),
             host=options.host,
             username=options.username,
             password=self.password,
@@ -198,6 +200,12 @@ class LabNetwork:
         router.store.subscribe(lambda change: self._changed(name, change))
         self._number_ports(router)
         return router
+
+    def _day0(self, name: str, modules: ModuleSet) -> etree._Element:
+        node = self.topology.node(name)
+        if modules.name == OPENCONFIG:
+            return openconfig_day0(self.topology, node, self._plan[name])
+        return day0_configuration(self.topology, node, self._plan, load_schema(modules))
 
     def _number_ports(self, router: Router) -> None:
         for server in router.servers.values() if self._next_port else ():
@@ -272,9 +280,9 @@ def _allow_open_files(count: int) -> None:
 
 
 def _profiles(topology: Topology, options: NetworkOptions) -> dict[str, Profile]:
-    unknown = sorted(set(options.profiles) - {node.name for node in topology.nodes})
+    unknown = sorted({*options.profiles, *options.modules_for} - {node.name for node in topology.nodes})
     if unknown:
-        raise NetworkError(f"topology {topology.name} has no router {unknown[0]} to give a profile to")
+        raise NetworkError(f"topology {topology.name} has no router {unknown[0]} to give a profile or modules to")
     return {node.name: _profile(options.profiles.get(node.name, options.profile)) for node in topology.nodes}
 
 

@@ -1,7 +1,7 @@
 """What a running configuration asks of the network: XML in the words of our module set, read for a data plane.
 
-Owns the reading side of the IETF modules (RFC 8343, RFC 8344, RFC 8529) and accord-router; another module set reads
-as a router that asks for nothing.
+Owns the reading side of the IETF modules (RFC 8343, RFC 8344, RFC 8529) and accord-router, and the
+interfaces of OpenConfig; another module set reads as a router that asks for nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ IF = "{urn:ietf:params:xml:ns:yang:ietf-interfaces}"
 IP = "{urn:ietf:params:xml:ns:yang:ietf-ip}"
 NI = "{urn:ietf:params:xml:ns:yang:ietf-network-instance}"
 ACCORD = "{urn:accord:router}"
+OPENCONFIG_IF = "{http://openconfig.net/yang/interfaces}"
+OPENCONFIG_IP = "{http://openconfig.net/yang/interfaces/ip}"
 _FUNCTION_BITS = 16
 
 
@@ -34,7 +36,7 @@ def read_forwarding(config: etree._Element) -> RouterForwarding:
     )
     router = config.find(f"{ACCORD}router")
     return RouterForwarding(
-        interfaces={_text(element, f"{IF}name"): _interface(element) for element in interfaces},
+        interfaces={found.name: found for found in (*map(_interface, interfaces), *_openconfig_interfaces(config))},
         local_as=int(_text(router, f"{ACCORD}asn") or 0),
         router_id=_text(router, f"{ACCORD}router-id"),
         peers=(*_core_peers(router), *_customer_peers(config)),
@@ -64,6 +66,22 @@ def _interface(element: etree._Element) -> Interface:
         announce_subnet=_text(element, f"{ACCORD}attachment/{ACCORD}announce-subnet") == "true",
         local_preference=int(_text(element, f"{ACCORD}attachment/{ACCORD}local-preference") or 100),
     )
+
+
+def _openconfig_interfaces(config: etree._Element) -> Iterator[Interface]:
+    """Ports and loopbacks with the addresses of their subinterfaces; other subinterfaces are not told apart."""
+    for element in config.findall(f"{OPENCONFIG_IF}interfaces/{OPENCONFIG_IF}interface"):
+        addresses = element.iterfind(f".//{OPENCONFIG_IP}address/{OPENCONFIG_IP}config")
+        yield Interface(
+            name=_text(element, f"{OPENCONFIG_IF}name"),
+            enabled=_text(element, f"{OPENCONFIG_IF}config/{OPENCONFIG_IF}enabled") != "false",
+            loopback=_text(element, f"{OPENCONFIG_IF}config/{OPENCONFIG_IF}type").endswith("softwareLoopback"),
+            addresses=tuple(
+                f"{_text(address, f'{OPENCONFIG_IP}ip')}/{_text(address, f'{OPENCONFIG_IP}prefix-length')}"
+                for address in addresses
+                if address.find(f"{OPENCONFIG_IP}prefix-length") is not None
+            ),
+        )
 
 
 def _bound(interfaces: list[etree._Element], instance: str) -> frozenset[str]:
