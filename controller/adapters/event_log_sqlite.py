@@ -22,7 +22,7 @@ from controller.adapters.event_log_files import (
     write_head,
 )
 from controller.adapters.event_log_snapshots import SnapshotStore, StoredSnapshot
-from controller.adapters.event_log_writer import Append, Appended, LogWriter
+from controller.adapters.event_log_writer import Append, Appended, LogStatistics, LogWriter
 from controller.events.chain import Head, Origin, Record, draft, unicode_text
 from controller.events.upcasting import Upcasters
 from controller.model.errors import BusyError, InvalidInputError, PermanentError
@@ -130,6 +130,16 @@ class SqliteEventLog:
     def head(self) -> str:
         """`POSITION:HASH` of the newest durable event, to be kept elsewhere for `accord audit verify`."""
         return str(self._head)
+
+    @property
+    def statistics(self) -> LogStatistics:
+        """Commits, events, failures and the time they took since the log was opened."""
+        return self._writer.statistics
+
+    @property
+    def waiting(self) -> int:
+        """Appends not yet stored."""
+        return self._requests.qsize()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each batch after it is durable and before its `append` returns."""

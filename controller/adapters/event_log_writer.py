@@ -1,6 +1,7 @@
 """Owns the one connection that writes the event log: many appends, one commit, all of it or nothing."""
 
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +35,23 @@ class Appended:
 
 
 @dataclass(slots=True)
+class LogStatistics:
+    """Counted since the log was opened, for the metrics."""
+
+    commits: int = 0
+    events: int = 0
+    failed_commits: int = 0
+    commit_seconds: float = 0.0
+    """Time spent storing, flushes included."""
+
+
+@dataclass(slots=True)
 class LogWriter:
     """Used by one thread. After a failure nothing is assumed: head and versions are read from the file again."""
 
     path: Path
     connection: sqlite3.Connection = field(init=False)
+    statistics: LogStatistics = field(default_factory=LogStatistics)
     _head: Head | None = None
     _versions: dict[str, int] = field(default_factory=dict)
     _is_broken: bool = False
@@ -56,6 +69,7 @@ class LogWriter:
 
     def store(self, appends: Sequence[Append]) -> Sequence[Appended]:
         """Store in one commit; each append succeeds or fails by itself, a failing commit fails all. Never raises."""
+        started = time.monotonic()
         try:
             if self._is_broken:
                 self.connection = open_writable(self.path)
@@ -63,10 +77,17 @@ class LogWriter:
             self.connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._store_one(append) for append in appends]
             self.connection.execute("COMMIT")
+            self._count(outcomes, time.monotonic() - started)
         except Exception as error:  # noqa: BLE001 - whatever it is, callers must be told and the thread must live on
             self._forget()
+            self.statistics.failed_commits += 1
             return [Appended(error=self._explain(error)) for _ in appends]
         return outcomes
+
+    def _count(self, outcomes: Sequence[Appended], seconds: float) -> None:
+        self.statistics.commits += 1
+        self.statistics.events += sum(len(outcome.records) for outcome in outcomes if outcome.is_new)
+        self.statistics.commit_seconds += seconds
 
     def _explain(self, error: Exception) -> AccordError:
         if isinstance(error, AccordError):
@@ -110,6 +131,8 @@ class LogWriter:
         try:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
+            # A commit whose flush failed may have left its frames in the WAL; a crash now must not bring it back.
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
             self.connection.close()
             self._is_broken = True
