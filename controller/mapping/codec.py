@@ -1,12 +1,13 @@
 """Owns dataclass to JSON and back, by the types that the fields declare: so that a change can be an event.
 
 Compiled once per class. A field that equals its default is left out. Supports what the mapping's records are made of:
-str, int, bool, None, tuples, optional values, unions of dataclasses (by a `kind` the caller gives) and dataclasses.
+str, int, bool, None, tuples, optional values and records of these. Documents come from our own log: plain values are
+taken as they are.
 """
 
 import types
 from collections.abc import Callable, Hashable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
@@ -14,7 +15,6 @@ from controller.model.errors import InvalidInputError
 
 Json = Any
 _Decoder = Callable[[Json], Any]
-_PLAIN = (str, int, bool, type(None))
 
 
 def to_json(value: Any) -> Json:
@@ -51,24 +51,24 @@ def _decoder(hint: Hashable) -> _Decoder:
         return _tuple_decoder(get_args(hint))
     if origin in {Union, types.UnionType}:
         return _optional_decoder(get_args(hint))
-    return _identity
+    return _plain
 
 
-def _identity(value: Json) -> Any:
-    if isinstance(value, (dict, list)):
-        raise TypeError(f"unexpected {type(value).__name__}")
+def _plain(value: Json) -> Any:
     return value
 
 
 def _record_decoder(kind: type[Any]) -> _Decoder:
     hints = get_type_hints(kind)
-    required = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
-    decoders = {f.name: _decoder(hints[f.name]) for f in fields(kind)}
+    decoders = ((f.name, _decoder(hints[f.name])) for f in fields(kind))
+    nested = tuple((name, decode) for name, decode in decoders if decode is not _plain)
 
     def decode(document: Json) -> Any:
-        if missing := required - document.keys():
-            raise KeyError(f"missing {sorted(missing)}")
-        return kind(**{name: decoders[name](item) for name, item in document.items()})
+        values = dict(document)
+        for name, decoder in nested:
+            if name in values:
+                values[name] = decoder(values[name])
+        return kind(**values)
 
     return decode
 
@@ -76,6 +76,8 @@ def _record_decoder(kind: type[Any]) -> _Decoder:
 def _tuple_decoder(arguments: tuple[Any, ...]) -> _Decoder:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         item = _decoder(arguments[0])
+        if item is _plain:
+            return tuple
         return lambda document: tuple(map(item, document))
     decoders = tuple(_decoder(argument) for argument in arguments)
     return lambda document: tuple(decode(item) for decode, item in zip(decoders, document, strict=True))

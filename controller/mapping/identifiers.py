@@ -45,14 +45,15 @@ class IdentifierPools:
         found = self.pools.get(pool)
         return None if found is None else found.taken.get(key)
 
-    def lowest_free(self, pool: PoolName, beside: frozenset[int] | set[int]) -> int:
-        """The lowest number that nobody holds and that is not in `beside`; `BusyError` when there is none."""
+    def lowest_free(self, pool: PoolName, beside: set[int], start: int = 0) -> int:
+        """The lowest number from `start` on that nobody holds and `beside` lacks; `BusyError` when there is none."""
         low, high = _RANGES[pool.partition("/")[0]]
         found = self.pools.get(pool)
-        for number in found.free if found else ():
+        free = found.free if found else []
+        for number in free[bisect_left(free, start) :]:
             if number not in beside:
                 return number
-        number = max(low, found.next) if found else low
+        number = max(start, found.next if found else low)
         while number in beside:
             number += 1
         if number > high:
@@ -96,6 +97,8 @@ class IdentifierDraft:
     allocated: dict[tuple[PoolName, Key], int] = field(default_factory=dict)
     returned: dict[tuple[PoolName, Key], int] = field(default_factory=dict)
     _beside: dict[PoolName, set[int]] = field(default_factory=dict)
+    _start: dict[PoolName, int] = field(default_factory=dict)
+    """No number below is free: what was proposed last, unless something was given up since."""
 
     def number(self, pool: PoolName, key: Key) -> int:
         """The number of a key: the one it holds, or the lowest free one."""
@@ -107,15 +110,16 @@ class IdentifierDraft:
             self.returned.pop((pool, key), None)
             return held
         beside = self._beside.setdefault(pool, set())
-        number = self.pools.lowest_free(pool, beside)
+        number = self.pools.lowest_free(pool, beside, self._start.get(pool, 0))
         beside.add(number)
+        self._start[pool] = number
         self.allocated[pool, key] = number
         return number
 
     def has_free(self, pool: PoolName) -> bool:
         """Whether a number is left."""
         try:
-            self.pools.lowest_free(pool, self._beside.get(pool, set()))
+            self.pools.lowest_free(pool, self._beside.get(pool, set()), self._start.get(pool, 0))
         except BusyError:
             return False
         return True
@@ -125,6 +129,7 @@ class IdentifierDraft:
         proposed = self.allocated.pop((pool, key), None)
         if proposed is not None:
             self._beside[pool].discard(proposed)
+            self._start.pop(pool, None)
             return
         held = self.pools.get(pool, key)
         if held is not None:

@@ -66,6 +66,8 @@ class Occupancy:
     """Accesses that are in any group, by customer."""
     watchers: dict[str, Members] = field(default_factory=dict)
     """Accesses with a constraint against a group, by group; `<customer>/*` holds those against all other groups."""
+    site_watchers: dict[str, Members] = field(default_factory=dict)
+    """Accesses with a constraint against all others of their site, by site."""
     nodes: dict[NodeKey, NodeUse] = field(default_factory=dict)
 
     def add(self, key: AccessKey, placement: Placement) -> None:
@@ -104,6 +106,8 @@ class Occupancy:
 
     def _entries(self, key: AccessKey, placement: Placement) -> Iterator[tuple[dict[str, Members], str]]:
         yield self.sites, key[0]
+        if any(constraint.all_other_accesses for constraint in placement.constraints):
+            yield self.site_watchers, key[0]
         for customer in placement.customers:
             for group in placement.groups:
                 yield self.groups, f"{customer}/{group}"

@@ -143,7 +143,7 @@ class Placer:
     ) -> Iterator[tuple[AccessKey, Constraint]]:
         """Constraints of others that this access has to respect: they hold from both sides."""
         index, groups = self.occupancy, set(request.groups)
-        for other in index.sites.get(key[0], {}):
+        for other in index.site_watchers.get(key[0], {}):
             if other != key:
                 constraints = index.placements[other].constraints
                 yield from ((other, found) for found in constraints if found.all_other_accesses)
