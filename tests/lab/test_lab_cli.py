@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -290,3 +291,29 @@ def test_a_lab_lives_in_a_directory_with_a_very_long_name(tmp_path: Path) -> Non
     started = run("up", "--topology", str(topology), "--profile", "restconf", "--detach", directory=home)
     assert started.exit_code == EXITS_OK, started.stderr
     assert run("down", directory=home).exit_code == EXITS_OK
+
+
+@pytest.mark.parametrize(
+    "line,message",
+    [
+        (b"not json\n", "the request is not JSON"),
+        (b"[1]\n", "a request is an object"),
+        (b'{"operation": 7}\n', "a request is an object"),
+    ],
+)
+def test_the_control_socket_survives_what_is_no_request(directory: Path, line: bytes, message: str) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(directory / "control.sock"))
+        connection.sendall(line)
+        with connection.makefile("rb") as answers:
+            assert message in json.loads(answers.readline())["error"]
+            connection.sendall(b'{"operation": "faults"}\n')
+            assert json.loads(answers.readline())["ok"]
+
+
+def test_the_control_socket_survives_a_client_that_leaves(directory: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(directory / "control.sock"))
+        connection.sendall(b'{"operation": "sta')
+    assert is_running(directory)
