@@ -138,6 +138,19 @@ def test_a_commit_on_one_router_is_seen_in_the_state_of_its_neighbour(lab: LabNe
     assert far.node == "p-brussels"
 
 
+def test_a_subscriber_hears_that_a_link_went_down(lab: LabNetwork) -> None:
+    link = lab.topology.links_of("pe-frankfurt")[0]
+    with connect(lab, "pe-frankfurt") as session:
+        session.create_subscription()
+        in_lab(lab, lambda: lab.set_link(link.name, up=False))
+        heard = session.take_notification(block=True, timeout=10)
+        in_lab(lab, lambda: lab.set_link(link.name, up=True))
+    event = heard.notification_ele.find("a:interface-state-change", NS)
+    assert event is not None
+    assert event.findtext("a:name", namespaces=NS) == link.end_at("pe-frankfurt").port
+    assert event.findtext("a:oper-status", namespaces=NS) == "down"
+
+
 def test_bgp_sessions_follow_committed_configuration(lab: LabNetwork) -> None:
     edit = """<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"><router xmlns="urn:accord:router">
         <asn>{}</asn></router></config>"""
