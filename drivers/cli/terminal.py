@@ -18,6 +18,7 @@ from controller.model.errors import (
     DeviceRejectedError,
     InvalidInputError,
     LockedError,
+    NotSupportedError,
     OutcomeUnknownError,
     ProtocolViolationError,
 )
@@ -60,7 +61,10 @@ class Terminal:
         """Close the SSH session politely."""
         self.stop_waiting()
         if self._connection is not None:
-            self._connection.paramiko_cleanup()
+            # The peer may be gone already, which is as good.
+            with contextlib.suppress(*_TROUBLE):
+                self._connection.paramiko_cleanup()
+        self.cut()
 
     def login(self) -> None:
         """Connect, verify the host key, log in, and let netmiko prepare the terminal."""
@@ -152,7 +156,7 @@ class Terminal:
         self._check(lines)
         candidate = self._platform.candidate
         if candidate is None:
-            raise InvalidInputError("this platform has no configuration session", device=self._target.name)
+            raise NotSupportedError("this platform has no configuration session", device=self._target.name)
         self._begin()
         _, difference = self._load(candidate, lines)
         self._send(candidate.discard)

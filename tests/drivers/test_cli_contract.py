@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import asyncssh
 import pytest
@@ -43,8 +44,9 @@ class LabCli(Device):
         return self.faults.arm(Action(Fault.HANG))
 
 
-@pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
+@asynccontextmanager
+async def cli_rig() -> AsyncIterator[Rig]:
+    """A fresh CLI-only router of the lab."""
     router = Router("pe1", profile=PROFILES["cli"])
     router.add_server("cli", CliServer(router))
     await router.start()
@@ -76,5 +78,6 @@ async def rig() -> AsyncIterator[Rig]:
 
 class TestJunosStyle(DriverContract):
     @pytest.fixture
-    def rig(self, rig: Rig) -> Rig:
-        return rig
+    async def rig(self) -> AsyncIterator[Rig]:
+        async with cli_rig() as rig:
+            yield rig

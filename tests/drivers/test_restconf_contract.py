@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -106,8 +107,9 @@ def target_of(router: Router) -> DeviceTarget:
     )
 
 
-@pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
+@asynccontextmanager
+async def restconf_rig() -> AsyncIterator[Rig]:
+    """A fresh RESTCONF-only router of the lab."""
     router = Router("pe1", profile=PROFILES["restconf"])
     router.add_server("restconf", RestconfServer(router))
     await router.start()
@@ -127,8 +129,9 @@ async def rig() -> AsyncIterator[Rig]:
 
 class TestRestconf(DriverContract):
     @pytest.fixture
-    def rig(self, rig: Rig) -> Rig:
-        return rig
+    async def rig(self) -> AsyncIterator[Rig]:
+        async with restconf_rig() as rig:
+            yield rig
 
     async def test_a_call_on_a_lost_connection_says_that_nothing_was_sent(self, rig: Rig) -> None:
         """HTTP has no session to lose: the next call makes a connection of its own and goes through."""
