@@ -11,7 +11,7 @@ import structlog
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.event_log_sqlite import SqliteEventLog
-from controller.adapters.inventory import Inventory, load_inventory
+from controller.adapters.inventory import Inventory, InventoryDevice, load_inventory
 from controller.adapters.knowledge import load_knowledge
 from controller.adapters.resources import shared_directory
 from controller.adapters.secrets import Secrets
@@ -24,7 +24,6 @@ from controller.datastore.codec import Codec
 from controller.datastore.codec_cli import CliCodec
 from controller.datastore.codec_restconf import RestconfCodec
 from controller.datastore.codec_xml import XmlCodec
-from controller.datastore.schema import Schema
 from controller.events import types
 from controller.intent.knowledge import KnowledgeBase
 from controller.mapping.infrastructure import Infrastructure, PeInfo, PortInfo
@@ -66,9 +65,8 @@ class Catalogue:
 
     def rules(self, name: DeviceName) -> Sequence[PolicyRule]:
         """The out-of-band policies of a device."""
-        record = self.inventory.records.get(name)
-        rules = [PolicyRule(rule.prefix, Policy(rule.policy)) for rule in record.out_of_band] if record else []
-        return rules or DEFAULT_RULES
+        record = self.inventory.device(name).record
+        return [PolicyRule(rule.prefix, Policy(rule.policy)) for rule in record.out_of_band] or DEFAULT_RULES
 
 
 @dataclass(slots=True)
@@ -168,38 +166,38 @@ def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:
     }
 
 
-@dataclass(frozen=True, slots=True)
 class Codecs:
-    """The codec of each device, from its transport and the modules of its profile."""
+    """The codec of each device, from its transport and the modules of its profile; kept until the catalogue changes."""
 
-    catalogue: Catalogue
-    world: World
-    yang_path: tuple[str, ...]
-
-    @property
-    def search_path(self) -> tuple[str, ...]:
-        """The operator's directories first, then the published modules and ours."""
-        return (*self.yang_path, *default_search_path())
+    def __init__(self, catalogue: Catalogue, world: World, yang_path: tuple[str, ...]) -> None:
+        """`yang_path`: the operator's directories, before the published modules and ours."""
+        self.search_path = (*yang_path, *default_search_path())
+        self._catalogue = catalogue
+        self._world = world
+        self._made: dict[DeviceName, tuple[InventoryDevice, Codec]] = {}
 
     def __call__(self, name: DeviceName) -> Codec:
         """`NotFoundError` when the device is not in the inventory."""
-        target, record = self.catalogue.inventory.target(name), self.catalogue.inventory.records[name]
-        schema = self.schema(record)
-        match target.transport:
+        device = self._catalogue.inventory.device(name)
+        made = self._made.get(name)
+        if made is None or made[0] is not device:
+            made = self._made[name] = (device, self._make(device))
+        codec = made[1]
+        if isinstance(codec, CliCodec) and name in self._world.network:
+            return codec.on(self._world.network.device(name).config)
+        return codec
+
+    def _make(self, device: InventoryDevice) -> Codec:
+        record = device.record
+        schema = load_schema(PROFILE_MODULES[record.schema_set or record.profile], self.search_path)
+        match device.target.transport:
             case Transport.RESTCONF:
                 return RestconfCodec(schema)
             case Transport.CLI:
-                syntax = (
-                    frr_syntax(record.autonomous_system or 0) if record.platform == "frr" else SetStyleSyntax(schema)
-                )
-                base = self.world.network.device(name).config if name in self.world.network else None
-                return CliCodec(syntax, base)
+                is_frr = record.platform == "frr"
+                return CliCodec(frr_syntax(record.autonomous_system or 0) if is_frr else SetStyleSyntax(schema))
             case Transport.NETCONF:
                 return XmlCodec(schema)
-
-    def schema(self, record: DeviceRecord) -> Schema:
-        """The modules that the device's profile writes to."""
-        return load_schema(PROFILE_MODULES[record.schema_set or record.profile], self.search_path)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:

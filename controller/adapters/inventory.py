@@ -56,9 +56,16 @@ class Inventory:
 
     def target(self, name: DeviceName) -> DeviceTarget:
         """The way to a device; `NotFoundError` when it is not in the inventory."""
-        if name not in self.devices:
-            raise NotFoundError(f"no device '{name}' in the inventory", path=name)
-        return self.devices[name].target
+        return self.device(name).target
+
+    def device(self, name: DeviceName) -> InventoryDevice:
+        """One device; `NotFoundError` when it is not in the inventory."""
+        found = self.devices.get(name)
+        if found is None:
+            raise NotFoundError(
+                f"no device '{name}' in the inventory", remedy="list them: accord device list", path=name
+            )
+        return found
 
 
 def load_inventory(path: Path, secrets: Secrets) -> Inventory:

@@ -37,6 +37,8 @@ class IntentBook:
 
     def __init__(self) -> None:
         self._intents: dict[IntentId, IntentRecord] = {}
+        self.version = 0
+        """Counts changes, so that what is derived from the book is derived once."""
 
     def __iter__(self) -> Iterator[IntentRecord]:
         return iter(self._intents.values())
@@ -56,8 +58,10 @@ class IntentBook:
         """Fold one event."""
         if event.type == types.INTENT_SUBMITTED:
             self._submitted(event)
+            self.version += 1
         elif event.type == types.INTENT_ADVANCED:
             self._advanced(event)
+            self.version += 1
 
     def _submitted(self, event: Event) -> None:
         data: Json = event.data

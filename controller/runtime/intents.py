@@ -47,6 +47,7 @@ class Intents:
     clock: Clock
     planner: Planner
     knowledge: Callable[[], KnowledgeBase]
+    _merged: tuple[KnowledgeBase, int, KnowledgeBase] | None = None
 
     async def submit(self, text: str, actor: str, *, customer: str = "") -> IntentOutcome:
         """Listen to a sentence. Questions leave the intent waiting; a wish is planned at once, and nothing is sent."""

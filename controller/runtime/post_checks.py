@@ -3,8 +3,10 @@
 Read-back of configuration is the coordinator's own; these look at whether the network still works.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
 from controller.datastore.codec_xml import parse
 from controller.model.identifiers import DeviceName
@@ -13,10 +15,7 @@ from controller.runtime.sessions import SessionPool
 from controller.transaction.coordinator import Coordinator
 
 _INTERFACES = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
-_FILTERS = {
-    Transport.NETCONF: f'<interfaces xmlns="{_INTERFACES}"/>',
-    Transport.RESTCONF: "ietf-interfaces:interfaces",
-}
+_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +26,42 @@ class InterfacesStayUp:
 
     async def check(self, coordinator: Coordinator, devices: Sequence[DeviceName]) -> str:
         """Name the first interface that is down, or an empty string."""
-        for device in devices:
-            touched = _touched(coordinator, device)
-            down = touched & await self._down(device) if touched else set()
-            if down:
-                return f"{device}: interface '{min(down)}' is down after the change"
-        return ""
+        at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def _down(self, device: DeviceName) -> set[str]:
+        async def check_one(device: DeviceName) -> str:
+            touched = _touched(coordinator, device)
+            if not touched:
+                return ""
+            async with at_once:
+                down = touched & await self._down(device, touched)
+            return f"{device}: interface '{min(down)}' is down after the change" if down else ""
+
+        failures = await asyncio.gather(*(check_one(device) for device in devices))
+        return next(filter(None, failures), "")
+
+    async def _down(self, device: DeviceName, names: set[str]) -> set[str]:
         async with self.sessions.use(device) as session:
-            if session.capabilities.transport not in _FILTERS:
+            filter_ = _filter(session.capabilities.transport, names)
+            if not filter_:
                 return set()
-            reading = await session.read_state([_FILTERS[session.capabilities.transport]])
-        root = parse(reading.body)
+            reading = await session.read_state([filter_])
         return {
             interface.findtext(f"{{{_INTERFACES}}}name") or ""
-            for interface in root.iter(f"{{{_INTERFACES}}}interface")
+            for interface in parse(reading.body).iter(f"{{{_INTERFACES}}}interface")
             if interface.findtext(f"{{{_INTERFACES}}}oper-status") == "down"
             and interface.findtext(f"{{{_INTERFACES}}}enabled") != "false"
         }
+
+
+def _filter(transport: Transport, names: set[str]) -> str:
+    if transport is Transport.RESTCONF:
+        return "ietf-interfaces:interfaces"
+    if transport is Transport.CLI:
+        return ""
+    selected = "".join(
+        f"<interface><name>{escape(name)}</name><enabled/><oper-status/></interface>" for name in sorted(names)
+    )
+    return f'<interfaces xmlns="{_INTERFACES}">{selected}</interfaces>'
 
 
 def _touched(coordinator: Coordinator, device: DeviceName) -> set[str]:

@@ -37,18 +37,22 @@ class World:
         self.reservations = Reservations(self.services)
         self.position = 0
         self._plans: dict[PlanId, Plan] = {}
+        self._expected: dict[str, Plan] = {}
         self._numbers = {"transaction": 0, "plan": 0, "intent": 0}
 
     def apply(self, event: Event) -> None:
         """Fold one event."""
+        if event.type == types.TRANSACTION_PLANNED:
+            plan = self._plan_in(event)
+            self.network.begin(event.stream, plan)
+            self.transactions.begin(event, plan)
         self.network.apply(event)
         self.transactions.apply(event)
         self.intents.apply(event)
         if event.type == types.SERVICES_CHANGED:
             self.reservations.settle(event)
         elif event.type == types.PLAN_CREATED:
-            data: Json = event.data
-            self._keep(plan_from_json(data["plan"]))
+            self._keep(self._plan_in(event))
         kind, _, number = event.stream.rpartition("-")
         if kind in _COUNTED:
             self._numbers[_COUNTED[kind]] = max(self._numbers[_COUNTED[kind]], int(number))
@@ -63,6 +67,15 @@ class World:
         """The next `tx-N`, `plan-N` or `intent-N`; numbers are never used twice."""
         self._numbers[kind] += 1
         return f"{_PREFIXES[kind]}{self._numbers[kind]}"
+
+    def expect(self, stream: str, plan: Plan) -> None:
+        """The event that is about to be stored in `stream` holds this plan: it need not be decoded again."""
+        self._expected[stream] = plan
+
+    def _plan_in(self, event: Event) -> Plan:
+        expected = self._expected.pop(event.stream, None)
+        data: Json = event.data
+        return expected if expected is not None else plan_from_json(data["plan"])
 
     def plan(self, id_: PlanId) -> Plan:
         """A plan that was made and is still kept; `NotFoundError` otherwise."""
@@ -128,7 +141,7 @@ _COUNTED = {"transaction/tx": "transaction", "plan/plan": "plan", "intent/intent
 
 
 def plan_created(plan: Plan) -> NewEvent:
-    """The event that keeps a plan."""
+    """The event that keeps a plan for a later commit."""
     return NewEvent(f"plan/{plan.id}", types.PLAN_CREATED, {"plan": plan_to_json(plan)})
 
 

@@ -10,7 +10,7 @@ from controller.model.yang_path import Path
 from controller.ports import Event
 from controller.transaction.messages import PHASE_RECORDS, Record
 from controller.transaction.plan import DevicePlan, Plan
-from controller.transaction.plan_json import Json, plan_from_json
+from controller.transaction.plan_json import Json
 from controller.transaction.states import FINAL, Phase
 
 _PHASES = {f"{types.TRANSACTION_PREFIX}{record}": phase for phase, record in PHASE_RECORDS.items()}
@@ -94,9 +94,6 @@ class TransactionHistory:
         if not event.type.startswith(types.TRANSACTION_PREFIX):
             return
         id_ = TransactionId(event.stream.partition("/")[2])
-        if event.type == types.TRANSACTION_PLANNED:
-            self._planned(id_, event)
-            return
         entry = self._open.get(id_)
         if entry is None:
             return
@@ -105,9 +102,10 @@ class TransactionHistory:
         if phase is not None:
             self._advance(id_, phase, event)
 
-    def _planned(self, id_: TransactionId, event: Event) -> None:
+    def begin(self, event: Event, plan: Plan) -> None:
+        """Fold a `transaction.planned` event, whose plan has been decoded."""
         data: Json = event.data
-        plan = plan_from_json(data["plan"])
+        id_ = TransactionId(event.stream.partition("/")[2])
         self._open[id_] = _Open(plan, data)
         self._summaries[id_] = TransactionSummary(
             id=id_,

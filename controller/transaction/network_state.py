@@ -17,7 +17,7 @@ from controller.model.identifiers import DeviceName, Owner
 from controller.model.yang_path import Path, format_path, parse_path
 from controller.ports import Event, ParticipantClass
 from controller.transaction.plan import DevicePlan, DeviceView, Plan
-from controller.transaction.plan_json import Json, delta_from_json, plan_from_json
+from controller.transaction.plan_json import Json, delta_from_json
 
 
 @dataclass(slots=True)
@@ -47,7 +47,6 @@ class NetworkState:
             types.DEVICE_SYNCED: self._synced,
             types.DEVICE_CORRECTED: self._corrected,
             types.DEVICE_ADOPTED: self._adopted,
-            types.TRANSACTION_PLANNED: self._planned,
             types.TRANSACTION_ADOPTED: self._adopted_on_the_way,
             types.TRANSACTION_COMMITTED: self._committed,
             types.TRANSACTION_ABORTED: self._aborted,
@@ -118,9 +117,9 @@ class NetworkState:
         data: Json = event.data
         self._entry(DeviceName(data["device"])).contributions.apply(delta_from_json(data["delta"]))
 
-    def _planned(self, event: Event) -> None:
-        data: Json = event.data
-        self._open[event.stream] = _OpenTransaction(plan_from_json(data["plan"]))
+    def begin(self, stream: str, plan: Plan) -> None:
+        """Fold a `transaction.planned` event, whose plan has been decoded."""
+        self._open[stream] = _OpenTransaction(plan)
 
     def _adopted_on_the_way(self, event: Event) -> None:
         data: Json = event.data
