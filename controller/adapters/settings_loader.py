@@ -123,7 +123,8 @@ def _file_layer(file: Path) -> _Layer:
         return {}, {}
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key, _ in _flat(tree)):
         raise InvalidInputError("the configuration file is not a mapping of names to values", path=str(file))
-    tree = {key: value for key, value in tree.items() if value is not None}
+    # A section whose lines are all commented out is an empty one.
+    tree = {key: value for key, value in tree.items() if value is not None or key in _keys()}
     for key in _path_keys():
         _rebase(tree, key.split("."), file.resolve().parent)
     return tree, {key: f"file {file}" for key, _ in _flat(tree)}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters.resources import shared_directory
 from controller.adapters.settings_loader import LoadedSettings, ReloadableSettings, load_settings, needs_restart
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.settings import Settings
@@ -183,3 +184,10 @@ def test_settings_describe_themselves_for_editors() -> None:
     schema = Settings.model_json_schema()
     assert schema["additionalProperties"] is False
     assert all("description" in entry for entry in schema["$defs"]["Listen"]["properties"].values())
+
+
+def test_the_sample_file_names_every_setting_with_its_default() -> None:
+    sample = shared_directory("config") / "accord.yaml"
+    loaded = load_settings(sample)
+    assert loaded.settings == Settings()
+    assert {origin.source for origin in loaded.origins()} == {f"file {sample}"}
