@@ -24,12 +24,11 @@ from drivers.netconf.requests import requests_for
 from drivers.netconf.rpc import Rpc
 from drivers.netconf.session import NetconfSession
 from drivers.netconf.transport import NetconfTransport
-from drivers.netconf.wire import Wire
 
 _CIPHERS = (
     "aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr"
 )
-"""asyncssh's own choice, with those first that cost it least per packet (a third of the time of ChaCha20 here)."""
+"""asyncssh's own choice, with those first that cost it least: a call takes a third less CPU than with ChaCha20."""
 
 PAUSE_AFTER_HELLO = "pause-after-hello"
 """Wait before the first request: netconfd loses it when it arrives together with our hello."""
@@ -101,7 +100,6 @@ def _ssh_options(target: DeviceTarget) -> dict[str, Any]:
         "username": target.username,
         "password": target.password.reveal() if target.password else None,
         "client_keys": _client_keys(target),
-        "tunnel": Wire(),
         "encryption_algs": _CIPHERS,
         "agent_path": None,
         "config": None,

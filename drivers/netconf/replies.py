@@ -5,6 +5,7 @@ device's 50 MB must not delay the others.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,14 @@ from drivers.netconf.xml import BASE, local_name, parse
 
 LARGE_REPLY_BYTES = 256 * 1024
 
-_OK = f"{{{BASE}}}ok"
+_DATA = f"{{{BASE}}}data"
+_DATA_OPEN = f'<data xmlns="{BASE}">'.encode()
+_DATA_END = b"</data>"
+_DATA_START = re.compile(
+    rb"(?:<\?xml\s[^>]*?encoding=[\"'][Uu][Tt][Ff]-8[\"']\s*+\?>)?+\s*+<rpc-reply"
+    rb"(?:\s++(?:xmlns|message-id)=(?:\"[^\"]*+\"|'[^']*+'))++\s*+>\s*+<data>"
+)
+"""Nothing that the data could have inherited but its own namespace; everything is known to be UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,12 @@ class Reply:
 
 
 _PLAIN_OK = Reply(None)
+_PLAIN_OK_REPLY = re.compile(
+    rb"(?:<\?xml[^>]*+>)?+\s*+<(?:[\w.-]++:)?rpc-reply\s[^<>]*+>\s*+<(?:[\w.-]++:)?ok\s*+/>\s*+"
+    rb"</(?:[\w.-]++:)?rpc-reply\s*+>\s*+"
+)
+"""What most answers are, known without a parser."""
+_LONGEST_PLAIN_OK = 1024
 
 
 async def read_reply(device: DeviceName, handler: Any, message: Message) -> Reply:
@@ -41,13 +55,27 @@ async def read_reply(device: DeviceName, handler: Any, message: Message) -> Repl
 
 def read_reply_here(device: DeviceName, handler: Any, message: Message) -> Reply:
     """Read a reply in this thread."""
-    root = _parse(handler, message)
-    if len(root) == 1 and root[0].tag == _OK:
+    if len(message) < _LONGEST_PLAIN_OK and _PLAIN_OK_REPLY.fullmatch(message) is not None:
         return _PLAIN_OK
+    root = _parse(handler, message)
+    if len(root) == 1 and root[0].tag == _DATA:
+        return Reply(_cut_data(message) or _serialise(root[0]))
     errors = _rpc_errors(root)
     warnings = _warnings_or_raise(device, handler, errors) if errors else ()
     data = next((child for child in root if local_name(child) == "data"), None)
-    return Reply(None if data is None else etree.tostring(data, encoding="UTF-8", with_tail=False), warnings)
+    return Reply(None if data is None else _serialise(data), warnings)
+
+
+def _cut_data(message: Message) -> bytes:
+    """Return a well-formed reply's data element as it came, empty where only parsing tells which bytes it is."""
+    start, end = _DATA_START.match(message), message.rfind(_DATA_END)
+    if start is None or message[end + len(_DATA_END) :].strip() != b"</rpc-reply>":
+        return b""
+    return b"".join((_DATA_OPEN, message[start.end() : end + len(_DATA_END)]))
+
+
+def _serialise(data: etree._Element) -> bytes:
+    return etree.tostring(data, encoding="UTF-8", with_tail=False)
 
 
 def _parse(handler: Any, message: Message) -> etree._Element:

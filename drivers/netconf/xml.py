@@ -5,6 +5,7 @@ leaves no entities to expand. Depth is bounded by libxml2, size by the framing.
 """
 
 import re
+import threading
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,6 +32,23 @@ class Head:
     message_id: bytes | None
 
 
+class _Parsers(threading.local):
+    """A parser for each thread: making one costs as much as parsing a small reply."""
+
+    def __init__(self) -> None:
+        self.parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=True,
+            remove_comments=True,
+            remove_pis=True,
+        )
+
+
+_parsers = _Parsers()
+
+
 def read_head(message: Message) -> Head | None:
     """Return the root's local name and message-id, None when this isn't an XML element (or hides behind a DOCTYPE)."""
     head = _HEAD.match(message, 0, 65536)
@@ -44,11 +62,8 @@ def parse(message: Message) -> etree._Element:
     """Parse one message; `ProtocolViolationError` when it is not well-formed or has a document type."""
     if _HEAD.match(message, 0, 65536) is None:
         raise ProtocolViolationError(f"the device sent something that is no XML element: {bytes(message[:60])!r}")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_comments=True, remove_pis=True
-    )
     try:
-        return etree.fromstring(cast("bytes", message), parser)  # lxml takes any buffer, its stubs do not
+        return etree.fromstring(cast("bytes", message), _parsers.parser)  # lxml takes any buffer, its stubs do not
     except etree.XMLSyntaxError as error:
         raise ProtocolViolationError(f"the device sent broken XML: {error.msg}") from error
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from lxml import etree
 
 from controller.model.errors import (
     ConnectionFailedError,
@@ -183,6 +184,53 @@ async def test_namespaces_declared_on_the_reply_stay_with_the_data():
         body = (await session.read()).body
         assert b'xmlns:x="urn:x"' in body
         assert body.startswith(b"<nc:data")
+        await session.close()
+
+
+@pytest.mark.parametrize(
+    "head, tail",
+    [
+        (f'<rpc-reply xmlns="{BASE}" message-id="%s"><data>', "</data></rpc-reply>"),
+        (
+            f"<?xml version='1.0' encoding='utf-8'?>\n<rpc-reply message-id='%s' xmlns='{BASE}'>\n <data>",
+            "</data>\n</rpc-reply>\n",
+        ),
+        (f'<?xml version="1.0"?><rpc-reply xmlns="{BASE}" message-id="%s"><data>', "</data></rpc-reply>"),
+        (f'<rpc-reply xmlns="{BASE}" message-id="%s"><!-- x --><data>', "</data><!-- </data> --></rpc-reply>"),
+        (f'<rpc-reply xmlns="{BASE}" xmlns:y="urn:y" message-id="%s"><data>', "</data></rpc-reply>"),
+        (f'<r:rpc-reply xmlns:r="{BASE}" message-id="%s"><data xmlns="{BASE}">', "</data></r:rpc-reply>"),
+    ],
+)
+async def test_data_is_one_element_with_the_same_content_however_the_reply_is_written(head, tail):
+    content = '<x xmlns="urn:x"><a>1 &lt; 2</a><data>inner</data></x>'
+
+    def answer(rpc: Rpc) -> Answer:
+        return rpc.session.framed(head % rpc.message_id + content + tail)
+
+    async with CannedServer(answer) as server:
+        session = await connected(server)
+        root = etree.fromstring((await session.read()).body)
+        assert root.tag == f"{{{BASE}}}data"
+        written = etree.tostring(root[0], with_tail=False).decode()
+        inherited = (' xmlns:y="urn:y"', f' xmlns:r="{BASE}"')
+        assert written.replace(inherited[0], "").replace(inherited[1], "") == content
+        await session.close()
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-8"])
+async def test_the_encoding_a_reply_declares_is_honoured(encoding):
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><rpc-reply xmlns="{BASE}" message-id="%s">'
+        f'<data><x xmlns="urn:x">Zürich</x></data></rpc-reply>'
+    )
+
+    def answer(rpc: Rpc) -> Answer:
+        reply = (text % rpc.message_id).encode(encoding)
+        return b"\n#%d\n%b\n##\n" % (len(reply), reply)
+
+    async with CannedServer(answer) as server:
+        session = await connected(server)
+        assert "Zürich".encode() in (await session.read()).body
         await session.close()
 
 

@@ -12,6 +12,9 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
+from controller.adapters.yang_schema import PROFILE_MODULES, load_schema
+from controller.datastore.codec_restconf import RestconfCodec
+from controller.datastore.diff import diff, inverse
 from controller.model.errors import (
     AuthenticationFailedError,
     BusyError,
@@ -24,6 +27,7 @@ from controller.model.errors import (
     ProtocolViolationError,
 )
 from controller.model.identifiers import DeviceName, TransactionId
+from controller.model.yang_path import parse_path
 from controller.ports import DeviceTarget, Secret, Transport
 from drivers.restconf import EntityTagMismatchError, RestconfConnector
 from drivers.restconf.documents import warnings
@@ -63,6 +67,32 @@ class TestEntityTags:
             assert isinstance(refusal.value, DeviceRejectedError)
             assert refusal.value.causes
             assert b"theirs" in (await session.read()).body
+
+
+async def test_configuration_goes_there_and_back_through_the_codec(rig: Rig) -> None:
+    codec = RestconfCodec(load_schema(PROFILE_MODULES["ietf"]))
+    entry = "/ietf-interfaces:interfaces/interface[name='ge-0/0/1,%']"
+    lines = {entry: "", f"{entry}/type": "iana-if-type:ethernetCsmacd", f"{entry}/description": "<to & from>"}
+    wanted = {parse_path(path): value for path, value in lines.items()}
+    edit = diff({}, wanted)
+    async with rig.session() as session:
+        before = await session.read()
+        await session.apply(codec.encode_edit(edit), before.entity_tag)
+        after = await session.read(codec.encode_filters(tuple(wanted)))
+        assert codec.decode(after.body) == wanted
+        await session.apply(codec.encode_edit(inverse(edit)), after.entity_tag)
+        assert (await session.read()).body == before.body
+
+
+async def test_a_cancelled_call_frees_its_thread_and_the_session_goes_on(rig: Rig) -> None:
+    async with rig.session(rpc_timeout_seconds=60.0) as session:
+        swallowed = await rig.device.hang()
+        call = asyncio.create_task(session.read())
+        await asyncio.wait_for(swallowed.wait(), 5)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert (await asyncio.wait_for(session.read(), 5)).body
 
 
 class TestReading:
