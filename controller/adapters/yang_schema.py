@@ -51,7 +51,8 @@ _MAJOR = 2
 """pyang's levels: 1 critical, 2 major, 3 minor, 4 warning. Published modules have minor ones; they are usable."""
 
 _schemas: dict[object, Schema] = {}
-_parsing = threading.Lock()
+_parsing = threading.RLock()
+"""pyang keeps tables of its own for the whole process."""
 
 
 def default_search_path() -> tuple[str, ...]:
@@ -86,7 +87,12 @@ def load_schema(
 
 
 def compile_modules(modules: Sequence[str], path: Sequence[str], features: Features) -> Context:
-    """A validated pyang context holding `modules` and what they import."""
+    """A validated pyang context holding `modules` and what they import; errors as `load_schema` has them."""
+    with _parsing:
+        return _compile(modules, path, features)
+
+
+def _compile(modules: Sequence[str], path: Sequence[str], features: Features) -> Context:
     existing = [str(Path(directory)) for directory in path if Path(directory).is_dir()]
     context = Context(FileRepository(os.pathsep.join(existing), use_env=False))
     context.features = {name: list(names) for name, names in features.items()}
