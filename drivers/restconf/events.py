@@ -44,24 +44,25 @@ class _Inbox:
 
 
 async def follow(
-    target: DeviceTarget, location: str, threads: DriverThreads, is_closed: Callable[[], bool]
+    target: DeviceTarget, location: str, threads: DriverThreads, enders: set[Callable[[], None]]
 ) -> AsyncIterator[bytes]:
-    """Yield notifications from a connection of their own until the device ends it or the session is closed."""
+    """Yield notifications from a connection of their own until the device ends it, or one calls what is in `enders`."""
+    path = _path_of(target, location)
     transport = HttpsTransport(target)
     inbox = _Inbox(asyncio.get_running_loop())
-    threads.stream(lambda: _pump(transport, _path_of(target, location), inbox))
+
+    def end() -> None:
+        inbox.put(None)
+
+    threads.stream(lambda: _pump(transport, path, inbox))
+    enders.add(end)
     try:
-        while not is_closed():
-            try:
-                item = await asyncio.wait_for(inbox.queue.get(), timeout=0.5)
-            except TimeoutError:
-                continue
-            if item is None:
-                return
+        while (item := await inbox.queue.get()) is not None:
             if isinstance(item, AccordError):
                 raise item
             yield item
     finally:
+        enders.discard(end)
         transport.close()
 
 

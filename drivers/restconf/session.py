@@ -47,6 +47,7 @@ class RestconfSession:
         self._capabilities = capabilities
         self._namespaces = {module.name: module.namespace for module in capabilities.modules if module.namespace}
         self._closed = False
+        self._stream_enders: set[Callable[[], None]] = set()
 
     @property
     def device(self) -> DeviceName:
@@ -112,12 +113,14 @@ class RestconfSession:
     async def notifications(self) -> AsyncIterator[bytes]:
         """The `NETCONF` event stream (RFC 8040 section 6.3); ends when the device or `close` ends it."""
         location = await self._call(self._stream_path, "notifications")
-        async for event in events.follow(self._target, location, self._threads, lambda: self._closed):
+        async for event in events.follow(self._target, location, self._threads, self._stream_enders):
             yield event
 
     async def close(self) -> None:
         """Close; a pending call fails at once. Idempotent."""
         self._closed = True
+        for end in tuple(self._stream_enders):
+            end()
         self._transport.close()
 
     async def _call(self, job: Callable[[], T], name: str) -> T:

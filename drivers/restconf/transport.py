@@ -66,14 +66,23 @@ class _Wire:
 class _Adapter(HTTPAdapter):
     """Trusts exactly the given context and notes when a request leaves."""
 
-    def __init__(self, context: ssl.SSLContext, wire: _Wire) -> None:
+    def __init__(self, context: ssl.SSLContext, wire: _Wire, keepalive_seconds: float) -> None:
         self._context = context
+        seconds = max(1, int(keepalive_seconds))
+        # An idle event stream would never notice a peer that vanished.
+        self._socket_options = [
+            *HTTPSConnection.default_socket_options,
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds),
+            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3)),
+        ]
         self._wire = wire
         super().__init__(pool_connections=1, pool_maxsize=2, max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, ssl_context=self._context, **kwargs)
         manager.pool_classes_by_scheme = {"https": _pool_class(self._wire)}
+        manager.connection_pool_kw["socket_options"] = self._socket_options
         self.poolmanager = manager
 
     def build_connection_pool_key_attributes(
@@ -124,7 +133,7 @@ class HttpsTransport:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.adapters.clear()
-        self._session.mount("https://", _Adapter(_context(target), self._wire))
+        self._session.mount("https://", _Adapter(_context(target), self._wire, target.keepalive_seconds))
         password = target.password.reveal() if target.password else ""
         self._session.auth = HTTPBasicAuth(target.username.encode(), password.encode())
         host = f"[{target.hostname}]" if ":" in target.hostname else target.hostname
