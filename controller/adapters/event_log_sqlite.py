@@ -223,7 +223,7 @@ class SqliteEventLog:
         outcomes = self._writer.store([request.append for request in requests])
         if any(outcome.is_new for outcome in outcomes):
             self._head = self._writer.head()
-        done = [(request, outcome, self._events(outcome)) for request, outcome in zip(requests, outcomes, strict=True)]
+        done = [(request, *self._lifted(outcome)) for request, outcome in zip(requests, outcomes, strict=True)]
         for loop in dict.fromkeys(request.loop for request in requests):
             mine = [item for item in done if item[0].loop is loop]
             try:
@@ -232,8 +232,13 @@ class SqliteEventLog:
                 # That loop was closed with appends under way: nobody is left to be told.
                 continue
 
-    def _events(self, outcome: Appended) -> list[Event]:
-        return [self._upcasters.lift(record.event()) for record in outcome.records]
+    def _lifted(self, outcome: Appended) -> tuple[Appended, list[Event]]:
+        """The outcome and its events; an upcaster that fails must not take the writer with it."""
+        try:
+            return outcome, [self._upcasters.lift(record.event()) for record in outcome.records]
+        except Exception as error:  # noqa: BLE001 - upcasters are anybody's code
+            words = f"the events are stored, but an upcaster failed: {type(error).__name__}: {error}"
+            return Appended(error=PermanentError(words, path=str(self._path))), []
 
     def _deliver(
         self, loop: asyncio.AbstractEventLoop, done: Sequence[tuple[_Request, Appended, Sequence[Event]]]

@@ -270,6 +270,13 @@ async def test_a_failure_nobody_foresaw_reaches_the_caller_and_the_next_append_w
     assert log.waiting == 0
 
 
+async def test_a_failing_upcaster_is_told_and_the_log_goes_on(log: SqliteEventLog) -> None:
+    with pytest.raises(PermanentError, match="stored, but an upcaster failed: KeyError"):
+        await log.append([NewEvent("s", "old@2", {})], actor="me")
+    (event,) = await log.append([something()], actor="me")
+    assert event.position == 2
+
+
 async def test_too_many_waiting_appends_are_refused(log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.adapters.event_log_sqlite._MOST_WAITING", 0)
     with pytest.raises(BusyError, match="too many"):
