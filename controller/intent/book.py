@@ -30,6 +30,8 @@ class IntentRecord:
     plan: str = ""
     transaction: str = ""
     reason: str = ""
+    approved_by: str = ""
+    """Who committed it before its validity began; empty otherwise."""
 
 
 class IntentBook:
@@ -62,6 +64,9 @@ class IntentBook:
         elif event.type == types.INTENT_ADVANCED:
             self._advanced(event)
             self.version += 1
+        elif event.type == types.INTENT_APPROVED:
+            id_ = IntentId(event.stream.partition("/")[2])
+            self._intents[id_] = replace(self._intents[id_], approved_by=event.actor)
 
     def _submitted(self, event: Event) -> None:
         data: Json = event.data

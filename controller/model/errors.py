@@ -99,5 +99,9 @@ class ConflictError(PermanentError):
     """State moved, or two wishes exclude each other: a plan's base, a stream's version, overlapping later work."""
 
 
+class ScheduledError(AccordError):
+    """Not now: it was approved, and happens by itself at its time. Callers report it as accepted, not as a failure."""
+
+
 class NotAuthorizedError(PermanentError):
     """The caller may not do this."""

@@ -15,11 +15,13 @@ from controller.model.errors import (
     NotAuthorizedError,
     NotFoundError,
     NotSupportedError,
+    ScheduledError,
     TransientError,
 )
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS: Mapping[type[AccordError], int] = {
+    ScheduledError: 202,
     NotSupportedError: 422,
     InvalidInputError: 400,
     NotFoundError: 404,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from controller.datastore.codec import Codec
 from controller.mapping.intent_to_l3sm import withdrawal
 from controller.mapping.service_change import L3smEdit
-from controller.model.errors import InvalidInputError
+from controller.model.errors import InvalidInputError, ScheduledError
 from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
 from controller.model.inventory import DeviceRecord
 from controller.model.yang_path import Path, parse_path
@@ -108,10 +108,16 @@ class Controller:
     async def commit(
         self, id_: PlanId, options: CommitOptions, actor: str, *, checksum: str = ""
     ) -> TransactionSummary:
-        """Commit a plan; returns at the verdict. A `checksum` that is not the plan's is refused."""
+        """Commit a plan; returns at the verdict. A `checksum` that is not the plan's is refused.
+
+        `ScheduledError` tells that the plan's intent begins later, and that it will be committed then.
+        """
         plan = self.plan(id_)
         if checksum and checksum != plan.checksum:
             raise InvalidInputError(f"the checksum is not that of plan '{id_}'", remedy="look at the plan again")
+        later = await self.intents.approve_later(plan, actor)
+        if later is not None:
+            raise ScheduledError(f"intent '{later.id}' begins later and will be committed then", path=later.id)
         served = await self.intents.before_commit(plan, actor)
         try:
             summary = await self.transactions.commit(plan, options, actor)

@@ -137,6 +137,18 @@ class Intents:
         fact = NewEvent(f"intent/{id_}", types.INTENT_ADVANCED, {"event": event.value, **data})
         await self.log.append([fact], actor=actor, cause=id_)
 
+    async def approve_later(self, plan: Plan, actor: str) -> IntentRecord | None:
+        """If the plan's intent begins later, note who approved it and return it; nothing is committed now."""
+        for id_ in served_by(plan):
+            record = self.world.intents.get(id_)
+            start = _intent(record.intent).validity.start if record.state is IntentState.PLANNED else None
+            if start is not None and start.timestamp() > self.clock.now():
+                await self.log.append(
+                    [NewEvent(f"intent/{id_}", types.INTENT_APPROVED, {"plan": plan.id})], actor=actor
+                )
+                return self.world.intents.get(id_)
+        return None
+
     async def before_commit(self, plan: Plan, actor: str) -> list[IntentId]:
         """Advance the intents that a plan serves into committing; returns them."""
         served = served_by(plan)
