@@ -37,6 +37,7 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = {
         "openconfig-network-instance",
         "openconfig-routing-policy",
         "openconfig-qos",
+        "openconfig-bfd",
         "iana-if-type",
     ),
 }
