@@ -88,7 +88,8 @@ class CliSyntax(Protocol):
     def render_edit(self, edit: Edit, base: Config | None = None) -> tuple[str, ...]:
         """The command lines that carry out the edit; deletions first.
 
-        `base` is the configuration before it: lines that stand for several values need the others.
+        `base` is the configuration around it: lines that stand for several values need the others. What the edit
+        itself names is taken from the edit.
         """
         ...
 
@@ -156,7 +157,10 @@ class TemplateSyntax:
 
     def render_edit(self, edit: Edit, base: Config | None = None) -> tuple[str, ...]:
         """The command lines that carry out the edit, deletions first."""
-        before = dict(base) if base is not None else {c.path: c.old for c in edit if c.old is not None}
+        # The edit knows best what it starts from: a base from before a change serves its reverse edit as well.
+        changed = {change.path for change in edit}
+        before = {path: value for path, value in (base or {}).items() if path not in changed}
+        before |= {change.path: change.old for change in edit if change.old is not None}
         after = apply(before, edit)
         if base is None:
             surroundings = self._surroundings(edit)

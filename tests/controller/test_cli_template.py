@@ -270,6 +270,13 @@ def test_an_edits_lines_lead_from_one_configuration_to_the_other_and_back(before
     assert SYNTAX.parse(device.text()).config == before
 
 
+def test_the_base_of_an_edit_serves_its_reverse_as_well():
+    before, after = vpn("a", "1:1", ["1:1"], []), vpn("a", "1:2", ["1:1", "1:2"], [])
+    reverse = inverse(diff(before, after))
+    assert SYNTAX.render_edit(reverse, before) == SYNTAX.render_edit(reverse, after)
+    assert "rt vpn import 1:1" in SYNTAX.render_edit(reverse, before)
+
+
 def test_an_edit_is_the_exact_lines_deletions_first():
     before = interface("eth1", ("/description", "old"), *address("10.0.0.1", 24)) | vpn("a", "1:1", ["1:1"], ["1:1"])
     after = interface("eth1", ("/description", "new"), *address("10.0.0.2", 24)) | vpn("b", "1:2", ["1:2"], [])
