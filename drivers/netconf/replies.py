@@ -1,7 +1,7 @@
 """Owns what a reply says (RFC 6241 section 4.3): data, warnings, or the device's reasons to refuse.
 
-Each reply is parsed once; a large one in a worker thread, since libxml2 works outside the interpreter lock and one
-device's 50 MB must not delay the others.
+Most replies take one of two short ways: a plain `<ok/>` is recognised, a data element is cut out and checked without
+building a tree. A large one is read in a worker thread: one device's 50 MB must not delay the others.
 """
 
 import asyncio
@@ -15,16 +15,17 @@ from controller.model.errors import DeviceCause, ProtocolViolationError
 from controller.model.identifiers import DeviceName
 from drivers.netconf.errors import MOST_CAUSES, cause_of, lock_holder, refusal
 from drivers.netconf.framing import Message
-from drivers.netconf.xml import BASE, local_name, parse
+from drivers.netconf.xml import BASE, is_well_formed, local_name, parse
 
 LARGE_REPLY_BYTES = 256 * 1024
 
-_DATA = f"{{{BASE}}}data"
 _DATA_OPEN = f'<data xmlns="{BASE}">'.encode()
 _DATA_END = b"</data>"
+_ID = rb"(?:\s++message-id=(?:\"[^\"<]*+\"|'[^'<]*+'))?+"
+_NAMESPACE = rb"\s++xmlns=[\"']" + BASE.encode() + rb"[\"']"
 _DATA_START = re.compile(
-    rb"(?:<\?xml\s[^>]*?encoding=[\"'][Uu][Tt][Ff]-8[\"']\s*+\?>)?+\s*+<rpc-reply"
-    rb"(?:\s++(?:xmlns|message-id)=(?:\"[^\"]*+\"|'[^']*+'))++\s*+>\s*+<data>"
+    rb"(?:<\?xml\s[^>]*?encoding=[\"'][Uu][Tt][Ff]-8[\"']\s*+\?>)?+\s*+"
+    rb"<rpc-reply%b%b%b\s*+>\s*+<data(?:%b)?+\s*+>" % (_ID, _NAMESPACE, _ID, _NAMESPACE)
 )
 """Nothing that the data could have inherited but its own namespace; everything is known to be UTF-8."""
 
@@ -57,25 +58,24 @@ def read_reply_here(device: DeviceName, handler: Any, message: Message) -> Reply
     """Read a reply in this thread."""
     if len(message) < _LONGEST_PLAIN_OK and _PLAIN_OK_REPLY.fullmatch(message) is not None:
         return _PLAIN_OK
+    if (data := _cut_data(message)) and is_well_formed(data):
+        return Reply(data)
     root = _parse(handler, message)
-    if len(root) == 1 and root[0].tag == _DATA:
-        return Reply(_cut_data(message) or _serialise(root[0]))
     errors = _rpc_errors(root)
     warnings = _warnings_or_raise(device, handler, errors) if errors else ()
-    data = next((child for child in root if local_name(child) == "data"), None)
-    return Reply(None if data is None else _serialise(data), warnings)
+    element = next((child for child in root if local_name(child) == "data"), None)
+    return Reply(None if element is None else etree.tostring(element, encoding="UTF-8", with_tail=False), warnings)
 
 
 def _cut_data(message: Message) -> bytes:
-    """Return a well-formed reply's data element as it came, empty where only parsing tells which bytes it is."""
-    start, end = _DATA_START.match(message), message.rfind(_DATA_END)
-    if start is None or message[end + len(_DATA_END) :].strip() != b"</rpc-reply>":
+    """Return a reply's data element as it came, empty where only parsing tells which bytes it is."""
+    start = _DATA_START.match(message)
+    if start is None:
         return b""
-    return b"".join((_DATA_OPEN, message[start.end() : end + len(_DATA_END)]))
-
-
-def _serialise(data: etree._Element) -> bytes:
-    return etree.tostring(data, encoding="UTF-8", with_tail=False)
+    end = message.rfind(_DATA_END) + len(_DATA_END)
+    if message[end:].strip() != b"</rpc-reply>":
+        return b""
+    return b"".join((_DATA_OPEN, memoryview(message)[start.end() : end]))
 
 
 def _parse(handler: Any, message: Message) -> etree._Element:

@@ -198,6 +198,7 @@ async def test_namespaces_declared_on_the_reply_stay_with_the_data():
         (f'<?xml version="1.0"?><rpc-reply xmlns="{BASE}" message-id="%s"><data>', "</data></rpc-reply>"),
         (f'<rpc-reply xmlns="{BASE}" message-id="%s"><!-- x --><data>', "</data><!-- </data> --></rpc-reply>"),
         (f'<rpc-reply xmlns="{BASE}" xmlns:y="urn:y" message-id="%s"><data>', "</data></rpc-reply>"),
+        (f'<rpc-reply xmlns="{BASE}" message-id="%s"><data xmlns="{BASE}">', "</data></rpc-reply>"),
         (f'<r:rpc-reply xmlns:r="{BASE}" message-id="%s"><data xmlns="{BASE}">', "</data></r:rpc-reply>"),
     ],
 )
