@@ -128,7 +128,7 @@ def build_controller(
     *, world: World, log: EventLog, clock: Clock, sessions: SessionPool, catalogue: Catalogue, settings: Settings
 ) -> Controller:
     """The use cases over these parts."""
-    codecs = Codecs(catalogue, world, tuple(str(directory) for directory in settings.yang_path))
+    codecs = Codecs(catalogue, world, settings)
     planner = Planner(world, l3sm_validator(codecs.search_path), catalogue.infrastructure, log)
     leases = Leases(clock)
     transactions = Transactions(
@@ -169,9 +169,10 @@ def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:
 class Codecs:
     """The codec of each device, from its transport and the modules of its profile; kept until the catalogue changes."""
 
-    def __init__(self, catalogue: Catalogue, world: World, yang_path: tuple[str, ...]) -> None:
-        """`yang_path`: the operator's directories, before the published modules and ours."""
-        self.search_path = (*yang_path, *default_search_path())
+    def __init__(self, catalogue: Catalogue, world: World, settings: Settings) -> None:
+        """The operator's YANG directories come before the published modules and ours."""
+        self.search_path = (*map(str, settings.yang_path), *default_search_path())
+        self._cache = settings.state_dir / "cache"
         self._catalogue = catalogue
         self._world = world
         self._made: dict[DeviceName, tuple[InventoryDevice, Codec]] = {}
@@ -189,7 +190,8 @@ class Codecs:
 
     def _make(self, device: InventoryDevice) -> Codec:
         record = device.record
-        schema = load_schema(PROFILE_MODULES[record.schema_set or record.profile], self.search_path)
+        modules = PROFILE_MODULES[record.schema_set or record.profile]
+        schema = load_schema(modules, self.search_path, cache=self._cache)
         match device.target.transport:
             case Transport.RESTCONF:
                 return RestconfCodec(schema)
