@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 from urllib.parse import quote
 
-from controller.mapping import profile_ietf
+from controller.mapping import profile_ietf, profile_openconfig
 from controller.mapping.network_model import NetworkAccess, VpnNode
 from controller.model.errors import NotSupportedError
 from controller.model.identifiers import DeviceName, Owner, ServiceId
@@ -49,20 +49,29 @@ class Profile(NamedTuple):
 
     node: Callable[[VpnNode], dict[Path, str]]
     access: Callable[[NetworkAccess], dict[Path, str]]
+    check_node: Callable[[VpnNode], None]
+    check_access: Callable[[NetworkAccess], None]
+    """Refuse what the device type cannot be told, cheaply: `NotSupportedError` with a path relative to the access."""
+
+
+def _anything(_: object) -> None:
+    """Nothing is refused: our own module says whatever the network model holds."""
 
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
-        "ietf": Profile(profile_ietf.render_node, profile_ietf.render_access),
+        "ietf": Profile(profile_ietf.render_node, profile_ietf.render_access, _anything, _anything),
+        "openconfig": Profile(
+            profile_openconfig.render_node,
+            profile_openconfig.render_access,
+            profile_openconfig.check_node,
+            profile_openconfig.check_access,
+        ),
     }
 )
 
 
-def render(fragment: Fragment) -> dict[Path, str]:
-    """The configuration lines of a fragment; a pure function, so it can be memoised on the fragment.
-
-    `NotSupportedError` names what the profile cannot say, or the profile when there is none of that name.
-    """
+def _profile(fragment: Fragment) -> Profile:
     profile = PROFILES.get(fragment.profile)
     if profile is None:
         raise NotSupportedError(
@@ -70,6 +79,24 @@ def render(fragment: Fragment) -> dict[Path, str]:
             device=fragment.device,
             remedy=f"use one of: {', '.join(sorted(PROFILES))}",
         )
+    return profile
+
+
+def check(fragment: Fragment) -> None:
+    """Refuse a fragment that its device cannot be told: `NotSupportedError`, path relative to the site or access."""
+    profile = _profile(fragment)
+    if fragment.node is not None:
+        profile.check_node(fragment.node)
+    elif fragment.access is not None:
+        profile.check_access(fragment.access)
+
+
+def render(fragment: Fragment) -> dict[Path, str]:
+    """The configuration lines of a fragment; a pure function, so it can be memoised on the fragment.
+
+    `NotSupportedError` names what the profile cannot say, or the profile when there is none of that name.
+    """
+    profile = _profile(fragment)
     if fragment.node is not None:
         return profile.node(fragment.node)
     return profile.access(cast("NetworkAccess", fragment.access))

@@ -145,4 +145,5 @@ def _group(request: AccessRequest, family: str, siblings: Iterable[AccessRequest
     others = (other.access.connection(family) for other in siblings if family in other.vrrp_families)
     addresses = [ipaddress.ip_address(other.provider_address) for other in others if other]
     shared = min((address for address in addresses if address in subnet), key=int)
-    return VrrpGroup(family, _VRRP_GROUP, str(shared), max(1, min(254, request.access.local_preference)))
+    priority = max(1, min(254, request.access.local_preference))
+    return VrrpGroup(family, _VRRP_GROUP, str(shared), priority, own.provider_address)

@@ -114,6 +114,8 @@ class VrrpGroup:
     group: int
     virtual_address: str
     priority: int
+    provider_address: str
+    """The access's own address on the subnet."""
 
 
 @dataclass(frozen=True, slots=True)

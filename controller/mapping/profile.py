@@ -21,8 +21,8 @@ _PLACE = re.compile(r"\{(\w+)\}")
 class Row:
     """One line, or one per item for a leaf-list (`[.='{}']` at the end of the path).
 
-    `value`: a field's name or a function of what the section repeats for; None and a field's
-    '' give no line, `exists` says that a list entry, a presence container or an empty leaf is there.
+    `value`: a field's name, a text with `{name}` in it, or a function of what the section repeats for. None and a
+    field's '' give no line; `exists` says that a list entry, a presence container or an empty leaf is there.
     """
 
     path: str
@@ -74,7 +74,7 @@ def _render(section: Section, scopes: tuple[Any, ...], prefix: str, lines: dict[
             if isinstance(row, Section):
                 _render(row, inner, template, lines)
             else:
-                lines.update(_lines(template + row.path, _get(row.value, item), inner))
+                lines.update(_lines(template + row.path, _value(row, inner), inner))
 
 
 def _lines(template: str, value: Value, scopes: tuple[Any, ...]) -> Iterator[tuple[Path, str]]:
@@ -85,6 +85,12 @@ def _lines(template: str, value: Value, scopes: tuple[Any, ...]) -> Iterator[tup
         return
     for entry in value:
         yield _fill(template, scopes, entry), ""
+
+
+def _value(row: Row, scopes: tuple[Any, ...]) -> Value:
+    if isinstance(row.value, str) and "{" in row.value:
+        return _key(row.value, scopes, "")
+    return _get(row.value, scopes[0])
 
 
 def _get(value: str | Getter, item: Any) -> Value:

@@ -4,14 +4,14 @@ The state's occupancy serves as a scratch pad (what leaves makes room for what c
 is handed out, so that a draft costs no copy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from controller.mapping.fragment import Fragment, access_owner, node_owner
+from controller.mapping.fragment import Fragment, access_owner, check, node_owner
 from controller.mapping.identifiers import IdentifierDraft
 from controller.mapping.infrastructure import Infrastructure
-from controller.mapping.l3sm import AccessRequest, parse_profiles, parse_service
+from controller.mapping.l3sm import AccessRequest, parse_profiles, parse_service, site_path
 from controller.mapping.l3sm_attachment import VpnService
 from controller.mapping.l3sm_connection import AUTOMATIC
 from controller.mapping.network_completion import (
@@ -25,7 +25,7 @@ from controller.mapping.occupancy import AccessKey, NodeKey, Placement
 from controller.mapping.placement import Placer
 from controller.mapping.service_change import L3smChange, L3smEdit, PlacedAccess, Replacement
 from controller.mapping.site_reading import SiteReading, read_site
-from controller.model.errors import ConflictError, InvalidInputError, NotFoundError
+from controller.model.errors import ConflictError, InvalidInputError, NotFoundError, NotSupportedError
 from controller.model.identifiers import DeviceName, Owner
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class _Draft:
         self._build_nodes()
         self._build_accesses()
         self._return_identifiers()
+        self._check_profiles()
         return self._result()
 
     def restore(self) -> None:
@@ -255,6 +256,27 @@ class _Draft:
             if not self._site_speaks_bgp(site_id):
                 self.ids.release("soo", site_id)
         self._settle_route_targets()
+
+    def _check_profiles(self) -> None:
+        """Refuse what a router cannot be told, naming the node of the site or access that asks for it."""
+        paths = {owner: path for key in self.placed for owner, path in self._paths_of(key)}
+        for owner, fragment in self.after.items():
+            if self.before.get(owner) == fragment:
+                continue
+            try:
+                check(fragment)
+            except NotSupportedError as error:
+                error.path = "/".join(filter(None, (paths.get(owner, ""), error.path)))
+                error.device = fragment.device
+                raise
+
+    def _paths_of(self, key: AccessKey) -> Iterator[tuple[Owner, str]]:
+        """The owners that an access has fragments of, and where in L3SM they come from."""
+        placement = self.placed[key]
+        number = self.ids.number(vrf_pool(placement), placement.vrf_key)
+        for vpn_id in placement.vpns:
+            yield access_owner(vpn_id, *key), self.requests[key].placement.path
+            yield node_owner(vpn_id, placement.device, vrf_text(placement, number)), site_path(key[0])
 
     def _uses_slaac(self, key: AccessKey) -> bool:
         return any(found.advertised_prefix == AUTOMATIC for found in self.requests[key].access.connections)
