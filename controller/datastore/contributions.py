@@ -16,6 +16,8 @@ from controller.model.identifiers import Owner
 from controller.model.yang_path import Path
 
 Wishes = Mapping[Owner, str]
+ABSENT = "\0absent"
+"""A wish that a path shall not exist: deletes have owners too, and end with them."""
 
 
 def rank(owner: Owner) -> int:
@@ -26,10 +28,11 @@ def rank(owner: Owner) -> int:
 
 
 def resolve(wishes: Wishes) -> str | None:
-    """The value that holds at a path, or None when nobody wants anything there."""
+    """The value that holds at a path, or None when nobody wants anything there or the winner wants it absent."""
     if not wishes:
         return None
-    return wishes[min(wishes, key=lambda owner: (rank(owner), owner))]
+    value = wishes[min(wishes, key=lambda owner: (rank(owner), owner))]
+    return None if value == ABSENT else value
 
 
 def is_conflict(wishes: Wishes) -> bool:

@@ -13,7 +13,9 @@ def mermaid() -> str:
         lines.append(f"    state {goal} {{")
         lines += [f"        {_edge(goal, one, other, signals)}" for (one, other), signals in _arrows(table).items()]
         lines.append("    }")
-    lines += [f"    note right of forward_{_id(state)} : {act}" for state, act in ON_ENTRY.items() if _is_forward(state)]
+    lines += [
+        f"    note right of forward_{_id(state)} : {act}" for state, act in ON_ENTRY.items() if _is_forward(state)
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from controller.datastore.config_tree import ConfigTree
-from controller.datastore.contributions import Contributions, Delta, is_conflict, resolve
+from controller.datastore.contributions import ABSENT, Contributions, Delta, is_conflict, resolve
 from controller.datastore.diff import Change, Edit, inverse, ordered, scope_of
 from controller.model.identifiers import DeviceName, Owner, PlanId
 from controller.model.yang_path import Path, format_path
@@ -126,7 +126,7 @@ def _canonical(device: DevicePlan) -> dict[str, object]:
 
 def plan_device(view: DeviceView, delta: Delta) -> DevicePlan:
     """What one device must change so that the contributions after `delta` hold. Cost follows the delta."""
-    delta = _keep_what_stood_before(view, delta)
+    delta = _keep_what_stood_before(view, _with_what_is_below(view, delta))
     wishes = view.contributions.wishes_after(delta)
     edit = _edit(view, wishes)
     return DevicePlan(
@@ -174,7 +174,7 @@ def _deletion(
 ) -> Iterable[tuple[Path, Change]]:
     """Everything that goes with `root`; nothing when somebody still wants a line below it."""
     below = view.config.below(root)
-    if any(wishes[path] if path in wishes else view.contributions.at(path) for path in below):
+    if any(resolve(wishes.get(path, view.contributions.at(path))) is not None for path in below):
         return ()
     return [(path, Change(path, view.config[path], None)) for path in below]
 
@@ -190,6 +190,13 @@ def _replaced(contributions: Contributions, delta: Delta) -> Iterable[tuple[Path
 def _owners(view: DeviceView, wishes: Mapping[Path, Mapping[Owner, str]], change: Change) -> tuple[Owner, ...]:
     after = wishes.get(change.path, {})
     return tuple(sorted(after or view.contributions.at(change.path)))
+
+
+def _with_what_is_below(view: DeviceView, delta: Delta) -> Delta:
+    """A wish that an entry be absent is one about every line below it, so that each comes back by itself."""
+    roots = [(path, owner) for path, owner, value in delta.wanted if value == ABSENT]
+    below = [(path, owner, ABSENT) for root, owner in roots for path in view.config.below(root) if path != root]
+    return Delta((*delta.wanted, *below), delta.withdrawn) if below else delta
 
 
 def _keep_what_stood_before(view: DeviceView, delta: Delta) -> Delta:
