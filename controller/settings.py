@@ -74,6 +74,19 @@ class Metrics(Section):
     )
 
 
+class Upkeep(Section):
+    """What the daemon does unasked."""
+
+    check_sync_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        default=300.0, description="How often idle devices are compared with what is known of them; 0: never."
+    )
+    read_new_seconds: Seconds = Field(
+        default=30.0, description="How often reading a device that was never read is tried again."
+    )
+    snapshot_seconds: Seconds = Field(default=600.0, description="How often a snapshot of the state is stored.")
+    concurrency: int = Field(default=16, ge=1, le=1_000, description="Devices read at the same time.")
+
+
 class Log(Section):
     """Logging to stderr."""
 
@@ -114,6 +127,7 @@ class Settings(BaseSettings):
     transactions: Transactions = Field(default_factory=Transactions)
     api: Api = Field(default_factory=Api)
     metrics: Metrics = Field(default_factory=Metrics)
+    upkeep: Upkeep = Field(default_factory=Upkeep)
     log: Log = Field(default_factory=Log)
 
     @field_validator("yang_path", mode="before")

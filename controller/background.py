@@ -1,0 +1,94 @@
+"""Owns the daemon's clockwork: which upkeep runs when, the watchdog, and the line of `systemctl status`.
+
+Jobs only start what `runtime.upkeep` does; none keeps state of its own, so nothing is lost when one is missed.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from controller.adapters.sd_notify import SystemdNotifier
+from controller.bootstrap import Daemon
+from controller.runtime.pulse import Pulse
+from controller.runtime.upkeep import Upkeep
+
+_STATUS_SECONDS = 15.0
+
+
+async def first_of(*waits: Coroutine[Any, Any, object] | Awaitable[object]) -> None:
+    """Return when the first of these has ended; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@dataclass(slots=True)
+class Background:
+    """The jobs of one daemon."""
+
+    daemon: Daemon
+    notifier: SystemdNotifier
+    upkeep: Upkeep = field(init=False)
+    pulse: Pulse = field(init=False)
+    _scheduler: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare; `start` begins."""
+        controller = self.daemon.controller
+        self.upkeep = Upkeep(controller, self.daemon.settings.current.upkeep.concurrency)
+        self.pulse = Pulse(controller)
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+
+    def start(self) -> None:
+        """Schedule everything; new devices are read at once."""
+        self.pulse.start()
+        self._scheduler.start()
+        self.reschedule()
+
+    def stop(self) -> None:
+        """No job starts from now on."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def reschedule(self) -> None:
+        """Take the intervals of the settings in force; devices that are new in the inventory are read at once."""
+        settings = self.daemon.settings.current.upkeep
+        self.upkeep.concurrency = settings.concurrency
+        self._scheduler.remove_all_jobs()
+        self._scheduler.add_job(self.upkeep.read_new)
+        self._every(settings.read_new_seconds, self.upkeep.read_new)
+        self._every(settings.snapshot_seconds, self._save)
+        self._every(_STATUS_SECONDS, self._tell_status)
+        if settings.check_sync_seconds:
+            self._every(settings.check_sync_seconds, self.upkeep.check_idle)
+        if self.notifier.watchdog_seconds:
+            self._every(self.notifier.watchdog_seconds / 3, self._beat)
+
+    def status(self) -> str:
+        """One line: how many devices are how, how many transactions run."""
+        controller = self.daemon.controller
+        states = Counter(device.state for device in controller.devices())
+        devices = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
+        return f"devices: {devices}; transactions running: {len(controller.transactions.running())}"
+
+    def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        self._scheduler.add_job(work, "interval", seconds=seconds)
+
+    async def _save(self) -> None:
+        self.upkeep.save()
+
+    async def _tell_status(self) -> None:
+        self.notifier.status(self.status())
+
+    async def _beat(self) -> None:
+        if await self.pulse.is_beating():
+            self.notifier.watchdog()

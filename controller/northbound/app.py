@@ -1,0 +1,92 @@
+"""Owns putting the doors together: every route of the daemon behind one application, with the headers of all answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.model.errors import InvalidInputError, NotFoundError
+from controller.northbound.api import Api
+from controller.northbound.auth import TokenStore
+from controller.northbound.door import Door, Limits
+from controller.northbound.events import EventFeed
+from controller.northbound.problem import problem_response
+from controller.runtime.controller import Controller
+from controller.settings import Settings
+
+_HEADERS = {
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""Whatever an answer says itself stays as it is."""
+
+
+@dataclass(slots=True)
+class Doors:
+    """Everything that answers requests, made of the use cases. `tokens` is asked at each request."""
+
+    controller: Controller
+    tokens: Callable[[], TokenStore]
+    settings: Settings
+    feed: EventFeed = field(init=False)
+    app: "CommonHeaders" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make every route."""
+        self.feed = EventFeed(self.controller.log)
+        door = Door(self.tokens, _limits(self.settings))
+        self.app = build_app([*Api(self.controller).routes(door), *self.feed.routes(door)])
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.api.body_bytes, settings.api.depth, settings.api.requests_per_second)
+
+
+class CommonHeaders:
+    """ASGI middleware: what every answer carries, so that a browser can do no harm with it (RFC 6797 and friends)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add the headers that the answer does not have."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def build_app(routes: Sequence[BaseRoute]) -> CommonHeaders:
+    """The application of these routes; what none of them serves is answered by a problem document."""
+    handlers = {404: _not_found, 405: _not_allowed}
+    return CommonHeaders(Starlette(routes=list(routes), exception_handlers=handlers))
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    return problem_response(NotFoundError("there is no such resource", path=request.url.path))
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    allowed = (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
+    refused = InvalidInputError(
+        f"{request.method} is not offered here", remedy=f"use one of: {allowed}", path=request.url.path
+    )
+    response = problem_response(refused)
+    response.status_code = 405
+    response.headers["Allow"] = allowed
+    return response

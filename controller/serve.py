@@ -1,0 +1,175 @@
+"""Owns the daemon as a process: start, readiness, reload, orderly end, and the exit code (sd_notify(3), sysexits(3)).
+
+Ready is said when the world is restored and the port is open. SIGTERM and SIGINT close the door, let transactions reach
+their verdict (a second one stops waiting), store a snapshot and end with 0. SIGHUP reads settings and files again and
+keeps the last good ones when anything is wrong with the new.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from controller.adapters.logging import configure_logging
+from controller.adapters.sd_notify import SystemdNotifier
+from controller.adapters.settings_loader import LoadedSettings, load_settings, needs_restart
+from controller.adapters.tls import ServerCertificate, server_certificate
+from controller.background import Background, first_of
+from controller.bootstrap import Daemon, open_daemon
+from controller.model.errors import AccordError, InvalidInputError, NotFoundError, PermanentError
+from controller.northbound.app import Doors
+from controller.northbound.auth import TokenStore, load_tokens
+from controller.northbound.serve import HttpServer, bind
+
+_log = structlog.get_logger(__name__)
+EXIT_FAILURE = 1
+EXIT_CONFIG = 78
+_EXTENSION_SECONDS = 30.0
+_EXTEND_EVERY_SECONDS = 10.0
+_AFTER_CONFIRM_SECONDS = 30.0
+_LAST_ANSWERS_SECONDS = 5.0
+
+
+def serve(loaded: LoadedSettings) -> int:
+    """Run the daemon until it is told to stop; the exit code. A start that fails is told in one line on stderr."""
+    configure_logging(loaded.settings.log.level, loaded.settings.log.format)
+    try:
+        asyncio.run(_Service(loaded).run())
+    except (InvalidInputError, NotFoundError) as error:
+        return refuse(error, EXIT_CONFIG)
+    except (AccordError, OSError) as error:
+        return refuse(error, EXIT_FAILURE)
+    return 0
+
+
+def refuse(error: Exception, code: int) -> int:
+    """One line on stderr; returns the code."""
+    sys.stderr.write(f"accord: {'; '.join(str(error).splitlines())}\n")
+    return code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`accord serve` without the rest of the command line."""
+    parser = argparse.ArgumentParser(prog="accord serve")
+    parser.add_argument("--config", type=Path, default=None)
+    try:
+        loaded = load_settings(parser.parse_args(arguments).config)
+    except AccordError as error:
+        return refuse(error, EXIT_CONFIG)
+    return serve(loaded)
+
+
+@dataclass(slots=True)
+class _Service:
+    """One run of the daemon. Signals may come at any time, also before there is anything to stop."""
+
+    loaded: LoadedSettings
+    notifier: SystemdNotifier = field(default_factory=SystemdNotifier)
+    tokens: TokenStore = field(default_factory=lambda: TokenStore(()))
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    hurrying: asyncio.Event = field(default_factory=asyncio.Event)
+    reloading: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """From nothing to stopped."""
+        self._catch_signals()
+        settings = self.loaded.settings
+        with contextlib.closing(bind(settings.listen.host, settings.listen.port)) as listener:
+            settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            certificate = server_certificate(settings.listen, settings.state_dir, time.time())
+            tls = certificate.context()
+            self.tokens = load_tokens(settings.tokens)
+            daemon = await open_daemon(self.loaded)
+            background = Background(daemon, self.notifier)
+            doors = Doors(daemon.controller, lambda: self.tokens, settings)
+            server = HttpServer(doors.app, listener, tls)
+            try:
+                await server.start()
+                self._tell_listening(daemon, server, certificate)
+                background.start()
+                await self._live(daemon, background, server)
+            finally:
+                await self._shut_down(daemon, background, doors, server)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reloading.set)
+
+    def _asked_to_stop(self) -> None:
+        if self.stopping.is_set():
+            self.hurrying.set()
+        self.stopping.set()
+
+    def _tell_listening(self, daemon: Daemon, server: HttpServer, certificate: ServerCertificate) -> None:
+        _log.info(
+            "listening",
+            url=f"https://{self.loaded.settings.listen.host}:{server.port}",
+            fingerprint=certificate.fingerprint,
+            self_signed=certificate.is_self_signed,
+            folded=daemon.folded,
+        )
+
+    # -- living ------------------------------------------------------------------------------------------------
+
+    async def _live(self, daemon: Daemon, background: Background, server: HttpServer) -> None:
+        self.notifier.ready(background.status())
+        while not self.stopping.is_set():
+            await first_of(self.stopping.wait(), self.reloading.wait(), server.ended())
+            if not server.is_serving:
+                raise PermanentError("the HTTPS server stopped by itself", remedy="see the log")
+            if self.reloading.is_set():
+                self.reloading.clear()
+                self._reload(daemon, background)
+
+    def _reload(self, daemon: Daemon, background: Background) -> None:
+        self.notifier.reloading()
+        try:
+            fresh = load_settings(daemon.settings.loaded.file).settings
+            tokens = load_tokens(fresh.tokens)
+            changed = daemon.reload()
+        except AccordError as error:
+            daemon.settings.last_reload_successful = False
+            _log.error("reload_refused", error=str(error), kept="the last good configuration")
+        else:
+            self.tokens = tokens
+            configure_logging(fresh.log.level, daemon.settings.current.log.format)
+            _log.info("reloaded", changed=list(changed), needs_restart=list(needs_restart(changed)))
+            background.reschedule()
+        self.notifier.ready(background.status())
+
+    # -- ending ------------------------------------------------------------------------------------------------
+
+    async def _shut_down(self, daemon: Daemon, background: Background, doors: Doors, server: HttpServer) -> None:
+        """Requests that wait for a verdict get it: the server goes on until the transactions have drained."""
+        patience = daemon.settings.current.transactions.confirm_timeout_seconds + _AFTER_CONFIRM_SECONDS
+        self.notifier.stopping("waiting for transactions to reach their verdict")
+        _log.info("stopping", running=daemon.controller.transactions.running())
+        background.stop()
+        doors.feed.close()
+        extending = asyncio.create_task(self._keep_extending())
+        closing = asyncio.create_task(server.stop(patience + _LAST_ANSWERS_SECONDS))
+        draining = asyncio.create_task(daemon.controller.transactions.drain(patience))
+        try:
+            await first_of(asyncio.shield(draining), self.hurrying.wait())
+            await asyncio.wait({closing}, timeout=_LAST_ANSWERS_SECONDS)
+            draining.cancel()
+            is_drained = await daemon.stop(0.0)
+            _log.info("stopped", drained=is_drained, left_for_the_next_start=not is_drained)
+        finally:
+            closing.cancel()
+            extending.cancel()
+
+    async def _keep_extending(self) -> None:
+        """Systemd kills whoever takes longer than it expects; this says that work goes on."""
+        while True:
+            self.notifier.extend_timeout(_EXTENSION_SECONDS)
+            await asyncio.sleep(_EXTEND_EVERY_SECONDS)
