@@ -7,7 +7,7 @@ beyond 64 bits, keys that are not text, lone surrogates, dates, sets, bytes.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import orjson
 
@@ -47,11 +47,15 @@ def _plain(value: object) -> object:
 
 
 def _refuse_non_finite(value: object) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidInputError(f"no canonical JSON for {value}")
-    if isinstance(value, Mapping):
-        for item in value.values():
-            _refuse_non_finite(item)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for item in value:
-            _refuse_non_finite(item)
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, (str, int)) or item is None:
+            continue
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                raise InvalidInputError(f"no canonical JSON for {item}")
+        elif isinstance(item, (list, tuple)):
+            waiting.extend(item)
+        elif isinstance(item, Mapping):
+            waiting.extend(item.values())

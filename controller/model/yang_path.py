@@ -6,10 +6,15 @@ list entry, a presence container, a leaf-list entry and an `empty` leaf map to `
 are not listed; their entry's step holds them. Non-presence containers are not listed.
 """
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from controller.model.errors import InvalidInputError
+
+_REMEMBERED = 1 << 16
+"""Paths come again and again: in the plan, in the journal, in what is read back."""
 
 Config = Mapping["Path", str]
 """A configuration, or part of one, as described above."""
@@ -26,19 +31,53 @@ class Step(NamedTuple):
 Path = tuple[Step, ...]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def format_path(path: Path) -> str:
     """The instance-identifier of RFC 7951: a module prefix only where it changes, key values quoted."""
-    parts: list[str] = []
-    module = ""
-    for step in path:
-        prefix = f"{step.module}:" if step.module != module else ""
-        module = step.module
-        parts.append(f"/{prefix}{step.name}" + "".join(f"[{k}={_quote(v)}]" for k, v in step.keys))
-    return "".join(parts) or "/"
+    if not path:
+        return "/"
+    step = path[-1]
+    if len(path) == 1:
+        parent, module = "", ""
+    else:
+        parent, module = format_path(path[:-1]), path[-2].module
+    prefix = f"{step.module}:" if step.module != module else ""
+    keys = "".join([f"[{key}={_quote(value)}]" for key, value in step.keys])
+    return f"{parent}/{prefix}{step.name}{keys}"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse_path(text: str) -> Path:
     """Read what `format_path` writes; raise `InvalidInputError` naming the position otherwise."""
+    steps: list[Step] = []
+    module, position = "", 0
+    while position < len(text):
+        match = _STEP.match(text, position)
+        if match is None:
+            return _parse_slowly(text)
+        step = _step(match[0], module)
+        steps.append(step)
+        module, position = step.module, match.end()
+    return tuple(steps)
+
+
+_STEP = re.compile(r"/(?:[^/:\[]+:)?[^/:\[]+(?:\[[^=\]'\"]+='[^']*'\])*(?=/|\Z)")
+"""A step in its usual form: keys in single quotes. Anything else is read, or refused, character by character."""
+_KEY = re.compile(r"\[([^=]+)='([^']*)'\]")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _step(text: str, module: str) -> Step:
+    name, bracket, rest = text[1:].partition("[")
+    prefix, colon, local = name.partition(":")
+    keys = tuple((key, value) for key, value in _KEY.findall(bracket + rest))
+    module, local = (prefix, local) if colon else (module, prefix)
+    if not module:
+        raise _bad(text, len(name) + 1, "the first node needs a module name")
+    return Step(module, local, keys)
+
+
+def _parse_slowly(text: str) -> Path:
     steps: list[Step] = []
     module, position = "", 0
     while position < len(text):

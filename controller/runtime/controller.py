@@ -100,7 +100,9 @@ class Controller:
         return text(plan, format_, self.codecs, reverse=reverse)
 
     async def _keep(self, plan: Plan, actor: str) -> Plan:
-        await self.log.append([plan_created(plan)], actor=actor)
+        event = plan_created(plan)
+        self.world.expect(event.stream, plan)
+        await self.log.append([event], actor=actor)
         return plan
 
     # -- transactions ------------------------------------------------------------------------------------------

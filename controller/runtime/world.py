@@ -36,7 +36,8 @@ class World:
         self.intents = IntentBook()
         self.reservations = Reservations(self.services)
         self.position = 0
-        self._plans: dict[PlanId, Plan] = {}
+        self._plans: dict[PlanId, Plan | Json] = {}
+        """As JSON until somebody asks for them."""
         self._expected: dict[str, Plan] = {}
         self._numbers = {"transaction": 0, "plan": 0, "intent": 0}
 
@@ -52,7 +53,7 @@ class World:
         if event.type == types.SERVICES_CHANGED:
             self.reservations.settle(event)
         elif event.type == types.PLAN_CREATED:
-            self._keep(self._plan_in(event))
+            self._keep(PlanId(event.stream.partition("/")[2]), event)
         kind, _, number = event.stream.rpartition("-")
         if kind in _COUNTED:
             self._numbers[_COUNTED[kind]] = max(self._numbers[_COUNTED[kind]], int(number))
@@ -81,10 +82,14 @@ class World:
         """A plan that was made and is still kept; `NotFoundError` otherwise."""
         if id_ not in self._plans:
             raise NotFoundError(f"there is no plan '{id_}'", remedy="make one with: accord diff")
-        return self._plans[id_]
+        plan = self._plans[id_]
+        if not isinstance(plan, Plan):
+            plan = self._plans[id_] = plan_from_json(plan)
+        return plan
 
-    def _keep(self, plan: Plan) -> None:
-        self._plans[plan.id] = plan
+    def _keep(self, id_: PlanId, event: Event) -> None:
+        data: Json = event.data
+        self._plans[id_] = self._expected.pop(event.stream, data["plan"])
         while len(self._plans) > _PLANS_KEPT:
             self._plans.pop(next(iter(self._plans)))
 
@@ -109,7 +114,7 @@ class World:
             "services": whole(self.services).to_json(),
             "intents": self.intents.to_json(),
             "transactions": self.transactions.to_json(),
-            "plans": [plan_to_json(plan) for plan in self._plans.values()],
+            "plans": [_stored(plan) for plan in self._plans.values()],
             "numbers": self._numbers,
         }
         parts = {key: orjson.dumps(value) for key, value in head.items()}
@@ -124,7 +129,7 @@ class World:
         self.intents.load_json(orjson.loads(read("intents")))
         self.transactions.load_json(orjson.loads(read("transactions")))
         for plan in orjson.loads(read("plans")):
-            self._keep(plan_from_json(plan))
+            self._plans[PlanId(plan["id"])] = plan
         self._numbers = orjson.loads(read("numbers"))
         for key in snapshot.keys():  # noqa: SIM118 - a port, not a dict
             if key.startswith("device/"):
@@ -138,6 +143,10 @@ def _reader(read: Callable[[str], bytes], key: str) -> Callable[[], bytes]:
 
 _PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-"}
 _COUNTED = {"transaction/tx": "transaction", "plan/plan": "plan", "intent/intent": "intent"}
+
+
+def _stored(plan: Plan | Json) -> Json:
+    return plan_to_json(plan) if isinstance(plan, Plan) else plan
 
 
 def plan_created(plan: Plan) -> NewEvent:

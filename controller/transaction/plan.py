@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from controller.datastore.config_tree import ConfigTree
 from controller.datastore.contributions import ABSENT, Contributions, Delta, is_conflict, resolve
@@ -46,7 +47,7 @@ class Conflict:
     wishes: tuple[tuple[Owner, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DevicePlan:
     """One device's share of a plan."""
 
@@ -62,23 +63,23 @@ class DevicePlan:
     replaced: tuple[tuple[Path, Owner, str], ...] = ()
     """What the owners in the delta wanted before it, where they wanted something: what a rollback puts back."""
 
-    @property
+    @cached_property
     def reverse(self) -> Edit:
         """The edit that undoes this one."""
         return inverse(self.edit)
 
-    @property
+    @cached_property
     def scope(self) -> tuple[Path, ...]:
         """What is read and compared before and after."""
         return scope_of(self.edit)
 
-    @property
+    @cached_property
     def impact(self) -> tuple[Impact, str]:
         """How much it hurts, and why."""
         return impact_of(self.edit)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """A network-wide change of desired state, ready to be shown, approved and committed."""
 
@@ -90,22 +91,22 @@ class Plan:
     waves: tuple[tuple[DeviceName, ...], ...] = ()
     """Order of tentative commits, each wave gated by post-checks; empty means all at once."""
 
-    @property
+    @cached_property
     def is_empty(self) -> bool:
         """Whether nothing would be sent."""
         return not any(device.edit for device in self.devices)
 
-    @property
+    @cached_property
     def changed(self) -> tuple[DevicePlan, ...]:
         """The devices to which something would be sent."""
         return tuple(device for device in self.devices if device.edit)
 
-    @property
+    @cached_property
     def impact(self) -> tuple[Impact, str]:
         """The worst impact on any device, and why."""
         return max((device.impact for device in self.devices), default=(Impact.NONE, "no change"))
 
-    @property
+    @cached_property
     def checksum(self) -> str:
         """SHA-256 over every device's base, edit and owners: same checksum, same change."""
         digest = hashlib.sha256()
