@@ -13,7 +13,6 @@ from drivers.netconf.xml import parse
 
 YANG_LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 LIBRARY_FILTERS = (f'<yang-library xmlns="{YANG_LIBRARY}"/>', f'<modules-state xmlns="{YANG_LIBRARY}"/>')
-_LIBRARY_CAPABILITY = "urn:ietf:params:netconf:capability:yang-library:"
 
 
 def participant_class(capabilities: NcclientCapabilities) -> ParticipantClass:
@@ -58,11 +57,6 @@ def _modules(uris: Iterable[str]) -> Iterator[ModuleRevision]:
         parameters = parse_qs(query.replace("&amp;", "&"))
         if name := parameters.get("module"):
             yield ModuleRevision(name[0], parameters.get("revision", [""])[0], namespace)
-
-
-def has_library(capabilities: NcclientCapabilities) -> bool:
-    """Tell whether the device lists its modules only in ietf-yang-library, or does not say anything about modules."""
-    return not modules_in_hello(capabilities) or any(uri.startswith(_LIBRARY_CAPABILITY) for uri in capabilities)
 
 
 def modules_in_library(data: bytes) -> tuple[ModuleRevision, ...]:

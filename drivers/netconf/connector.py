@@ -54,11 +54,10 @@ class NetconfConnector:
 
     async def connect(self, target: DeviceTarget) -> NetconfSession:
         """Log in, verify the host key, exchange `hello`, find the modules."""
-        handler = handler_for(target.device_type)
-        options = _ssh_options(target)
-        transport = NetconfTransport(target.name, handler, limit_bytes=self._limit_bytes)
         connection: asyncssh.SSHClientConnection | None = None
         try:
+            handler, options = handler_for(target.device_type), _ssh_options(target)
+            transport = NetconfTransport(target.name, handler, limit_bytes=self._limit_bytes)
             async with asyncio.timeout(target.connect_timeout_seconds):
                 connection = await asyncssh.connect(target.hostname, target.port, **options)
                 await transport.open(connection)

@@ -28,7 +28,8 @@ NO_VALIDATE = "no-validate"
 NO_LOCK = "no-lock"
 CANCEL_UNLOCKED = "cancel-unlocked"
 """Give the locks back before `cancel-commit`: netconfd says `<ok/>` but restores nothing while running is locked."""
-_NOTHING_PENDING_TAGS = {"invalid-value", "operation-failed", "data-missing", "bad-element"}
+_NOTHING_PENDING_TAGS = {"invalid-value", "operation-failed"}
+"""What devices answer when no confirmed commit is pending; the read-back tells if one of them meant something else."""
 
 
 class NetconfSession:
@@ -221,11 +222,19 @@ class NetconfSession:
     async def notifications(self) -> AsyncIterator[bytes]:
         """Subscribe and yield until the session ends; without `interleave` it can do nothing else then (RFC 5277 6)."""
         if self._stream is None:
-            stream = self._stream = NotificationStream(self.device)
-            self._transport.on_notification, self._transport.on_end = stream.put, stream.end
-            await self._rpc.call(self._requests.simple("create-subscription"))
+            self._stream = await self._subscribe()
         async for notification in self._stream:
             yield notification
+
+    async def _subscribe(self) -> NotificationStream:
+        stream = NotificationStream(self.device)
+        self._transport.on_notification, self._transport.on_end = stream.put, stream.end
+        try:
+            await self._rpc.call(self._requests.simple("create-subscription"))
+        except AccordError:
+            self._transport.on_notification = self._transport.on_end = None
+            raise
+        return stream
 
     async def close(self) -> None:
         """Close politely within a second, else abort."""

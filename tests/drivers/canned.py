@@ -9,6 +9,8 @@ import asyncssh
 
 from controller.model.identifiers import DeviceName
 from controller.ports import DeviceTarget, Secret, Transport
+from drivers.netconf import NetconfConnector
+from drivers.netconf.session import NetconfSession
 
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 CAPABILITY = "urn:ietf:params:netconf:capability:"
@@ -23,6 +25,7 @@ FULL = (
     "urn:example:things?module=things&revision=2026-01-01",
 )
 BASE_10_ONLY = tuple(uri for uri in FULL if not uri.endswith("base:1.1"))
+EDIT = f'<config xmlns="{BASE}"><top xmlns="urn:example:things"/></config>'.encode()
 DATA = "<data><top xmlns='urn:example:things'><leaf>canned</leaf></top></data>"
 
 Answer = bytes | str | Sequence[bytes] | None
@@ -217,3 +220,19 @@ def _hello(capabilities: Sequence[str]) -> bytes:
     return (
         f'<hello xmlns="{BASE}"><capabilities>{listed}</capabilities><session-id>7</session-id></hello>]]>]]>'
     ).encode()
+
+
+def error(tag: str, message: str = "no", severity: str = "error", more: str = "") -> str:
+    return (
+        f"<rpc-error><error-type>application</error-type><error-tag>{tag}</error-tag>"
+        f"<error-severity>{severity}</error-severity><error-message xml:lang='en'>{message}</error-message>{more}"
+        f"</rpc-error>"
+    )
+
+
+def when(operation: str, answer: Answer, otherwise: Callable[[Rpc], Answer] = sane) -> Callable[[Rpc], Answer]:
+    return lambda rpc: answer if rpc.operation == operation else otherwise(rpc)
+
+
+async def connected(server: CannedServer, *, limit_bytes: int = 64 * 1024 * 1024, **changes: Any) -> NetconfSession:
+    return await NetconfConnector(limit_bytes=limit_bytes).connect(server.target(**changes))
