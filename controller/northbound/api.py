@@ -9,12 +9,13 @@
 | GET /plans/ID?format=unified,paths,xml,cli,json&reverse | show a plan |
 | POST /transactions {plan, checksum?, comment?, confirm_timeout_seconds?, canary?, on_drift?} | commit a plan |
 | GET /transactions, /transactions/ID | history: who, why, what |
-| GET /services, /services/ID | L3VPN services |
+| GET /services, /services/ID, /services-validation | L3VPN services; the whole instance against its model |
 | GET /devices, /devices/NAME; POST /devices/NAME/ACTION | look; sync-from, check-sync, compare, adopt, facts |
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -54,6 +55,7 @@ class Api:
             "/transactions": {"GET": (read, self.transactions), "POST": (change, self.commit)},
             "/transactions/{id}": {"GET": (read, self.transaction)},
             "/services": {"GET": (read, self.services)},
+            "/services-validation": {"GET": (read, self.validate)},
             "/services/{id}": {"GET": (read, self.service)},
             "/devices": {"GET": (read, self.devices)},
             "/devices/{name}": {"GET": (read, self.device)},
@@ -176,6 +178,12 @@ class Api:
                 if call.principal.reaches(vpn_id)
             ]
         )
+
+    async def validate(self, call: Call) -> Response:
+        """GET /services-validation: the whole instance against ietf-l3vpn-svc."""
+        call.require(Action.READ, "services")
+        findings = await asyncio.to_thread(self.controller.planner.validate_services)
+        return json_response({"valid": not findings, "findings": [asdict(finding) for finding in findings]})
 
     async def service(self, call: Call) -> Response:
         """GET /services/ID: its documents, and where each access is."""

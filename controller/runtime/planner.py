@@ -4,7 +4,7 @@ Reads the world and changes nothing; holds no session. It costs what the change 
 rendered.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -19,7 +19,7 @@ from controller.mapping.service_inverse import inverse
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName, Owner, PlanId, TransactionId
 from controller.model.yang_path import Path
-from controller.ports import EventLog, InstanceValidator, NewEvent
+from controller.ports import EventLog, Finding, InstanceValidator, NewEvent
 from controller.runtime.world import World
 from controller.transaction.history import TransactionSummary, refuse_overlap
 from controller.transaction.plan import DevicePlan, Plan, plan_device, plan_repair
@@ -95,6 +95,10 @@ class Planner:
             withdrawn=tuple((path, owner) for path, owner, _ in undone.delta.wanted if (path, owner) not in restored),
         )
         return plan_device(known.view(), delta)
+
+    def validate_services(self) -> Sequence[Finding]:
+        """Findings in the whole ietf-l3vpn-svc instance as it is stored; empty means valid."""
+        return self.validator.validate(orjson.dumps(self.world.services.document()))
 
     def _validate(self, edit: L3smEdit) -> None:
         document = orjson.dumps(touched_document(self.world.services, edit))
