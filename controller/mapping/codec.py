@@ -27,12 +27,12 @@ def to_json(value: Any) -> Json:
     return {name: to_json(item) for name, default in defaults if (item := getattr(value, name)) != default}
 
 
-def from_json(kind: type[Any], document: Json) -> Any:
+def from_json(kind: Any, document: Json) -> Any:
     """The record that `to_json` was given; `InvalidInputError` when the document has another shape."""
     try:
         return _decoder(cast("Hashable", kind))(document)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise InvalidInputError(f"not the JSON of a {kind.__name__}: {error}", tag="malformed-message") from error
+        raise InvalidInputError(f"not the JSON of {kind}: {error}", tag="malformed-message") from error
 
 
 @cache

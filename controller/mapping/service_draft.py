@@ -156,7 +156,7 @@ class _Draft:
 
     def _place(self) -> None:
         placer = Placer(self.infrastructure, self.state.occupancy, self._has_vlan)
-        for key in sorted(self.requests, key=lambda key: key not in self.removed):
+        for key in sorted(self.requests, key=self._turn):
             request, old = self.requests[key], self.removed.get(key)
             customers = tuple(sorted({exchange.vpn.customer_name for exchange in request.attachment.exchanges}))
             ranked = placer.ranked(key, request.placement, customers)
@@ -165,6 +165,11 @@ class _Draft:
                 ranked[0],
             )
             self._put(key, request, customers, best.router.device, best.port.name)
+
+    def _turn(self, key: AccessKey) -> tuple[bool, bool, bool]:
+        """What has a place keeps it; then comes what has the least choice."""
+        asked = self.requests[key].placement
+        return key not in self.removed, not asked.bearer_reference, not asked.is_bearer_type_strict
 
     def _put(
         self, key: AccessKey, request: AccessRequest, customers: tuple[str, ...], device: DeviceName, port: str

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,6 +199,15 @@ def test_virtual_routers_of_a_site_agree_on_one_address() -> None:
         (f.device, g.virtual_address, g.priority) for f in state.fragments.values() if f.access for g in f.access.vrrp
     )
     assert groups == [("lon1", "10.1.0.2", 120), ("lon2", "10.1.0.2", 80)]
+
+
+def test_a_snapshot_continues_like_the_state_it_was_taken_of() -> None:
+    state, _ = make(two_sites(), edit(site("m", "Madrid", "ES", access(3))), edit(delete=("l",)))
+    restored = L3smState.from_json(orjson.loads(orjson.dumps(state.to_json())))
+    more = edit(site("n", "London", "GB", access(4)), site("o", "Madrid", "ES", access(5)))
+    assert restored.change(more, network()) == state.change(more, network())
+    assert restored.fragments == state.fragments
+    assert restored.document() == state.document()
 
 
 SITES = st.sampled_from([("London", "GB"), ("Paris", "FR"), ("Madrid", "ES")])
