@@ -4,7 +4,7 @@ Formats: `unified` (a tree per device, with the owners of each line), `paths` (o
 edit-config or YANG Patch), `cli` (the exact command lines), `json` (`plan_json`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -29,8 +29,7 @@ class DiffLine:
     owners: tuple[Owner, ...] = ()
 
     def __str__(self) -> str:
-        whose = f"  # {', '.join(self.owners)}" if self.owners else ""
-        return f"{self.sign} {'  ' * self.depth}{self.text}{whose}"
+        return f"{self.sign} {'  ' * self.depth}{self.text}"
 
 
 def unified(device: DevicePlan, *, reverse: bool = False) -> list[DiffLine]:
@@ -46,6 +45,15 @@ def unified(device: DevicePlan, *, reverse: bool = False) -> list[DiffLine]:
         lines += _lines(change, device.owners.get(change.path, ()))
         open_steps = change.path
     return _without_repeats(lines)
+
+
+def annotated(lines: Iterable[DiffLine]) -> Iterator[tuple[DiffLine, str]]:
+    """Each line with its owners as text, said only where they differ from those of the owned line above."""
+    above: tuple[Owner, ...] = ()
+    for line in lines:
+        whose = line.owners if line.owners != above else ()
+        above = line.owners or above
+        yield line, ", ".join(whose)
 
 
 def _shared(before: Sequence[Step], now: Sequence[Step]) -> int:
@@ -96,7 +104,7 @@ def payload(device: DevicePlan, codec: Codec, *, reverse: bool = False) -> bytes
 def text(plan: Plan, format_: str, codecs: Callable[[DeviceName], Codec], *, reverse: bool = False) -> str:
     """A plan as text in one of `FORMATS` but `json`."""
     shown = {
-        "unified": lambda device: "\n".join(map(str, unified(device, reverse=reverse))),
+        "unified": lambda device: "\n".join(_said(unified(device, reverse=reverse))),
         "paths": lambda device: "\n".join(describe(device.reverse if reverse else device.edit)),
         "xml": lambda device: _pretty(payload(device, codecs(device.device), reverse=reverse)),
         "cli": lambda device: payload(device, codecs(device.device), reverse=reverse).decode(),
@@ -104,6 +112,11 @@ def text(plan: Plan, format_: str, codecs: Callable[[DeviceName], Codec], *, rev
     if shown is None:
         raise InvalidInputError(f"there is no format '{format_}'", remedy=f"choose one of {', '.join(FORMATS)}")
     return "\n".join(f"{_heading(device)}\n{shown(device)}\n" for device in plan.changed)
+
+
+def _said(lines: Iterable[DiffLine]) -> Iterator[str]:
+    for line, whose in annotated(lines):
+        yield f"{line}  # {whose}" if whose else str(line)
 
 
 def _heading(device: DevicePlan) -> str:

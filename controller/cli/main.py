@@ -1,0 +1,146 @@
+"""Owns the `accord` command: its nouns, its global options, and how errors become messages and exit codes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from controller.cli import (
+    audit,
+    change,
+    completion,
+    config,
+    device,
+    event,
+    intent,
+    serve,
+    service,
+    status,
+    token,
+    transaction,
+)
+from controller.cli.connection import Preferences
+from controller.cli.exits import ApiError, Exit, exit_of
+from controller.cli.plugins import PluginGroup, missing
+from controller.cli.session import CaOption, ColorOption, OutputOption, TokenFileOption, UrlOption
+from controller.cli.terminal import Color, Terminal
+from controller.model.errors import AccordError, DeviceRejectedError
+
+_HELP = """An autonomous network controller: intent in, one provable transaction out.
+
+\b
+Examples:
+  accord intent submit "Connect London and Paris with 200 Mbit/s for acme"
+  accord diff plan-7
+  accord commit plan-7 --comment "first site pair"
+  accord transaction list
+  accord rollback transaction-3
+  accord device check-sync --all
+
+\b
+Exit codes: 0 done, 1 failure, 2 a difference (--detailed-exitcode), 3 rolled back, 4 refused,
+64 usage, 69 daemon unreachable, 77 no permission, 78 bad configuration.
+
+\b
+Defaults for --url, --token-file, --ca, --output and --color stand in ~/.config/accord/cli.yaml.
+"""
+_UsageFault: type[Exception] = typer.BadParameter.__mro__[2]
+"""The library's base of complaints about the command line; it has no public name."""
+
+app = typer.Typer(
+    name="accord", cls=PluginGroup, help=_HELP, no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
+for noun in (serve, status, change, completion):
+    noun.register(app)
+for noun_app in (intent.app, service.app, transaction.app, device.app, event.app, audit.app, config.app, token.app):
+    app.add_typer(noun_app)
+
+
+@app.callback()
+def _accord(
+    ctx: typer.Context,
+    *,
+    output: OutputOption = None,
+    url: UrlOption = "",
+    token_file: TokenFileOption = None,
+    ca: CaOption = None,
+    color: ColorOption = None,
+) -> None:
+    ctx.obj = Preferences(url, token_file, ca, output, color)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `accord`; returns the exit code and lets no traceback of a foreseen error out."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return run(words)
+    except BrokenPipeError:
+        # Whoever read our output went away; pointing stdout elsewhere keeps the interpreter's exit quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.OK)
+
+
+def run(words: Sequence[str]) -> int:
+    """One command; every error of ours is a message on stderr and an exit code."""
+    terminal = Terminal(color=_color(words))
+    try:
+        command: Any = typer.main.get_command(app)
+        code = command.main(args=list(words), prog_name="accord", standalone_mode=False)
+    except AccordError as error:
+        terminal.fail(_headline(error), *_more(error))
+        return int(exit_of(error))
+    except _UsageFault as error:
+        return _tell_usage(terminal, error)
+    except ModuleNotFoundError as error:
+        complaint = missing(error, words[0] if words else "dev")
+        terminal.fail(complaint.message, complaint.remedy)
+        return int(Exit.FAILURE)
+    except PermissionError as error:
+        terminal.fail(f"{error.filename}: {error.strerror}")
+        return int(Exit.NO_PERMISSION)
+    except (typer.Abort, KeyboardInterrupt):
+        terminal.say("stopped")
+        return 130
+    return code if isinstance(code, int) else int(Exit.OK)
+
+
+def _color(words: Sequence[str]) -> Color:
+    """Errors come before the options are known, so they are looked for by hand."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        value = following if word == "--color" else word.removeprefix("--color=") if "--color=" in word else ""
+        if value in set(Color):
+            return Color(value)
+    return Color.AUTO
+
+
+def _headline(error: AccordError) -> str:
+    where = f"{error.device}: " if error.device else ""
+    at = f" (at {error.path})" if error.path and error.path not in error.message else ""
+    return f"{where}{error.message}{at}"
+
+
+def _more(error: AccordError) -> list[str]:
+    causes: list[str] = []
+    if isinstance(error, ApiError):
+        causes = list(error.causes)
+    elif isinstance(error, DeviceRejectedError):
+        causes = [cause.message for cause in error.causes]
+    return [line for line in (*causes, error.remedy) if line]
+
+
+def _tell_usage(terminal: Terminal, error: Any) -> int:
+    """The library numbers these 2, which here means that there is a difference."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        terminal.say(message)
+        return int(Exit.USAGE)
+    path = context.command_path if context is not None else "accord"
+    terminal.fail(message, f"see '{path} --help'")
+    return int(Exit.USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""Owns what people and programs see: data on stdout as table, JSON or YAML; messages and progress on stderr.
+
+No escape sequence off a terminal, under `NO_COLOR` (no-color.org) or `--color never`; nothing moves off a terminal.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TextIO
+
+import orjson
+import yaml
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+SCHEMA_VERSION = 1
+Json = Any
+_PATIENCE_SECONDS = 2.0
+"""What is done sooner needs no progress."""
+_UNCUT_COLUMNS = 100_000
+"""What is piped is not cut to a screen."""
+_JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Color(StrEnum):
+    """When colours are used."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(slots=True)
+class Terminal:
+    """Where a command writes. Nothing in it interprets markup: names of devices may hold any character."""
+
+    output: Output = Output.TABLE
+    color: Color = Color.AUTO
+    _data: Console = field(init=False)
+    _messages: Console = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One console for each stream."""
+        self._data, self._messages = _console(sys.stdout, self.color), _console(sys.stderr, self.color)
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person can be asked: keyboard in, screen out."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    # -- data --------------------------------------------------------------------------------------------------
+
+    def show(self, document: Json, *tables: RenderableType) -> None:
+        """A document: as it is in JSON and YAML, as `tables` otherwise. Lists become `items`."""
+        if self.output is Output.TABLE:
+            for table in tables:
+                self._data.print(table, soft_wrap=isinstance(table, Text))
+            return
+        self.write(encode(versioned(document), self.output))
+
+    def show_rows(self, rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
+        """A list of objects; the table has these members as columns."""
+        self.show(list(rows), table(rows, columns))
+
+    def write(self, text: str) -> None:
+        """Data as it is."""
+        self._data.file.write(text)
+        self._data.file.flush()
+
+    def print_data(self, text: Text) -> None:
+        """Data with colours where there are any."""
+        self._data.print(text, soft_wrap=True)
+
+    # -- messages ----------------------------------------------------------------------------------------------
+
+    def say(self, message: str | Text, style: str = "") -> None:
+        """A message for people."""
+        text = message if isinstance(message, Text) else Text(message, style)
+        self._messages.print(text, soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        """Something that a person should look at."""
+        self.say(Text.assemble(("warning: ", "bold yellow"), message))
+
+    def fail(self, message: str, *more: str) -> None:
+        """What went wrong, and below it what to do."""
+        self.say(Text.assemble(("error: ", "bold red"), message))
+        for line in more:
+            self.say(f"  {line}")
+
+    def ask(self, question: str) -> bool:
+        """Yes or no; an empty answer and the end of input are no."""
+        self._messages.print(Text(f"{question} [y/N] "), end="", soft_wrap=True)
+        answer = sys.stdin.readline()
+        return answer.strip().casefold() in {"y", "yes"}
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[None]:
+        """Show that `what` is going on once it takes more than two seconds: a spinner, or one line off a terminal."""
+        if not self._messages.is_terminal:
+            with _after(_PATIENCE_SECONDS, lambda: self.say(f"{what} ...")):
+                yield
+            return
+        status = self._messages.status(Text(what))
+        with _after(_PATIENCE_SECONDS, status.start):
+            try:
+                yield
+            finally:
+                status.stop()
+
+
+@contextmanager
+def _after(seconds: float, action: Callable[[], None]) -> Iterator[None]:
+    """Do it when the block is still running by then; never after its end."""
+    guard, is_over = threading.Lock(), threading.Event()
+
+    def act() -> None:
+        with guard:
+            if not is_over.is_set():
+                action()
+
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with guard:
+            is_over.set()
+        timer.cancel()
+
+
+def _console(stream: TextIO, color: Color) -> Console:
+    is_plain = color is Color.NEVER or (color is Color.AUTO and (os.environ.get("NO_COLOR") or not stream.isatty()))
+    console = Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system=None if is_plain else "auto",
+        force_terminal=True if color is Color.ALWAYS else None,
+    )
+    if not stream.isatty():
+        console.width = _UNCUT_COLUMNS
+    return console
+
+
+def table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> Table:
+    """Rows as a table; the members are the columns' names."""
+    shown = Table(box=None, pad_edge=False, show_edge=False)
+    for column in columns:
+        shown.add_column(Text(column.replace("_", " ").upper()), overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell(row.get(column), column)) for column in columns))
+    return shown
+
+
+def record(document: Mapping[str, Json], members: Sequence[str] = ()) -> Table:
+    """One object as two columns; empty members are left out."""
+    shown = Table(box=None, pad_edge=False, show_edge=False, show_header=False)
+    for member in members or document:
+        text = cell(document.get(member), member)
+        if text:
+            shown.add_row(Text(member.replace("_", " ").replace("-", " "), "bold"), Text(text))
+    return shown
+
+
+_TIMES = frozenset({"started", "ended", "time", "submitted_at", "held_since", "expires"})
+
+
+def cell(value: Json, member: str = "") -> str:
+    """A value as people read it; the times of the API are seconds since the epoch."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)) and member in _TIMES:
+        return timestamp(value) if value else ""
+    if isinstance(value, list):
+        return ", ".join(cell(item) for item in value)
+    return orjson.dumps(value).decode() if isinstance(value, dict) else str(value)
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as UTC (RFC 3339)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def versioned(document: Json) -> dict[str, Json]:
+    """With the version of its form in front."""
+    body = document if isinstance(document, dict) else {"items": document}
+    return {"schema_version": SCHEMA_VERSION, **body}
+
+
+def encode(document: Json, output: Output) -> str:
+    """JSON or YAML text."""
+    if output is Output.YAML:
+        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return orjson.dumps(document, option=_JSON_OPTIONS).decode()
