@@ -7,6 +7,7 @@ prints one JSON object {rate, cpu_ms, threads, idle_percent, connect_seconds}.
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import sys
 import threading
@@ -160,30 +161,26 @@ async def measure_async(opener: Callable[..., Awaitable[Read]], server: dict[str
     start = time.perf_counter()
     reads = await _limited([opener(server, number) for number in range(order["sessions"])], 32)
     connected = time.perf_counter() - start
-    turn = iter(reads * 1_000_000 if len(reads) == 1 else _round(reads))
+    workers = min(IN_FLIGHT, len(reads))
     for read in reads[:IN_FLIGHT]:
         await read()
     done = 0
     stop = time.perf_counter() + order["seconds"]
 
-    async def worker() -> None:
+    async def worker(which: int) -> None:
         nonlocal done
-        while time.perf_counter() < stop:
-            await next(turn)()
+        for read in itertools.cycle(reads[which::workers]):  # its own sessions: not all clients can share one
+            if time.perf_counter() >= stop:
+                return
+            await read()
             done += 1
 
     start, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(worker() for _ in range(min(IN_FLIGHT, len(reads)))))
+    await asyncio.gather(*map(worker, range(workers)))
     result = _result(done, time.perf_counter() - start, time.process_time() - cpu, connected)
     cpu, start = time.process_time(), time.perf_counter()
     await asyncio.sleep(order["idle_seconds"])
     return result | {"idle_percent": 100 * (time.process_time() - cpu) / (time.perf_counter() - start)}
-
-
-def _round(reads: Sequence[Read]) -> Any:
-    """Every session in turn: with fewer in flight than sessions, none is asked twice at once."""
-    while True:
-        yield from reads
 
 
 def measure_threads(opener: Callable[..., Callable[[], object]], server: dict[str, Any], order: dict[str, Any]) -> dict:
