@@ -5,7 +5,7 @@ Allocation is split in two so that it can be an event: a `Draft` proposes, `Iden
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from controller.model.errors import BusyError
@@ -44,12 +44,6 @@ class IdentifierPools:
         """The number a key holds."""
         found = self.pools.get(pool)
         return None if found is None else found.taken.get(key)
-
-    def allocations(self) -> Iterator[Allocation]:
-        """Everything that is held."""
-        for pool, found in self.pools.items():
-            for key, number in found.taken.items():
-                yield pool, key, number
 
     def lowest_free(self, pool: PoolName, beside: set[int], start: int = 0) -> int:
         """The lowest number from `start` on that nobody holds and `beside` lacks; `BusyError` when there is none."""

@@ -7,7 +7,6 @@ indexed by VPN, site, router and port, and only touched accesses are read again.
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.mapping.codec import from_json, to_json
 from controller.mapping.fragment import Fragment
 from controller.mapping.identifiers import IdentifierPools
 from controller.mapping.infrastructure import Infrastructure
@@ -71,32 +70,6 @@ class L3smState:
     def document(self) -> Json:
         """All services as one ietf-l3vpn-svc document."""
         return l3sm_document(self.profiles, self.services.values(), self.sites.values())
-
-    def to_json(self) -> Json:
-        """All of it as JSON: a snapshot, so that a restart need not apply every change."""
-        return {
-            "services": self.services,
-            "sites": self.sites,
-            "profiles": self.profiles,
-            "site-vpns": {site_id: list(vpns) for site_id, vpns in self.site_vpns.items()},
-            "placements": [[*key, to_json(placement)] for key, placement in self.placements.items()],
-            "identifiers": [list(allocation) for allocation in self.identifiers.allocations()],
-            "fragments": [to_json(fragment) for fragment in self.fragments.values()],
-        }
-
-    @classmethod
-    def from_json(cls, document: Json) -> "L3smState":
-        """The state that `to_json` was made of; `InvalidInputError` when the document has another shape."""
-        state = cls(services=document["services"], sites=document["sites"], profiles=document["profiles"])
-        state.vpns = {vpn_id: parse_service(vpn_id, service) for vpn_id, service in state.services.items()}
-        for site_id, vpns in document["site-vpns"].items():
-            state._refer(site_id, tuple(vpns))
-        for site_id, access_id, placement in document["placements"]:
-            state.occupancy.add((site_id, access_id), from_json(Placement, placement))
-        state.identifiers.apply([tuple(each) for each in document["identifiers"]], ())
-        fragments = from_json(tuple[Fragment, ...], document["fragments"])
-        state.fragments = {fragment.owner: fragment for fragment in fragments}
-        return state
 
     def _store(self, edit: L3smEdit) -> None:
         if edit.profiles is not None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controller.mapping.service import L3smState
 from controller.mapping.service_change import L3smChange
+from controller.mapping.service_inverse import inverse, whole
 from controller.model.errors import ConflictError, InvalidInputError, NotFoundError
 from tests.controller.mapping_samples import (
     access,
@@ -203,11 +204,38 @@ def test_virtual_routers_of_a_site_agree_on_one_address() -> None:
 
 def test_a_snapshot_continues_like_the_state_it_was_taken_of() -> None:
     state, _ = make(two_sites(), edit(site("m", "Madrid", "ES", access(3))), edit(delete=("l",)))
-    restored = L3smState.from_json(orjson.loads(orjson.dumps(state.to_json())))
+    restored = L3smState()
+    restored.apply(L3smChange.from_json(orjson.loads(orjson.dumps(whole(state).to_json()))))
     more = edit(site("n", "London", "GB", access(4)), site("o", "Madrid", "ES", access(5)))
     assert restored.change(more, network()) == state.change(more, network())
     assert restored.fragments == state.fragments
     assert restored.document() == state.document()
+
+
+def test_undoing_a_change_leads_back() -> None:
+    state, _ = make(two_sites())
+    before = whole(state)
+    for step in (
+        edit(site("l", "Madrid", "ES", access(1))),
+        edit(service(customer="Acme plc"), site("n", "London", "GB", access(4))),
+        edit(delete=("l", "p"), delete_services=("acme",)),
+    ):
+        change = state.change(step, network())
+        back = inverse(state, change)
+        state.apply(change)
+        assert whole(state) != before
+        state.apply(back)
+        assert same_but_for_order(whole(state), before)
+
+
+def same_but_for_order(one: L3smChange, other: L3smChange) -> bool:
+    return (
+        set(one.placed) == set(other.placed)
+        and set(one.allocated) == set(other.allocated)
+        and set(one.fragments_added) == set(other.fragments_added)
+        and dict(one.site_vpns) == dict(other.site_vpns)
+        and one.edit.to_json() == other.edit.to_json()
+    )
 
 
 SITES = st.sampled_from([("London", "GB"), ("Paris", "FR"), ("Madrid", "ES")])
