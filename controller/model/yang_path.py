@@ -61,7 +61,10 @@ def parse_path(text: str) -> Path:
     return tuple(steps)
 
 
-_STEP = re.compile(r"/(?:[^/:\[]+:)?[^/:\[]+(?:\[[^=\]'\"]+='[^']*'\])*(?=/|\Z)")
+_NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
+_NODE = re.compile(rf"(?:{_NAME}:)?{_NAME}")
+_KEY_NAME = re.compile(rf"\.|(?:{_NAME}:)?{_NAME}")
+_STEP = re.compile(rf"/(?:{_NAME}:)?{_NAME}(?:\[(?:\.|(?:{_NAME}:)?{_NAME})='[^']*'\])*(?=/|\Z)")
 """A step in its usual form: keys in single quotes. Anything else is read, or refused, character by character."""
 _KEY = re.compile(r"\[([^=]+)='([^']*)'\]")
 
@@ -78,13 +81,15 @@ def _step(text: str, module: str) -> Step:
 
 
 def _parse_slowly(text: str) -> Path:
+    if text == "/":
+        return ()
     steps: list[Step] = []
     module, position = "", 0
     while position < len(text):
         name, position = _read_name(text, position)
         prefix, colon, local = name.partition(":")
         module, local = (prefix, local) if colon else (module, prefix)
-        if not module or not local:
+        if not module:
             raise _bad(text, position, "the first node needs a module name")
         keys: list[tuple[str, str]] = []
         while position < len(text) and text[position] == "[":
@@ -111,13 +116,15 @@ def _read_name(text: str, position: int) -> tuple[str, int]:
     end = position + 1
     while end < len(text) and text[end] not in "/[":
         end += 1
+    if not _NODE.fullmatch(text, position + 1, end):
+        raise _bad(text, position + 1, "expected a node's name")
     return text[position + 1 : end], end
 
 
 def _read_key(text: str, position: int) -> tuple[tuple[str, str], int]:
     equals = text.find("=", position)
     quote = text[equals + 1 : equals + 2]
-    if equals < 0 or quote not in {"'", '"'}:
+    if equals < 0 or not _KEY_NAME.fullmatch(text, position + 1, equals) or quote not in {"'", '"'}:
         raise _bad(text, position, "expected [key='value']")
     value: list[str] = []
     at = equals + 2
