@@ -281,8 +281,9 @@ class _Writer:
 
     def _still_fits(self, known: Json) -> bool:
         """Whether an access has the families and the routing that the intent asks for: then it keeps its addresses."""
-        types = [entry["type"].removeprefix(_ID) for entry in known["routing-protocols"]["routing-protocol"]]
-        families = [name for name in ("ipv4", "ipv6") if name in known["ip-connection"]]
+        protocols = known.get("routing-protocols", {}).get("routing-protocol", [])
+        types = [entry["type"].removeprefix(_ID) for entry in protocols]
+        families = [name for name in ("ipv4", "ipv6") if name in known.get("ip-connection", {})]
         return tuple(families) == self._families() and types == [self.request.routing.value]
 
     def _addressed(self, path: str, number: int) -> tuple[Json, Json]:

@@ -34,14 +34,17 @@ class Placement:
     groups: tuple[str, ...] = ()
     maximum_routes: tuple[RouteLimit, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """Addresses that the router has on the access; nobody else in the VRF may have them there."""
 
 
 @dataclass(slots=True)
 class NodeUse:
-    """Who uses a VRF on a router, and how often each route limit is asked for."""
+    """Who uses a VRF on a router, with which addresses, and how often each route limit is asked for."""
 
     members: Members = field(default_factory=dict)
     limits: Counter[RouteLimit] = field(default_factory=Counter)
+    addresses: dict[str, AccessKey] = field(default_factory=dict)
 
     def largest_limits(self) -> tuple[RouteLimit, ...]:
         """The largest limit of each family that any member asks for."""
@@ -78,6 +81,7 @@ class Occupancy:
         node = self.nodes.setdefault((placement.device, placement.vrf_key), NodeUse())
         node.members[key] = None
         node.limits.update(placement.maximum_routes)
+        node.addresses.update(dict.fromkeys(placement.addresses, key))
         for index, name in self._entries(key, placement):
             index.setdefault(name, {})[key] = None
 
@@ -97,6 +101,8 @@ class Occupancy:
     def _leave_node(self, key: AccessKey, placement: Placement) -> None:
         node = self.nodes[placement.device, placement.vrf_key]
         del node.members[key]
+        for address in placement.addresses:
+            node.addresses.pop(address, None)
         for limit in placement.maximum_routes:
             node.limits[limit] -= 1
             if not node.limits[limit]:

@@ -187,9 +187,25 @@ class _Draft:
             groups=request.placement.groups,
             maximum_routes=request.maximum_routes,
             constraints=request.placement.constraints,
+            addresses=tuple(
+                found.provider_address for found in request.access.connections if found.provider_address != AUTOMATIC
+            ),
         )
+        self._refuse_shared_address(request, placement)
         self.state.occupancy.add(key, placement)
         self.placed[key] = placement
+
+    def _refuse_shared_address(self, request: AccessRequest, placement: Placement) -> None:
+        """A router has an address once per VRF."""
+        node = self.state.occupancy.nodes.get((placement.device, placement.vrf_key))
+        for address in placement.addresses if node else ():
+            other = node.addresses.get(address) if node else None
+            if other:
+                raise InvalidInputError(
+                    f"the access {'/'.join(other)} has the address {address} in the same VPN on {placement.device}",
+                    path=f"{request.placement.path}/ip-connection",
+                    remedy="give one of them another subnet",
+                )
 
     def _has_vlan(self, device: DeviceName, port: str) -> bool:
         return self.ids.has_free(f"vlan/{device}/{port}")

@@ -212,6 +212,18 @@ def test_a_snapshot_continues_like_the_state_it_was_taken_of() -> None:
     assert restored.document() == state.document()
 
 
+def test_an_address_is_used_once_in_a_vrf_of_a_router() -> None:
+    state, _ = make(edit(service(), service("other"), site("a", "Paris", "FR", access(1))))
+    with pytest.raises(
+        InvalidInputError, match=r"the access a/a1 has the address 192\.0\.1\.1 in the same VPN on par1"
+    ):
+        state.change(edit(site("b", "Paris", "FR", access(1))), network())
+    state.apply(state.change(edit(site("b", "Paris", "FR", access(1, vpn_id="other"))), network()))
+    state.apply(state.change(edit(site("c", "Madrid", "ES", access(1))), network()))
+    swapped = edit(site("a", "Paris", "FR", access(2)), site("d", "Paris", "FR", access(1)))
+    state.apply(state.change(swapped, network()))
+
+
 def test_undoing_a_change_leads_back() -> None:
     state, _ = make(two_sites())
     before = whole(state)
@@ -259,7 +271,9 @@ def test_after_any_history_only_what_is_wanted_remains(history: list[Any]) -> No
         else:
             (city, country), count, is_spoke = wanted
             vpn = {"vpn_id": "hs", "role": "spoke-role"} if is_spoke else {}
-            step = edit(site(name, city, country, *(access(n, f"a{n}", **vpn) for n in range(count))))
+            step = edit(
+                site(name, city, country, *(access(4 * int(name[1]) + n, f"a{n}", **vpn) for n in range(count)))
+            )
             alive.add(name)
         state.apply(L3smChange.from_json(state.change(step, network()).to_json()))
         assert {key[0] for key in state.placements} == alive
