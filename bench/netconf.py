@@ -16,6 +16,8 @@ from bench.table import Row, row, write
 
 SESSIONS = (1, 100, 1000)
 SECONDS = 4.0
+ROUNDS = 2
+"""Where the two are close, each is measured this often in turn and its best counts."""
 IDLE_SECONDS = 62.0
 """How long idle sessions are watched: every one sends a keepalive in that time."""
 POLLING_SECONDS = 10.0
@@ -83,10 +85,14 @@ def _costs(sessions: int, ours: dict[str, float], other: dict[str, float], large
 
 def _lab(sessions: int) -> Iterator[Row]:
     with _server("lab") as server:
-        ours = _measure(server, "ours", sessions, 0.0)
-        for client in ("bare",) if sessions > 1 else ("bare", "ncclient"):
-            other = _measure(server, client, sessions, 0.0)
-            yield row("lab rpc rate", sessions, ours["rate"], other["rate"], _NAMES[client], "rpc/s")
+        rounds = [
+            [_measure(server, client, sessions, 0.0)["rate"] for client in ("ours", "bare")] for _ in range(ROUNDS)
+        ]
+        ours, bare = (max(rates) for rates in zip(*rounds, strict=True))
+        yield row("lab rpc rate", sessions, ours, bare, _NAMES["bare"], "rpc/s")
+        if sessions == 1:
+            other = _measure(server, "ncclient", sessions, 0.0)
+            yield row("lab rpc rate", sessions, ours, other["rate"], _NAMES["ncclient"], "rpc/s")
 
 
 def main() -> None:

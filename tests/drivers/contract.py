@@ -393,7 +393,7 @@ class DriverContract:
             await session.release()
 
     async def test_a_call_without_an_answer_ends_at_its_deadline_as_unknown(self, rig: Rig) -> None:
-        async with rig.session(rpc_timeout_seconds=0.3) as session:
+        async with rig.session(rpc_timeout_seconds=1.0) as session:
             await rig.device.hang()
             with pytest.raises(OutcomeUnknownError) as failure:
                 await asyncio.wait_for(session.read(rig.device.filters()), 3)

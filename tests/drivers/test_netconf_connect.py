@@ -262,7 +262,7 @@ async def test_a_vendors_own_operation_fails_in_our_words():
         return answers.pop(0)
 
     async with CannedServer(answer) as server:
-        session = await connect(server, device_type="nexus", rpc_timeout_seconds=0.3)
+        session = await connect(server, device_type="nexus", rpc_timeout_seconds=0.5)
         with pytest.raises(DeviceRejectedError, match="no such command"):
             await session.execute(ExecCommand, ["show nothing"])
         with pytest.raises(OutcomeUnknownError, match="no answer"):
