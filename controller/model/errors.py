@@ -6,6 +6,7 @@ carry the words of RFC 6241 appendix A and RFC 8040 section 7, so one error is r
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 
 @dataclass(slots=True, eq=False)
@@ -17,10 +18,16 @@ class AccordError(Exception):
 
     message: str
     remedy: str = field(default="", kw_only=True)
-    tag: str = field(default="operation-failed", kw_only=True)
+    tag: str = field(default="", kw_only=True)
     path: str = field(default="", kw_only=True)
     app_tag: str = field(default="", kw_only=True)
     device: str = field(default="", kw_only=True)
+
+    default_tag: ClassVar[str] = "operation-failed"
+
+    def __post_init__(self) -> None:
+        """Give the error the tag that RFC 6241 has for its kind unless a better one was named."""
+        self.tag = self.tag or self.default_tag
 
     def __str__(self) -> str:
         where = f"{self.device}: " if self.device else ""
@@ -79,12 +86,9 @@ class ProtocolViolationError(PermanentError):
 
 
 class InvalidInputError(PermanentError):
-    """A request that cannot be carried out as written; the default tag is `invalid-value`."""
+    """A request that cannot be carried out as written."""
 
-    def __post_init__(self) -> None:
-        """Give input errors the tag that RFC 6241 has for them unless a better one was named."""
-        if self.tag == "operation-failed":
-            self.tag = "invalid-value"
+    default_tag = "invalid-value"
 
 
 class NotSupportedError(InvalidInputError):
