@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
             f"{name} plan-7",
             f'{name} -i "Connect London and Paris for acme" --format paths',
             f"{name} -f service.yaml --detailed-exitcode",
-            f"{name} --rollback transaction-3 --reverse",
+            f"{name} --rollback tx-3 --reverse",
             f"{name} --repair pe-london",
         )(diff)
     command(
@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
         "commit -f service.yaml --yes --confirm-timeout 600",
         "commit --repair pe-london --canary pe-london",
     )(commit)
-    command(app, "rollback", "rollback transaction-3", "rollback transaction-3 --yes -o json")(rollback)
+    command(app, "rollback", "rollback tx-3", "rollback tx-3 --yes -o json")(rollback)
 
 
 def diff(

@@ -139,7 +139,7 @@ def _innermost(error: BaseException) -> str:
     """The reason at the bottom of the layers of urllib3."""
     reason = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     words = str(reason)
-    return words.rpartition(": ")[2] if "Error(" in words or "object at" in words else words
+    return words.rpartition("): ")[2] if "object at" in words or "Connection(" in words else words
 
 
 def _json(response: requests.Response) -> Json:

@@ -15,7 +15,7 @@ device_files.register(app)
 _COLUMNS = ("name", "role", "city", "profile", "state", "lines", "held_by", "error")
 DeviceArgument = Annotated[str, typer.Argument(metavar="DEVICE", autocompletion=complete_device)]
 DevicesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[DEVICE]...", autocompletion=complete_device, show_default=False)
+    list[str] | None, typer.Argument(metavar="DEVICE", autocompletion=complete_device, show_default=False)
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every device of the inventory.")]
 DetailedOption = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 where something differs.")]

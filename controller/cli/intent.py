@@ -29,7 +29,7 @@ CommitOption = Annotated[bool, typer.Option("--commit", help="Commit the plan as
 def _submit(
     session: Session,
     *,
-    text: Annotated[str, typer.Argument(metavar="[TEXT]", show_default=False)] = "",
+    text: Annotated[str, typer.Argument(metavar="TEXT", show_default=False)] = "",
     file: Annotated[
         Path | None, typer.Option("--file", "-f", exists=True, dir_okay=False, help="Read the words from a file.")
     ] = None,

@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib.metadata import version
+from itertools import pairwise
+from typing import Annotated, Any
 
 import typer
 
@@ -36,7 +38,7 @@ Examples:
   accord diff plan-7
   accord commit plan-7 --comment "first site pair"
   accord transaction list
-  accord rollback transaction-3
+  accord rollback tx-3
   accord device check-sync --all
 
 \b
@@ -58,6 +60,12 @@ for noun_app in (intent.app, service.app, transaction.app, device.app, event.app
     app.add_typer(noun_app)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"accord {version('accord')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _accord(
     ctx: typer.Context,
@@ -67,6 +75,9 @@ def _accord(
     token_file: TokenFileOption = None,
     ca: CaOption = None,
     color: ColorOption = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     ctx.obj = Preferences(url, token_file, ca, output, color)
 
@@ -108,7 +119,7 @@ def run(words: Sequence[str]) -> int:
 
 def _color(words: Sequence[str]) -> Color:
     """Errors come before the options are known, so they are looked for by hand."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         value = following if word == "--color" else word.removeprefix("--color=") if "--color=" in word else ""
         if value in set(Color):
             return Color(value)

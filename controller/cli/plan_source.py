@@ -13,7 +13,7 @@ from controller.cli.terminal import Json
 
 L3SM = "ietf-l3vpn-svc:l3vpn-svc"
 
-PlanArgument = Annotated[str, typer.Argument(metavar="[PLAN]", help="A plan that was made before.", show_default=False)]
+PlanArgument = Annotated[str, typer.Argument(metavar="PLAN", help="A plan that was made before.", show_default=False)]
 IntentOption = Annotated[str, typer.Option("--intent", "-i", metavar="TEXT", help="What is wanted, in plain words.")]
 CustomerOption = Annotated[str, typer.Option("--customer", help="Whose intent it is, where the words do not say.")]
 FileOption = Annotated[
@@ -119,7 +119,7 @@ def unclear(outcome: Json) -> ApiError:
 def _question(question: Any) -> str:
     if not isinstance(question, dict):
         return str(question)
-    text = str(question.get("text", ""))
+    text = f"'{question['words']}': {question['text']}" if question.get("words") else str(question.get("text", ""))
     choices = ", ".join(map(str, question.get("suggestions", ())))
     return f"{text} ({choices})" if choices else text
 

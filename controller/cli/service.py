@@ -7,8 +7,9 @@ import typer
 from controller.cli.change import CommentOption, YesOption
 from controller.cli.committing import CommitWishes, commit_plan, refuse_unasked
 from controller.cli.completion_names import complete_service
+from controller.cli.exits import Exit
 from controller.cli.plan_source import PlanSource, make_plan
-from controller.cli.session import Session, command, group
+from controller.cli.session import Session, command, group, leave
 from controller.cli.terminal import record, table
 
 app = group("service", "L3VPN services.")
@@ -28,6 +29,16 @@ def _show(session: Session, service: ServiceArgument) -> None:
     session.terminal.show(
         found, record(found["service"]), "", table(found["placements"], ("site", "access", "device", "port", "vlan"))
     )
+
+
+@command(app, "validate", "service validate")
+def _validate(session: Session) -> None:
+    """Check all services together against ietf-l3vpn-svc, as each was checked when it changed (exit 1 if not valid)."""
+    with session.terminal.progress("validating"):
+        found = session.client.get("services-validation")
+    session.terminal.show(found, table(found["findings"], ("path", "message")))
+    session.terminal.say("valid" if found["valid"] else f"not valid: {len(found['findings'])} findings")
+    leave(Exit.OK if found["valid"] else Exit.FAILURE)
 
 
 @command(app, "delete", "service delete acme-1", "service delete acme-1 --yes -m 'contract ended'")

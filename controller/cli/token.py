@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from controller.cli.exits import UsageError, configuration_errors
 from controller.cli.serve import ConfigOption
@@ -50,5 +51,5 @@ def _add(
     if not file.parent.is_dir():
         raise UsageError("there is no such directory", path=str(file.parent), remedy="say where with --tokens FILE")
     add_token(file, entry)
-    session.terminal.show({"name": name, "token": token, "file": str(file)}, token)
+    session.terminal.show({"name": name, "token": token, "file": str(file)}, Text(token))
     session.terminal.say(f"added '{name}' to {file}; the daemon takes it after a reload (SIGHUP)")

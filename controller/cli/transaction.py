@@ -22,7 +22,7 @@ def _list(
     session.terminal.show_rows(session.client.get("transactions", limit=str(limit)), _COLUMNS)
 
 
-@command(app, "show", "transaction show transaction-3", "transaction show transaction-3 --diff")
+@command(app, "show", "transaction show tx-3", "transaction show tx-3 --diff")
 def _show(
     session: Session,
     transaction: Annotated[str, typer.Argument(metavar="TRANSACTION", autocompletion=complete_transaction)],

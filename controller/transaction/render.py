@@ -107,7 +107,7 @@ def text(plan: Plan, format_: str, codecs: Callable[[DeviceName], Codec], *, rev
         "unified": lambda device: "\n".join(_said(unified(device, reverse=reverse))),
         "paths": lambda device: "\n".join(describe(device.reverse if reverse else device.edit)),
         "xml": lambda device: _pretty(payload(device, codecs(device.device), reverse=reverse)),
-        "cli": lambda device: payload(device, codecs(device.device), reverse=reverse).decode(),
+        "cli": lambda device: _commands(payload(device, codecs(device.device), reverse=reverse)),
     }.get(format_)
     if shown is None:
         raise InvalidInputError(f"there is no format '{format_}'", remedy=f"choose one of {', '.join(FORMATS)}")
@@ -122,6 +122,12 @@ def _said(lines: Iterable[DiffLine]) -> Iterator[str]:
 def _heading(device: DevicePlan) -> str:
     impact, reason = device.impact
     return f"[{device.device}]  {device.participant.value}  impact: {impact.name.lower()} ({reason})"
+
+
+def _commands(body: bytes) -> str:
+    if body.lstrip()[:1] in {b"<", b"{"}:
+        return "! not reached by commands; what is sent is shown by the format xml"
+    return body.decode()
 
 
 def _pretty(body: bytes) -> str:
