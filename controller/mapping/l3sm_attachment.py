@@ -100,11 +100,12 @@ def _read_entry(entry: Reader, find: FindService, exchanges: dict[str, Exchange]
         before = exchanges.get(service.vpn_id)
         if before and before.role != role:
             raise vpn.wrong("site-role", f"another entry has the role '{before.role}' in this VPN")
+        is_filtered = bool(found.prefixes or found.tags)
+        if before and before.exports_all == is_filtered:
+            raise vpn.wrong("vpn-id", "one entry exports everything to this VPN and another filters", "keep one")
+        filters = before.filters if before else ()
         exchanges[service.vpn_id] = Exchange(
-            service,
-            role,
-            filters=(before.filters if before else ()) + ((found,) if found.prefixes or found.tags else ()),
-            exports_all=(before.exports_all if before else False) or not (found.prefixes or found.tags),
+            service, role, filters=(*filters, found) if is_filtered else filters, exports_all=not is_filtered
         )
     return found.entry
 

@@ -212,6 +212,19 @@ def test_a_snapshot_continues_like_the_state_it_was_taken_of() -> None:
     assert restored.document() == state.document()
 
 
+def test_a_policy_that_both_filters_and_exports_everything_to_a_vpn_is_refused() -> None:
+    def entry(name: str, **more: object) -> dict[str, object]:
+        return {"id": name, "vpn": [{"vpn-id": "acme", "site-role": "ietf-l3vpn-svc:any-to-any-role"}], **more}
+
+    filters = {"filter": [{"type": "ietf-l3vpn-svc:ipv4", "ipv4-lan-prefix": ["10.0.0.0/8"]}]}
+    policy = {"vpn-policy-id": "p", "entries": [entry("all"), entry("some", filters=filters)]}
+    attached = access(1, vpn_attachment={"vpn-policy-id": "p"})
+    asked = edit(service(), site("l", "London", "GB", attached, vpn_policies={"vpn-policy": [policy]}))
+    with pytest.raises(InvalidInputError, match="another filters") as refusal:
+        L3smState().change(asked, network())
+    assert refusal.value.path.endswith("/entries[id='some']/vpn[vpn-id='acme']/vpn-id")
+
+
 def test_an_address_is_used_once_in_a_vrf_of_a_router() -> None:
     state, _ = make(edit(service(), service("other"), site("a", "Paris", "FR", access(1))))
     with pytest.raises(
@@ -256,7 +269,7 @@ EDITS = st.lists(
         st.sampled_from(["s1", "s2", "s3", "s4"]), st.none() | st.tuples(SITES, st.integers(1, 3), st.booleans())
     ),
     min_size=1,
-    max_size=12,
+    max_size=8,
 )
 
 
