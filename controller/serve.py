@@ -21,12 +21,15 @@ from controller.adapters.logging import configure_logging
 from controller.adapters.sd_notify import SystemdNotifier
 from controller.adapters.settings_loader import LoadedSettings, load_settings, needs_restart
 from controller.adapters.tls import ServerCertificate, server_certificate
+from controller.adapters.yang_schema import default_search_path, load_schema
 from controller.background import Background, first_of
 from controller.bootstrap import Daemon, open_daemon
+from controller.datastore.schema import Schema
 from controller.model.errors import AccordError, InvalidInputError, NotFoundError, PermanentError
 from controller.northbound.app import Doors
 from controller.northbound.auth import TokenStore, load_tokens
 from controller.northbound.serve import HttpServer, bind
+from controller.settings import Settings
 
 _log = structlog.get_logger(__name__)
 EXIT_FAILURE = 1
@@ -47,6 +50,11 @@ def serve(loaded: LoadedSettings) -> int:
     except (AccordError, OSError) as error:
         return refuse(error, EXIT_FAILURE)
     return 0
+
+
+def l3sm_schema(settings: Settings) -> Schema:
+    """The schema of what RESTCONF serves."""
+    return load_schema(("ietf-l3vpn-svc",), (*map(str, settings.yang_path), *default_search_path()))
 
 
 def refuse(error: Exception, code: int) -> int:
@@ -88,7 +96,9 @@ class _Service:
             self.tokens = load_tokens(settings.tokens)
             daemon = await open_daemon(self.loaded)
             background = Background(daemon, self.notifier)
-            doors = Doors(daemon.controller, lambda: self.tokens, settings)
+            doors = Doors(
+                daemon.controller, lambda: self.tokens, lambda: daemon.settings.current, l3sm_schema(settings)
+            )
             server = HttpServer(doors.app, listener, tls)
             try:
                 await server.start()

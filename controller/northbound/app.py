@@ -1,4 +1,4 @@
-"""Owns putting the doors together: every route of the daemon behind one application, with the headers of all answers."""
+"""Owns putting the doors together: every route behind one application, and the headers that all answers carry."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from controller.datastore.schema import Schema
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.northbound.api import Api
 from controller.northbound.auth import TokenStore
 from controller.northbound.door import Door, Limits
 from controller.northbound.events import EventFeed
 from controller.northbound.problem import problem_response
+from controller.northbound.restconf import Restconf
 from controller.runtime.controller import Controller
 from controller.settings import Settings
 
@@ -37,15 +39,21 @@ class Doors:
 
     controller: Controller
     tokens: Callable[[], TokenStore]
-    settings: Settings
+    settings: Callable[[], Settings]
+    schema: Schema
+    """Of ietf-l3vpn-svc."""
     feed: EventFeed = field(init=False)
     app: "CommonHeaders" = field(init=False)
 
     def __post_init__(self) -> None:
         """Make every route."""
         self.feed = EventFeed(self.controller.log)
-        door = Door(self.tokens, _limits(self.settings))
-        self.app = build_app([*Api(self.controller).routes(door), *self.feed.routes(door)])
+        door = Door(self.tokens, _limits(self.settings()))
+        restconf = Restconf(self.controller, self.schema, self._confirm_timeout_seconds)
+        self.app = build_app([*Api(self.controller).routes(door), *self.feed.routes(door), *restconf.routes(door)])
+
+    def _confirm_timeout_seconds(self) -> float:
+        return self.settings().transactions.confirm_timeout_seconds
 
 
 def _limits(settings: Settings) -> Limits:

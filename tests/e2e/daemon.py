@@ -3,8 +3,8 @@
     with lab_of_routers(tmp_path / "lab") as lab, DaemonProcess(tmp_path / "accord", lab) as daemon:
         daemon.get("/api/v1/status")
 
-`kill()` is kill -9, `stop()` SIGTERM, `start()` brings it up again on the same state. Everything it wrote to stderr is in
-`daemon.stderr`.
+`kill()` is kill -9, `stop()` SIGTERM, `start()` brings it up again on the same state. Everything it wrote to stderr is
+in `daemon.stderr`.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ import yaml
 from controller.northbound.auth import Role, add_token, new_token
 
 ROOT = Path(__file__).parents[2]
-_START_SECONDS = 40.0
+_START_SECONDS = 60.0
 SERVE = (sys.executable, "-c", "import sys; from controller.serve import main; sys.exit(main())")
 """The daemon without the rest of the command line; `--config FILE` follows."""
 
@@ -67,7 +67,7 @@ def lab_of_routers(directory: Path, *arguments: str) -> Iterator[Path]:
 
 
 class DaemonProcess:
-    """`accord serve` in `directory`, with the inventory of a lab. Tokens: `daemon.tokens[role]`, the operator's is used."""
+    """`accord serve` in `directory`, with the inventory of a lab. `tokens` by role; the operator's is used."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class DaemonProcess:
                 stderr=stderr,
             )
         if wait:
-            eventually(self._answers, "the daemon answers", _START_SECONDS)
+            eventually(self._answers, f"the daemon of {self.file} answers", _START_SECONDS)
         return self
 
     def _answers(self) -> bool:
@@ -177,6 +177,15 @@ class DaemonProcess:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def reload(self) -> list[dict[str, Any]]:
+        """SIGHUP; returns its log lines about this reload when it is done."""
+        before = self._reloads()
+        self.signal(signal.SIGHUP)
+        return list(eventually(lambda: self._reloads()[len(before) :], "the reload is done"))
+
+    def _reloads(self) -> list[dict[str, Any]]:
+        return [line for line in self.log_lines if line["event"] in {"reloaded", "reload_refused"}]
+
     def stop(self, seconds: float = 60.0) -> int:
         """SIGTERM; gives the exit code."""
         self.signal(signal.SIGTERM)
@@ -208,7 +217,11 @@ class DaemonProcess:
         return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
