@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from bench.synthetic import Fleet, edit, service, site, small_service
+from bench.synthetic import Fleet, edit, joined, service, site, small_service
 from bench.table import Row, row, write
 from controller.mapping.service_change import L3smEdit
 from controller.model.yang_path import format_path
@@ -20,6 +20,8 @@ ACCESSES = (30, 300, 3000)
 ACCESSES_PER_SITE = 10
 ROUTERS = 40
 FLEETS = ((10, 50), (1000, 5000))
+AT_ONCE = 50
+"""Services of one transaction while a fleet is being filled."""
 REPEATS = 15
 _VPN = "acme"
 
@@ -44,13 +46,13 @@ def _extended(accesses: int, cities: int) -> L3smEdit:
 
 
 def _timed(work: Callable[[], Plan], repeats: int = 1) -> tuple[float, Plan]:
-    """Median milliseconds, and the last plan."""
+    """Median milliseconds of CPU, and the last plan. Planning is one thread's computing, without waiting."""
     seconds = []
+    gc.collect()
     for _ in range(repeats):
-        gc.collect()
-        start = time.perf_counter()
+        start = time.process_time()
         plan = work()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return 1000 * statistics.median(seconds), plan
 
 
@@ -62,7 +64,8 @@ def _refuse_other_paths(plan: Plan, site_id: str, access: int) -> None:
             owners = device.owners[change.path]
             is_own = all(owner.endswith(f"/access/{site_id}/a{access}") for owner in owners)
             is_new_node = all("/node/" in owner for owner in owners)
-            assert change.old is None and (is_own or is_new_node), f"{format_path(change.path)} is not the access's own"
+            assert change.old is None, f"{format_path(change.path)} was there before"
+            assert is_own or is_new_node, f"{format_path(change.path)} is not the access's own"
 
 
 async def _service(accesses: int) -> Iterator[Row]:
@@ -77,16 +80,17 @@ async def _service(accesses: int) -> Iterator[Row]:
     _refuse_other_paths(plan, "site-more", accesses)
     return iter(
         (
-            row("plan one access more", accesses, grown, whole, baseline, "ms", less_is_better=True),
-            row("plan one site more", accesses, more, whole, baseline, "ms", less_is_better=True),
+            row("plan one access more", accesses, grown, whole, baseline, "ms of CPU", less_is_better=True),
+            row("plan one site more", accesses, more, whole, baseline, "ms of CPU", less_is_better=True),
         )
     )
 
 
 async def _fleet(routers: int, services: int) -> float:
     fleet = await Fleet(routers).open()
-    for number in range(services):
-        await fleet.commit(fleet.planner.services(small_service(number, fleet.cities), "fill"))
+    for first in range(0, services, AT_ONCE):
+        wanted = joined([small_service(number, fleet.cities) for number in range(first, first + AT_ONCE)])
+        await fleet.commit(fleet.planner.services(wanted, "fill"))
     planned, plan = _timed(
         lambda: fleet.planner.services(small_service(services, fleet.cities), "one more"), 3 * REPEATS
     )
@@ -100,7 +104,7 @@ async def _rows() -> list[Row]:
     small = await _fleet(*FLEETS[0])
     large = await _fleet(*FLEETS[1])
     name = f"{few} devices with {FLEETS[0][1]} services"
-    rows.append(row(f"plan beside {filled} services", many, large, small, name, "ms", less_is_better=True))
+    rows.append(row(f"plan beside {filled} services", many, large, small, name, "ms of CPU", less_is_better=True))
     return rows
 
 

@@ -111,6 +111,14 @@ def edit(*documents: dict[str, Any]) -> L3smEdit:
     )
 
 
+def joined(edits: Sequence[L3smEdit]) -> L3smEdit:
+    """One edit out of several of different services."""
+    return L3smEdit(
+        upserted_services={key: document for each in edits for key, document in each.upserted_services.items()},
+        upserted_sites={key: document for each in edits for key, document in each.upserted_sites.items()},
+    )
+
+
 def small_service(number: int, cities: int, bandwidth: int = 10**6) -> L3smEdit:
     """A VPN of two sites with one access each, in two cities."""
     vpn_id = f"vpn-{number}"
