@@ -72,12 +72,13 @@ class Demo:
     @property
     def environment(self) -> Mapping[str, str]:
         """What the commands need to find daemon and lab."""
+        token = self.directory / "token"
         return {
             **os.environ,
             "ACCORD_LAB_DIR": str(self.lab),
             "ACCORD_URL": f"https://127.0.0.1:{self.port}",
-            "ACCORD_TOKEN_FILE": str(self.directory / "token"),
-            "ACCORD_CA": str(self.directory / "state" / "tls" / "certificate.pem"),
+            **({"ACCORD_TOKEN_FILE": str(token)} if token.exists() else {}),
+            "ACCORD_CA": str(self.directory / "state" / "tls" / "server.crt"),
             "COLUMNS": "160",
         }
 
@@ -135,7 +136,7 @@ class Demo:
         }
         (self.directory / "accord.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
         token = self.accord(
-            "token", "add", "demo", "--role", "operator", "--file", str(self.directory / "tokens.yaml"), show=False
+            "token", "add", "demo", "--role", "operator", "--tokens", str(self.directory / "tokens.yaml"), show=False
         )
         secret = self.directory / "token"
         secret.touch(mode=0o600)
@@ -177,11 +178,12 @@ def walk(demo: Demo) -> None:
     vpn, plan = intent["vpn_id"], intent["plan"]
 
     demo.say("step d: the plan, before anything is sent")
-    demo.accord("diff", plan)
-    demo.accord("diff", plan, "--format", "xml", most_lines=25)
+    demo.accord("diff", plan, most_lines=44)
+    demo.accord("diff", plan, "--format", "xml", most_lines=12)
 
     demo.say("step d, distributed: one transaction; step e, the result")
-    demo.accord("commit", plan, "--yes", "--comment", "the drafts' own request")
+    demo.accord("commit", plan, "--yes", "--comment", "the drafts' own request", most_lines=0)
+    demo.accord("transaction", "show", "tx-1")
     if vpn.encode() not in demo.running_of("pe-london"):
         raise DemoError("pe-london does not hold the VPN")
     print(f"stock ncclient reads network-instance '{vpn}' back from pe-london and pe-paris")
@@ -193,8 +195,10 @@ def walk(demo: Demo) -> None:
 
     demo.say("somebody changes a router by hand: found, explained, repaired")
     demo.accord("lab", "drift", "pe-london")
-    demo.accord("device", "check-sync", "pe-london", expect=2)
-    demo.accord("device", "sync-from", "pe-london")
+    demo.accord("device", "check-sync", "pe-london", "--detailed-exitcode", expect=2)
+    demo.accord("diff", "--repair", "pe-london", "--format", "paths")
+    demo.accord("commit", "--repair", "pe-london", "--yes", "--comment", "undo what was done by hand", most_lines=5)
+    demo.accord("device", "compare", "pe-london")
 
     demo.say("what happened: who, why, how it ended; and the last change undone")
     demo.accord("transaction", "list")
@@ -203,7 +207,7 @@ def walk(demo: Demo) -> None:
     demo.say("deleted without a trace")
     demo.accord("service", "delete", vpn, "--yes", most_lines=8)
     for router, bytes_before in before.items():
-        if router != "pe-london" and demo.running_of(router) != bytes_before:
+        if demo.running_of(router) != bytes_before:
             raise DemoError(f"{router} is not as it was found")
     print("stock ncclient: the routers are, byte for byte, as they were found")
 
@@ -249,7 +253,7 @@ def _print_some(text: str, most_lines: int) -> None:
     lines = text.splitlines()
     for line in lines[:most_lines]:
         print(f"  {line}")
-    if len(lines) > most_lines:
+    if len(lines) > most_lines > 0:
         print(f"  ... {len(lines) - most_lines} lines more")
     sys.stdout.flush()
 

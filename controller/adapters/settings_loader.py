@@ -24,7 +24,15 @@ PREFIX = "ACCORD_"
 CREDENTIAL_PREFIX = "accord."
 NEED_RESTART = ("state_dir", "listen.", "log.format")
 """Keys (or beginnings of keys) whose change only a restart brings into force."""
-_FOREIGN = ("ACCORD_TEST_", "ACCORD_URL", "ACCORD_TOKEN", "ACCORD_CONFIG", "ACCORD_CA", "ACCORD_OUTPUT")
+_FOREIGN = (
+    "ACCORD_TEST_",
+    "ACCORD_LAB_DIR",
+    "ACCORD_URL",
+    "ACCORD_TOKEN",
+    "ACCORD_CONFIG",
+    "ACCORD_CA",
+    "ACCORD_OUTPUT",
+)
 _HIDDEN = "********"
 _Tree = dict[str, Any]
 
