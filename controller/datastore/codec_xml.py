@@ -11,7 +11,7 @@ from lxml import etree
 
 from controller.datastore.diff import Edit, topmost_deletions
 from controller.datastore.schema import NodeKind, Schema, SchemaNode
-from controller.model.errors import ProtocolViolationError
+from controller.model.errors import InvalidInputError, ProtocolViolationError
 from controller.model.yang_path import Config, Path, Step
 
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
@@ -112,7 +112,12 @@ class _Writer:
             value = local if module == node.module else value
             nsmap[module] = self._schema.namespaces[module]
         element = etree.SubElement(parent, f"{{{namespace}}}{node.name}", nsmap=cast("dict[str, str]", nsmap))
-        element.text = value or None
+        try:
+            element.text = value or None
+        except ValueError as error:
+            raise InvalidInputError(
+                f"the value of '{node.name}' holds a character that XML cannot carry", tag="invalid-value"
+            ) from error
         return element
 
 

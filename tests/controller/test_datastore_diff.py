@@ -1,7 +1,7 @@
 """The laws of the difference between configurations, and of the paths that they are made of."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.datastore.diff import (
@@ -25,6 +25,7 @@ PATHS = st.lists(st.builds(Step, NAMES, NAMES, KEYS.map(tuple)), max_size=4).map
 
 
 @given(configs(), configs())
+@settings(max_examples=50)
 def test_applying_the_difference_gives_the_other_and_the_inverse_gives_back(
     a: dict[Path, str], b: dict[Path, str]
 ) -> None:
@@ -36,6 +37,7 @@ def test_applying_the_difference_gives_the_other_and_the_inverse_gives_back(
 
 
 @given(configs())
+@settings(max_examples=50)
 def test_no_difference_is_no_edit(a: dict[Path, str]) -> None:
     assert diff(a, dict(a)) == ()
     assert scope_of(()) == ()
@@ -43,6 +45,7 @@ def test_no_difference_is_no_edit(a: dict[Path, str]) -> None:
 
 
 @given(configs(), configs())
+@settings(max_examples=50)
 def test_children_go_before_what_holds_them_and_come_after_it(a: dict[Path, str], b: dict[Path, str]) -> None:
     seen: set[Path] = set()
     is_setting = False
@@ -62,6 +65,7 @@ def _later(edit: tuple[Change, ...], change: Change) -> list[Change]:
 
 
 @given(configs(), configs())
+@settings(max_examples=50)
 def test_the_topmost_deletions_are_few_and_cover_all(a: dict[Path, str], b: dict[Path, str]) -> None:
     edit = diff(a, b)
     top = topmost_deletions(edit)
@@ -73,6 +77,7 @@ def test_the_topmost_deletions_are_few_and_cover_all(a: dict[Path, str], b: dict
 
 
 @given(configs(), configs())
+@settings(max_examples=50)
 def test_the_scope_holds_every_change_and_no_root_twice(a: dict[Path, str], b: dict[Path, str]) -> None:
     edit = diff(a, b)
     scope = scope_of(edit)
@@ -84,6 +89,7 @@ def test_the_scope_holds_every_change_and_no_root_twice(a: dict[Path, str], b: d
 
 
 @given(configs())
+@settings(max_examples=50)
 def test_a_configuration_survives_being_written_out(a: dict[Path, str]) -> None:
     assert {parse_path(text): value for text, value in to_json(a).items()} == a
 
