@@ -13,10 +13,13 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from controller.adapters.sd_notify import SystemdNotifier
 from controller.bootstrap import Daemon
+from controller.runtime.due import Due
 from controller.runtime.pulse import Pulse
 from controller.runtime.upkeep import Upkeep
 
 _STATUS_SECONDS = 15.0
+_DUE_SECONDS = 10.0
+"""How late an intent may begin or end."""
 
 
 async def first_of(*waits: Coroutine[Any, Any, object] | Awaitable[object]) -> None:
@@ -68,6 +71,7 @@ class Background:
         self._every(settings.read_new_seconds, self.upkeep.read_new)
         self._every(settings.snapshot_seconds, self._save)
         self._every(_STATUS_SECONDS, self._tell_status)
+        self._every(_DUE_SECONDS, Due(self.daemon.controller).run)
         if settings.check_sync_seconds:
             self._every(settings.check_sync_seconds, self.upkeep.check_idle)
         if self.notifier.watchdog_seconds:
