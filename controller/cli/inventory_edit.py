@@ -125,20 +125,23 @@ def _merged(document: dict[str, Any], keys: tuple[str, ...], new: Mapping[str, A
 
 def _inserted(text: str, keys: tuple[str, ...], new: Mapping[str, Any]) -> str:
     """The text with the entries put right after the last line of the block's last entry."""
-    root = yaml.compose(text, Loader=yaml.CSafeLoader) if text.strip() else None
-    block = _block(root, keys)
+    text = text if text.endswith("\n") or not text else f"{text}\n"
+    block = _block(yaml.compose(text, Loader=yaml.CSafeLoader) if text.strip() else None, keys)
     if block is None or not block.value:
-        start = text if text.endswith("\n") or not text else f"{text}\n"
-        return start + _dump({keys[0]: dict(new)} if keys else dict(new))
-    column = block.value[0][0].start_mark.column
+        return text + _dump({keys[0]: dict(new)} if keys else dict(new))
     lines = text.splitlines(keepends=True)
-    at = block.value[-1][1].end_mark.line
-    while at > 0 and (at >= len(lines) or not lines[at - 1].strip() or lines[at - 1].lstrip().startswith("#")):
+    at = _end(block.value[-1][1])
+    while not lines[at - 1].strip() or lines[at - 1].lstrip().startswith("#"):
         at -= 1
-    if lines and not lines[at - 1].endswith("\n"):
-        lines[at - 1] += "\n"
-    added = "".join(f"{' ' * column}{line}\n" for line in _dump(dict(new)).splitlines())
+    indent = " " * block.value[0][0].start_mark.column
+    added = "".join(f"{indent}{line}\n" for line in _dump(dict(new)).splitlines())
     return "".join((*lines[:at], added, *lines[at:]))
+
+
+def _end(node: yaml.Node) -> int:
+    """The line after a value: a block ends where the next thing begins, anything else on its own last line."""
+    is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+    return int(node.end_mark.line) + (0 if is_block else 1)
 
 
 def _block(root: yaml.Node | None, keys: tuple[str, ...]) -> yaml.MappingNode | None:
