@@ -28,8 +28,10 @@ from controller.datastore.schema import Schema
 from controller.model.errors import AccordError, InvalidInputError, NotFoundError, PermanentError
 from controller.northbound.app import Doors
 from controller.northbound.auth import TokenStore, load_tokens
+from controller.northbound.metrics_state import Reload
 from controller.northbound.serve import HttpServer, bind
 from controller.settings import Settings
+from controller.transaction.states import Act
 
 _log = structlog.get_logger(__name__)
 EXIT_FAILURE = 1
@@ -96,9 +98,7 @@ class _Service:
             self.tokens = load_tokens(settings.tokens)
             daemon = await open_daemon(self.loaded)
             background = Background(daemon, self.notifier)
-            doors = Doors(
-                daemon.controller, lambda: self.tokens, lambda: daemon.settings.current, l3sm_schema(settings)
-            )
+            doors = self._doors(daemon, background)
             server = HttpServer(doors.app, listener, tls)
             try:
                 await server.start()
@@ -107,6 +107,24 @@ class _Service:
                 await self._live(daemon, background, server)
             finally:
                 await self._shut_down(daemon, background, doors, server)
+
+    def _doors(self, daemon: Daemon, background: Background) -> Doors:
+        held = daemon.settings
+        doors = Doors(
+            controller=daemon.controller,
+            tokens=lambda: self.tokens,
+            settings=lambda: held.current,
+            schema=l3sm_schema(held.current),
+            upkeep=background.upkeep,
+            reload=lambda: Reload(held.last_reload_successful, held.last_reload_success_time),
+        )
+
+        def observe_act(act: Act, seconds: float, outcome: str) -> None:
+            doors.flows.observe_act(act, seconds, outcome)
+            background.pulse.note_act(act, seconds, outcome)
+
+        daemon.controller.transactions.observe_act = observe_act
+        return doors
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

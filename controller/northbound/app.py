@@ -17,9 +17,13 @@ from controller.northbound.api import Api
 from controller.northbound.auth import TokenStore
 from controller.northbound.door import Door, Limits
 from controller.northbound.events import EventFeed
+from controller.northbound.metrics import Flows
+from controller.northbound.metrics_pages import MetricsPages
+from controller.northbound.metrics_state import Reload, StateMetrics
 from controller.northbound.problem import problem_response
 from controller.northbound.restconf import Restconf
 from controller.runtime.controller import Controller
+from controller.runtime.upkeep import Upkeep
 from controller.settings import Settings
 
 _HEADERS = {
@@ -42,15 +46,34 @@ class Doors:
     settings: Callable[[], Settings]
     schema: Schema
     """Of ietf-l3vpn-svc."""
+    upkeep: Upkeep
+    reload: Callable[[], Reload]
+    flows: Flows = field(init=False)
     feed: EventFeed = field(init=False)
     app: "CommonHeaders" = field(init=False)
 
     def __post_init__(self) -> None:
         """Make every route."""
         self.feed = EventFeed(self.controller.log)
-        door = Door(self.tokens, _limits(self.settings()))
+        self.flows = Flows(self.controller.clock)
+        door = Door(self.tokens, _limits(self.settings()), self.flows.observe_request)
         restconf = Restconf(self.controller, self.schema, self._confirm_timeout_seconds)
-        self.app = build_app([*Api(self.controller).routes(door), *self.feed.routes(door), *restconf.routes(door)])
+        self.app = build_app(
+            [
+                *Api(self.controller).routes(door),
+                *self.feed.routes(door),
+                *restconf.routes(door),
+                *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),
+            ]
+        )
+
+    def _metrics(self) -> MetricsPages:
+        controller = self.controller
+        self.flows.add(StateMetrics(controller, self.upkeep.drift, self.reload, lambda: self.feed.readers))
+        controller.log.subscribe(self.flows.note_events)
+        controller.planner.observe = self.flows.observe_planning
+        requires_token = self.settings().metrics.requires_token
+        return MetricsPages(self.flows.registry, controller.records, self.upkeep.probe, requires_token)
 
     def _confirm_timeout_seconds(self) -> float:
         return self.settings().transactions.confirm_timeout_seconds

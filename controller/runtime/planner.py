@@ -4,7 +4,8 @@ Reads the world and changes nothing; holds no session. It costs what the change 
 rendered.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -35,22 +36,29 @@ class Planner:
     validator: InstanceValidator
     infrastructure: Infrastructure
     log: EventLog
+    observe: Callable[[str, float], None] = lambda *_: None
+    """Called with `plan` or `render` and the seconds it took."""
 
     def services(self, edit: L3smEdit, summary: str, effects: tuple[NewEvent, ...] = ()) -> Plan:
         """The plan of an edit of L3VPN services (RFC 8299), validated against ietf-l3vpn-svc first."""
+        started = time.perf_counter()
         self._validate(edit)
         state = self.world.services
         change = state.change(edit, self.infrastructure)
         back = inverse(state, change)
         fragments = [*change.fragments_added, *(pair.new for pair in change.fragments_changed)]
+        rendering = time.perf_counter()
         lines = {fragment: render(fragment) for fragment in fragments}
+        self.observe("render", time.perf_counter() - rendering)
         lines |= {fragment: {} for fragment in change.fragments_removed}
-        return Plan(
+        plan = Plan(
             id=self._next_id(),
             summary=summary,
             devices=self._devices(lines),
             effects=(_services_changed(change, back), *effects),
         )
+        self.observe("plan", time.perf_counter() - started)
+        return plan
 
     def repair(self, devices: Iterable[DeviceName], summary: str) -> Plan:
         """The plan that makes every line that is owned hold again, as last read back."""

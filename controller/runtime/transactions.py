@@ -25,6 +25,7 @@ from controller.transaction.out_of_band import Policy, PolicyRule
 from controller.transaction.plan import DevicePlan, Plan, plan_device
 from controller.transaction.plan_json import plan_to_json
 from controller.transaction.recovery import resume
+from controller.transaction.states import Act
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +38,8 @@ class CommitOptions:
     """
 
     comment: str = ""
-    confirm_timeout_seconds: float = 120.0
+    confirm_timeout_seconds: float | None = None
+    """None takes the daemon's setting."""
     lease_wait_seconds: float = 30.0
     waves: tuple[tuple[DeviceName, ...], ...] = ()
     on_drift: str = "policy"
@@ -56,6 +58,8 @@ class Transactions:
     rules: Callable[[DeviceName], Sequence[PolicyRule]]
     checks: Sequence[PostCheck] = ()
     lock_wait_seconds: float = 10.0
+    confirm_timeout_seconds: float = 120.0
+    concurrency: int = 64
     observe_act: Callable[..., None] = lambda *_: None
     observe_end: Callable[[TransactionSummary], None] = lambda _: None
     _running: dict[TransactionId, tuple[Executor, "asyncio.Task[None]"]] = field(default_factory=dict)
@@ -66,12 +70,12 @@ class Transactions:
 
         `ConflictError` when a base moved since the plan was made, `BusyError` when a device stays leased to others.
         """
-        if not self._accepting:
-            raise ConflictError("the daemon is shutting down", remedy="commit again when it is back", tag="in-use")
+        self._refuse_when_stopping()
         plan = replace(plan, waves=options.waves or plan.waves)
         devices = sorted(device.device for device in plan.devices)
         await self.leases.take(devices, f"plan {plan.id}", plan.summary, options.lease_wait_seconds)
         try:
+            self._refuse_when_stopping()
             self.refuse_moved(plan)
             executor, first = await self._plan_durably(plan, options, actor)
         except BaseException:
@@ -80,6 +84,10 @@ class Transactions:
         self._start(executor, first)
         await asyncio.shield(executor.verdict)
         return self.world.transactions.get(executor.coordinator.transaction)
+
+    def _refuse_when_stopping(self) -> None:
+        if not self._accepting:
+            raise ConflictError("the daemon is shutting down", remedy="commit again when it is back", tag="in-use")
 
     def refuse_moved(self, plan: Plan) -> None:
         """Compute each device's share anew from today's state: another edit or base means that the plan is stale."""
@@ -100,6 +108,8 @@ class Transactions:
     async def _plan_durably(self, plan: Plan, options: CommitOptions, actor: str) -> tuple[Executor, Output]:
         transaction = TransactionId(self.world.next_id("transaction"))
         self.world.reservations.reserve(transaction, plan)
+        timeout = options.confirm_timeout_seconds or self.confirm_timeout_seconds
+        options = replace(options, confirm_timeout_seconds=timeout)
         data = {
             "plan": plan_to_json(plan),
             "comment": options.comment,
@@ -120,7 +130,7 @@ class Transactions:
         coordinator = Coordinator(
             transaction,
             plan,
-            confirm_timeout_seconds=options.confirm_timeout_seconds,
+            confirm_timeout_seconds=options.confirm_timeout_seconds or self.confirm_timeout_seconds,
             rules=_drift_rules(options.on_drift, self.rules),
         )
         return Executor(
@@ -132,9 +142,14 @@ class Transactions:
             checks=self.checks,
             actor=actor,
             lock_wait_seconds=self.lock_wait_seconds,
+            concurrency=self.concurrency,
             on_release=lambda device: self.leases.release([device]),
-            on_act=self.observe_act,
+            on_act=self._observe_act,
         )
+
+    def _observe_act(self, act: Act, seconds: float, outcome: str) -> None:
+        """Late binding: transactions taken up at the start run before anybody observes."""
+        self.observe_act(act, seconds, outcome)
 
     def _start(self, executor: Executor, first: Output) -> None:
         transaction = executor.coordinator.transaction

@@ -12,6 +12,7 @@ import structlog
 
 from controller.model.errors import AccordError, BusyError
 from controller.model.identifiers import DeviceName
+from controller.ports import DeviceSession
 from controller.runtime.controller import Controller
 from controller.runtime.device_care import SyncReport
 
@@ -59,6 +60,30 @@ class Upkeep:
         records = self.controller.records()
         return {name: len(report.differences) for name, report in self.reports.items() if name in records}
 
+    async def probe(self, name: DeviceName, seconds: float) -> str:
+        """Whether a device answers within the deadline: why not, or an empty string.
+
+        Reads one line of its configuration. A device in a transaction is not disturbed: its session speaks for it.
+        """
+        if self.controller.leases.holder(name) is not None:
+            status = self.controller.device(name)
+            return "" if status.state == "connected" else status.error or "no session"
+        try:
+            async with asyncio.timeout(seconds):
+                await self.controller.sessions.ask(name, lambda session: self._read_one_line(name, session))
+        except TimeoutError:
+            return f"no answer within {seconds:g} s"
+        except AccordError as error:
+            return str(error)
+        return ""
+
+    async def _read_one_line(self, name: DeviceName, session: DeviceSession) -> None:
+        network = self.controller.world.network
+        config = network.device(name).config if name in network else ()
+        line = next(iter(config), None)
+        if line is not None:
+            await session.read(self.controller.codecs(name).encode_filters([line]))
+
     async def _each(self, names: Iterable[DeviceName], work: _Work) -> int:
         turn = asyncio.Semaphore(self.concurrency)
 
@@ -78,6 +103,9 @@ class Upkeep:
             if self.unreadable.get(name) != str(error):
                 _log.warning("device_unreadable", device=name, error=str(error))
             self.unreadable[name] = str(error)
+            return False
+        except Exception:  # noqa: BLE001 - a fault of ours with one device must not keep the others from being read
+            _log.exception("upkeep_failed", device=name)
             return False
         self.unreadable.pop(name, None)
         return True
