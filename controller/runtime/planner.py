@@ -23,7 +23,7 @@ from controller.model.yang_path import Path
 from controller.ports import EventLog, Finding, InstanceValidator, NewEvent
 from controller.runtime.world import World
 from controller.transaction.history import TransactionSummary, refuse_overlap
-from controller.transaction.plan import DevicePlan, Plan, plan_device, plan_repair
+from controller.transaction.plan import DevicePlan, Plan, before_owner, plan_device, plan_repair
 from controller.transaction.plan_json import Json, plan_from_json
 from controller.transaction.states import Phase
 
@@ -95,12 +95,17 @@ class Planner:
         return plan_from_json(data["plan"])
 
     def _undo(self, undone: DevicePlan) -> DevicePlan:
-        """Withdraw what it wanted, and put back what those owners had wanted before."""
+        """Withdraw what it wanted, and put back what those owners had wanted before.
+
+        What stood before anybody came stays the device's own: it holds again when the others have left.
+        """
         known = self.world.network.device(undone.device)
-        restored = {(path, owner): value for path, owner, value in undone.replaced}
+        before = before_owner(undone.device)
+        restored = {(path, owner): value for path, owner, value in undone.replaced if owner != before}
+        wanted = [(path, owner) for path, owner, _ in undone.delta.wanted if owner != before]
         delta = Delta(
             wanted=tuple((path, owner, value) for (path, owner), value in restored.items()),
-            withdrawn=tuple((path, owner) for path, owner, _ in undone.delta.wanted if (path, owner) not in restored),
+            withdrawn=tuple(wish for wish in wanted if wish not in restored),
         )
         return plan_device(known.view(), delta)
 

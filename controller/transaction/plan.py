@@ -201,11 +201,12 @@ def _with_what_is_below(view: DeviceView, delta: Delta) -> Delta:
 
 
 def _keep_what_stood_before(view: DeviceView, delta: Delta) -> Delta:
-    """Give a value that nobody owned to the device before it is overwritten, so that it comes back by itself."""
-    before = before_owner(view.name)
-    kept = {
-        (path, before, view.config[path])
-        for path, _, _ in delta.wanted
-        if path in view.config and view.contributions.at(path).keys() <= {before}
-    }
-    return Delta((*sorted(kept), *delta.wanted), delta.withdrawn) if kept else delta
+    """Give a value that nobody owned to the device before it is overwritten, so that it comes back by itself.
+
+    What was kept so once and has gone from the device since is forgotten: it must not come back.
+    """
+    before, wishes = before_owner(view.name), view.contributions
+    unowned = sorted({path for path, _, _ in delta.wanted if wishes.at(path).keys() <= {before}})
+    kept = tuple((path, before, view.config[path]) for path in unowned if path in view.config)
+    gone = tuple((path, before) for path in unowned if path not in view.config and before in wishes.at(path))
+    return Delta((*kept, *delta.wanted), (*gone, *delta.withdrawn)) if kept or gone else delta
