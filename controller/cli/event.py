@@ -15,7 +15,6 @@ from controller.cli.terminal import Json, Output, cell, encode, table, timestamp
 
 app = group("events", "The event log as it grows.")
 _MOST_WAIT_SECONDS = 10.0
-_HEARTBEAT = ""
 _COLUMNS = ("position", "time", "actor", "type", "stream")
 
 
@@ -67,16 +66,26 @@ def _read(session: Session, after: int) -> Iterator[Json]:
     """Events behind a position as they come; None for each heartbeat."""
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
     with session.client.stream("events", headers=headers, after=str(after)) as response:
-        data: list[str] = []
-        for raw in response.iter_lines(chunk_size=1):
-            line = raw.decode()
-            if line.startswith("data:"):
-                data.append(line.removeprefix("data:").removeprefix(" "))
-            elif line.startswith(":"):
+        data: list[bytes] = []
+        for line in _lines(response.iter_content(chunk_size=None)):
+            if line.startswith(b"data:"):
+                data.append(line.removeprefix(b"data:").removeprefix(b" "))
+            elif line.startswith(b":"):
                 yield None
             elif not line and data:
-                yield orjson.loads("\n".join(data))
+                yield orjson.loads(b"\n".join(data))
                 data = []
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines as soon as they are whole; a chunk may hold many of them, or a piece of one."""
+    rest: list[bytes] = []
+    for chunk in chunks:
+        *whole, last = chunk.split(b"\n")
+        for line in whole:
+            yield b"".join((*rest, line))
+            rest = []
+        rest.append(last)
 
 
 def _row(event: Json) -> Json:
