@@ -5,6 +5,7 @@ Replies are parsed hardened: no entities, no network, no DTD, bounded depth.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from lxml import etree
@@ -38,13 +39,7 @@ class XmlCodec:
 
     def encode_filters(self, scope: Sequence[Path]) -> Sequence[str]:
         """One subtree filter (RFC 6241 6) that selects every path of the scope."""
-        if not scope:
-            return ()
-        root = etree.Element("filter")
-        writer = _Writer(self.schema, root)
-        for path in scope:
-            writer.select(path)
-        return ("".join(etree.tostring(child, encoding="unicode") for child in root),)
+        return _filters(self.schema, tuple(scope))
 
     def decode(self, body: bytes) -> Config:
         """Configuration leaves, entries and presence containers below the reply's root; state is left out."""
@@ -55,13 +50,27 @@ class XmlCodec:
         return config
 
 
+@lru_cache(maxsize=4096)
+def _filters(schema: Schema, scope: tuple[Path, ...]) -> tuple[str, ...]:
+    """Remembered: a transaction reads the same scope several times."""
+    if not scope:
+        return ()
+    root = etree.Element("filter")
+    writer = _Writer(schema, root)
+    for path in scope:
+        writer.select(path)
+    return ("".join(etree.tostring(child, encoding="unicode") for child in root),)
+
+
+_PARSER = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_comments=True, remove_pis=True
+)
+
+
 def parse(body: bytes) -> etree._Element:
     """Hardened parsing; `ProtocolViolationError` says where it is broken."""
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_comments=True, remove_pis=True
-    )
     try:
-        root = etree.fromstring(body, parser)
+        root = etree.fromstring(body, _PARSER)
     except etree.XMLSyntaxError as error:
         raise ProtocolViolationError(f"the device sent broken XML: {error.msg}", tag="malformed-message") from error
     if root.getroottree().docinfo.internalDTD is not None:

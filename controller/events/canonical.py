@@ -50,12 +50,12 @@ def _refuse_non_finite(value: object) -> None:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, (str, int)) or item is None:
+        if isinstance(item, str) or item is None:
             continue
-        if isinstance(item, float):
+        if isinstance(item, (list, tuple)):
+            waiting.extend(item)
+        elif isinstance(item, float):
             if not math.isfinite(item):
                 raise InvalidInputError(f"no canonical JSON for {item}")
-        elif isinstance(item, (list, tuple)):
-            waiting.extend(item)
-        elif isinstance(item, Mapping):
+        elif isinstance(item, (dict, Mapping)):  # `dict` first: asking for a mapping takes much longer
             waiting.extend(item.values())

@@ -22,16 +22,18 @@ class Reservations:
 
     services: L3smState
     _back: dict[TransactionId, list[L3smChange]] = field(default_factory=dict)
+    _read: tuple[Plan, list[tuple[L3smChange, L3smChange]]] | None = None
+    """The plan whose changes were read last: it is checked, then reserved."""
 
     def refuse_stale(self, plan: Plan) -> None:
         """Refuse a plan whose service changes were decided on a state that has moved."""
-        for change, back in _changes(plan):
+        for change, back in self._changes(plan):
             refuse_stale(self.services, change, back)
 
     def reserve(self, transaction: TransactionId, plan: Plan) -> None:
         """Make the plan's changes visible to planning."""
         self._back[transaction] = []
-        for change, back in _changes(plan):
+        for change, back in self._changes(plan):
             self.services.apply(change)
             self._back[transaction].insert(0, back)
 
@@ -48,6 +50,11 @@ class Reservations:
             return
         data: Json = event.data
         self.services.apply(L3smChange.from_json(data["change"]))
+
+    def _changes(self, plan: Plan) -> list[tuple[L3smChange, L3smChange]]:
+        if self._read is None or self._read[0] is not plan:
+            self._read = plan, _changes(plan)
+        return self._read[1]
 
 
 def _changes(plan: Plan) -> list[tuple[L3smChange, L3smChange]]:

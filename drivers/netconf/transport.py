@@ -23,7 +23,8 @@ from drivers.netconf.requests import Request
 from drivers.netconf.xml import Head, parse, read_head
 
 _JUNOS_COMMAND = "xml-mode netconf need-trailer"
-Call = tuple["asyncio.Future[Message]", asyncio.TimerHandle, Request]
+Call = tuple["asyncio.Future[Message]", float, Request]
+"""Who waits, until when on the loop's clock, for the answer to what."""
 
 
 class _Channel(asyncssh.SSHClientSession[bytes]):
@@ -56,6 +57,7 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         self._calls: dict[int, Call] = {}
         self._next_id = 1
         self._ended = False
+        self._timer: asyncio.TimerHandle | None = None
         self.on_notification: Callable[[Message], None] | None = None
         self.on_end: Callable[[], None] | None = None
 
@@ -131,8 +133,8 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
     def _fail(self, reason: str, kind: type[AccordError] = OutcomeUnknownError) -> None:
         """Fail every pending call, ncclient's own too."""
         calls, self._calls = self._calls, {}
-        for future, timer, request in calls.values():
-            timer.cancel()
+        self._disarm()
+        for future, _, request in calls.values():
             if not future.done():
                 future.set_exception(kind(f"{request.name}: {reason}", device=self._device))
         if not self._hello.done():
@@ -161,19 +163,36 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         except (OSError, asyncssh.Error) as error:
             raise ConnectionFailedError(f"{request.name} was not sent: {error}", device=self._device) from error
         future: asyncio.Future[Message] = self._loop.create_future()
-        self._calls[number] = future, self._loop.call_later(seconds, self._expire, number, seconds), request
+        deadline = self._loop.time() + seconds
+        self._calls[number] = future, deadline, request
+        self._arm(deadline)
         try:
             return await future
+        except TimeoutError:
+            why = f"{request.name}: no answer within {seconds:g} seconds"
+            raise OutcomeUnknownError(why, device=self._device) from None
         finally:
-            if (call := self._calls.pop(number, None)) is not None:
-                call[1].cancel()
+            self._calls.pop(number, None)
 
-    def _expire(self, number: int, seconds: float) -> None:
-        future, _, request = self._calls.pop(number)
-        if not future.done():
-            future.set_exception(
-                OutcomeUnknownError(f"{request.name}: no answer within {seconds:g} seconds", device=self._device)
-            )
+    def _arm(self, deadline: float) -> None:
+        """One timer for all calls, left alone while it is early enough: most calls are answered long before."""
+        if self._timer is None or deadline < self._timer.when():
+            self._disarm()
+            self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for future, deadline, _ in list(self._calls.values()):
+            if deadline > now:
+                self._arm(deadline)
+            elif not future.done():
+                future.set_exception(TimeoutError())
 
     def send(self, message: str) -> None:
         """Send what an ncclient operation wrote (ncclient's own interface)."""
@@ -230,7 +249,6 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
             return self._deliver_to_ncclient(text.decode(errors="replace"), message)
         number = int(text)
         if (call := self._calls.pop(number, None)) is not None:
-            call[1].cancel()
             if not call[0].done():
                 call[0].set_result(message)
         elif not 0 < number < self._next_id:
