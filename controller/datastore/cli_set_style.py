@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from controller.datastore.cli_template import Parsed, UnknownLine
 from controller.datastore.diff import Edit, topmost_deletions
 from controller.datastore.schema import NodeKind, Schema, SchemaNode
-from controller.model.errors import InvalidInputError
+from controller.model.errors import InvalidInputError, ProtocolViolationError
 from controller.model.yang_path import Config, Path, Step, format_path, is_within
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/,@+=%*~^!$&()<>-]+")
@@ -28,7 +28,11 @@ class SetStyleSyntax:
         self._children: dict[int, dict[str, SchemaNode]] = {}
 
     def parse(self, text: str) -> Parsed:
-        """What the `set` lines say; any other line, and a word the schema lacks, makes a line unknown."""
+        """What the `set` lines say; any other line, and a word the schema lacks, makes a line unknown.
+
+        `ProtocolViolationError` when there is text without one `set` line: a device in the wrong mode, or a spoilt
+        answer, must not pass for an empty configuration.
+        """
         config: dict[Path, str] = {}
         unknown: list[UnknownLine] = []
         for number, line in enumerate(text.splitlines(), start=1):
@@ -39,6 +43,8 @@ class SetStyleSyntax:
                 unknown.append(UnknownLine(number, line.strip()))
             else:
                 config.update(facts)
+        if not config and unknown and not any(entry.line.startswith("set ") for entry in unknown):
+            raise ProtocolViolationError(f"this is no configuration: {unknown[0].line[:80]!r}")
         return Parsed(config, tuple(unknown))
 
     def render(self, config: Config) -> str:

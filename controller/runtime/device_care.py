@@ -15,7 +15,7 @@ from controller.events import types
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName, Owner
 from controller.model.yang_path import Path, format_path, is_within
-from controller.ports import Capabilities, EventLog, NewEvent
+from controller.ports import Capabilities, DeviceSession, EventLog, NewEvent, Reading
 from controller.runtime.sessions import SessionPool
 from controller.runtime.world import World
 from controller.transaction.network_state import DeviceKnowledge
@@ -126,8 +126,7 @@ class DeviceCare:
 
     async def facts(self, device: DeviceName) -> Capabilities:
         """What the device says of itself."""
-        async with self.sessions.use(device) as session:
-            return session.capabilities
+        return await self.sessions.ask(device, _capabilities)
 
     def refuse_fight(self, report: SyncReport) -> None:
         """`ConflictError` when repairing would only go on with a fight."""
@@ -139,9 +138,8 @@ class DeviceCare:
             )
 
     async def _read(self, device: DeviceName) -> tuple[Mapping[Path, str], Capabilities]:
-        async with self.sessions.use(device) as session:
-            reading = await session.read()
-            return self.codecs(device).decode(reading.body), session.capabilities
+        reading, capabilities = await self.sessions.ask(device, _read_all)
+        return self.codecs(device).decode(reading.body), capabilities
 
     def _explain(self, known: DeviceKnowledge, changes: Edit) -> tuple[Difference, ...]:
         rules = self.rules(known.name)
@@ -163,3 +161,11 @@ class DeviceCare:
         count = count + 1 if drift == last else 1
         self._repeats[device] = (drift, count)
         return count > _FIGHT_AFTER
+
+
+async def _read_all(session: DeviceSession) -> tuple[Reading, Capabilities]:
+    return await session.read(), session.capabilities
+
+
+async def _capabilities(session: DeviceSession) -> Capabilities:
+    return session.capabilities

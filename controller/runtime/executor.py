@@ -41,6 +41,8 @@ from controller.transaction.states import Act, DeviceState, Phase, Signal
 
 _log = structlog.get_logger(__name__)
 _LOST = (ConnectionFailedError, OutcomeUnknownError, ProtocolViolationError)
+_REPEATABLE = frozenset({Act.LOCK, Act.READ})
+"""Acts that a session found dead before anything was sent does not fail: another session is opened."""
 _LOCK_RETRY_SECONDS = 0.25
 
 
@@ -73,12 +75,18 @@ class Executor:
     checks: Sequence[PostCheck] = ()
     actor: str = "accord"
     lock_wait_seconds: float = 10.0
+    concurrency: int = 64
     on_release: Callable[[DeviceName], None] = lambda _: None
     on_act: Callable[[Act, float, str], None] = lambda _act, _seconds, _outcome: None
     verdict: asyncio.Future[Phase] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    _slots: asyncio.Semaphore = field(init=False)
     _inputs: asyncio.Queue[Input] = field(default_factory=asyncio.Queue)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _with: dict[DeviceName, _Participation] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Bound how many devices are worked on at once."""
+        self._slots = asyncio.Semaphore(self.concurrency)
 
     async def run(self, first: Output) -> None:
         """Carry out `first` and everything that follows. `verdict` is set when it is reached, or UNKNOWN."""
@@ -183,19 +191,24 @@ class Executor:
     async def _do(self, do: Do) -> None:
         if do.delay_seconds:
             await asyncio.sleep(do.delay_seconds)
-        started = self.clock.monotonic()
-        result = await self._attempt(do)
-        self.on_act(do.act, self.clock.monotonic() - started, result.signal)
+        async with self._slots:
+            started = self.clock.monotonic()
+            result = await self._attempt(do)
+            self.on_act(do.act, self.clock.monotonic() - started, result.signal)
         self._inputs.put_nowait(result)
 
     async def _attempt(self, do: Do) -> Result:
         participation = self._with.setdefault(do.device, _Participation())
         try:
+            if do.act in _REPEATABLE:
+                return await self.sessions.ask(do.device, lambda session: self._on_session(session, participation, do))
             async with self.sessions.use(do.device) as session:
                 return await self._on_session(session, participation, do)
         except _LOST as error:
             return self._failed(do, Signal.LOST, error)
         except AccordError as error:
+            if do.act is Act.READ:  # nothing of ours can be wrong with a read: the session is in a mode that is no use
+                await self.sessions.drop(do.device, str(error))
             return self._failed(do, Signal.REJECTED, error)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave other devices waiting
             _log.exception("act_failed", device=do.device, act=do.act)

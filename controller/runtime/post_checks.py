@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from controller.datastore.codec_xml import parse
 from controller.model.identifiers import DeviceName
-from controller.ports import Transport
+from controller.ports import DeviceSession, Transport
 from controller.runtime.sessions import SessionPool
 from controller.transaction.coordinator import Coordinator
 
@@ -40,17 +40,20 @@ class InterfacesStayUp:
         return next(filter(None, failures), "")
 
     async def _down(self, device: DeviceName, names: set[str]) -> set[str]:
-        async with self.sessions.use(device) as session:
-            filter_ = _filter(session.capabilities.transport, names)
-            if not filter_:
-                return set()
-            reading = await session.read_state([filter_])
+        body = await self.sessions.ask(device, lambda session: _read_state(session, names))
+        if not body:
+            return set()
         return {
             interface.findtext(f"{{{_INTERFACES}}}name") or ""
-            for interface in parse(reading.body).iter(f"{{{_INTERFACES}}}interface")
+            for interface in parse(body).iter(f"{{{_INTERFACES}}}interface")
             if interface.findtext(f"{{{_INTERFACES}}}oper-status") == "down"
             and interface.findtext(f"{{{_INTERFACES}}}enabled") != "false"
         }
+
+
+async def _read_state(session: DeviceSession, names: set[str]) -> bytes:
+    filter_ = _filter(session.capabilities.transport, names)
+    return (await session.read_state([filter_])).body if filter_ else b""
 
 
 def _filter(transport: Transport, names: set[str]) -> str:

@@ -5,9 +5,10 @@ executor's business.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from controller.model.errors import (
     AccordError,
@@ -18,6 +19,8 @@ from controller.model.errors import (
 )
 from controller.model.identifiers import DeviceName
 from controller.ports import Clock, DeviceConnector, DeviceSession, DeviceTarget, Transport
+
+T = TypeVar("T")
 
 _BROKEN = (ConnectionFailedError, OutcomeUnknownError, ProtocolViolationError)
 """After these a session is of no further use."""
@@ -97,6 +100,19 @@ class SessionPool:
             except asyncio.CancelledError:
                 await self.drop(device, "the call was cancelled")
                 raise
+
+    async def ask(self, device: DeviceName, question: Callable[[DeviceSession], Awaitable[T]]) -> T:
+        """Put a question that may be asked twice (a read, a lock): again when a kept session turns out to be dead."""
+        kept = self._connections.get(device)
+        was_open = kept is not None and kept.session is not None
+        try:
+            async with self.use(device) as session:
+                return await question(session)
+        except ConnectionFailedError:
+            if not was_open:
+                raise
+        async with self.use(device) as session:
+            return await question(session)
 
     async def drop(self, device: DeviceName, reason: str = "") -> None:
         """Close a device's session, if any; the next use opens another."""

@@ -197,8 +197,9 @@ class Terminal:
                 app_tag=held[1] or "",
                 device=self._target.name,
             )
-        if errors := self._platform.problems(answer):
-            raise self._rejected(candidate.enter, errors)
+        problems = self._platform.problems(answer)
+        if any(problem.severity == "error" for problem in problems):
+            raise self._rejected(candidate.enter, problems)
         self._send(candidate.discard)
 
     def _commit(self, candidate: CandidateCommands) -> tuple[DeviceCause, ...]:
@@ -256,16 +257,20 @@ class Terminal:
         return str(self._in_terms(exchange))
 
     def _send(self, command: str) -> str:
-        return str(
+        prompt = rf"{re.escape(self._terminal.base_prompt)}[^\n]*[>#$] ?$"
+        output = str(
             self._in_terms(
                 self._terminal.send_command,
                 command,
-                expect_string=self._prompt,
+                expect_string=prompt,
                 read_timeout=self._target.rpc_timeout_seconds,
                 strip_command=True,
-                strip_prompt=True,
+                strip_prompt=False,
             )
         )
+        # netmiko drops the whole last line: what a device wrote right before its prompt gets a line of its own first.
+        alone = "\n" + self._terminal.base_prompt
+        return str(self._terminal.strip_prompt(re.sub(prompt, lambda _: alone, output)))
 
     def _in_terms(self, function: Any, *arguments: Any, **options: Any) -> Any:
         """Call netmiko and put its trouble in the words of our error tree; the session is at an end then."""

@@ -5,7 +5,6 @@ here, and cancelling, for which 1.0 has no operation, is closing the session.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 from ncclient.operations.rpc import RPCReply
@@ -123,11 +122,16 @@ class NetconfSession:
             self._transport.abort(f"the locks could not be released: {error.message}")
 
     async def _unlock(self) -> None:
-        """Unlock what is locked; a lock that is already gone is fine."""
+        """Unlock what is locked; where the device refuses, end the session, for only that is sure to free its locks."""
+        refusals: list[str] = []
         while self._locked:
-            with suppress(DeviceRejectedError, LockedError):
+            try:
                 await self._rpc.call(self._requests.simple("unlock", self._locked[-1]))
+            except (DeviceRejectedError, LockedError) as refusal:
+                refusals.append(refusal.message)
             self._locked.pop()
+        if refusals:
+            self._transport.abort(f"the locks could not be released: {refusals[0]}")
 
     async def _discard(self) -> None:
         await self._rpc.call(self._requests.simple("discard-changes"))
