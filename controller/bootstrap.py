@@ -4,7 +4,7 @@
 `controller` the doors are built on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -25,8 +25,9 @@ from controller.datastore.codec_cli import CliCodec
 from controller.datastore.codec_restconf import RestconfCodec
 from controller.datastore.codec_xml import XmlCodec
 from controller.events import types
-from controller.intent.knowledge import KnowledgeBase
+from controller.intent.knowledge import City, KnowledgeBase, normalised
 from controller.mapping.infrastructure import Infrastructure, PeInfo, PortInfo
+from controller.model.errors import InvalidInputError
 from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
@@ -141,6 +142,8 @@ def build_controller(
         rules=catalogue.rules,
         checks=(InterfacesStayUp(sessions),),
         lock_wait_seconds=settings.transactions.lock_wait_seconds,
+        confirm_timeout_seconds=settings.transactions.confirm_timeout_seconds,
+        concurrency=settings.transactions.concurrency,
     )
     return Controller(
         world=world,
@@ -154,6 +157,7 @@ def build_controller(
         care=DeviceCare(world, log, sessions, codecs, catalogue.rules),
         codecs=codecs,
         records=lambda: catalogue.inventory.records,
+        approval=settings.transactions.approval,
     )
 
 
@@ -203,23 +207,53 @@ class Codecs:
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
-    """Inventory, credentials and knowledge as the files say now; the errors name file and key."""
+    """Inventory, credentials and knowledge as the files say now; the errors name file and key.
+
+    Cities of the inventory are known as well: where a router stands, a site can be.
+    """
     credentials = settings.credentials if settings.credentials.exists() else None
     inventory = load_inventory(settings.inventory, Secrets.from_environment(credentials))
-    knowledge = load_knowledge(settings.knowledge or shared_directory("config") / "knowledge")
+    written = load_knowledge(settings.knowledge or shared_directory("config") / "knowledge")
+    knowledge = written.merged(cities=_cities(inventory, written))
     return Catalogue(inventory, knowledge, infrastructure_of(inventory, knowledge))
 
 
 def infrastructure_of(inventory: Inventory, knowledge: KnowledgeBase) -> Infrastructure:
     """What mapping may use: the inventory's provider edges with their ports, and where cities lie."""
+    routers = tuple(_provider_edge(record) for record in inventory.records.values() if record.access_ports)
+    _refuse_shared_bearers(routers)
     return Infrastructure(
-        routers=tuple(_provider_edge(record) for record in inventory.records.values() if record.access_ports),
+        routers=routers,
         places={
             (city.name.casefold(), city.country.casefold()): (city.latitude, city.longitude)
             for city in knowledge.cities
             if city.latitude is not None and city.longitude is not None
         },
     )
+
+
+def _cities(inventory: Inventory, knowledge: KnowledgeBase) -> Iterator[City]:
+    """Where customers can be attached, less what the knowledge base knows by this or another name."""
+    known = {(normalised(name), city.country) for city in knowledge.cities for name in (city.name, *city.aliases)}
+    for record in inventory.records.values():
+        place = record.place
+        if record.access_ports and place.city and (normalised(place.city), place.country) not in known:
+            yield City(place.city, place.country, latitude=place.latitude, longitude=place.longitude)
+
+
+def _refuse_shared_bearers(routers: Iterable[PeInfo]) -> None:
+    """A bearer reference names one port (RFC 8299 6.3.2)."""
+    seen: dict[str, str] = {}
+    for router in routers:
+        for port in router.ports:
+            here = f"{router.device} {port.name}"
+            other = seen.setdefault(port.bearer_reference, here) if port.bearer_reference else here
+            if other != here:
+                raise InvalidInputError(
+                    f"the inventory gives the bearer '{port.bearer_reference}' to both {other} and {here}",
+                    path=f"hosts.{router.device}.data.access_ports",
+                    remedy="keep one",
+                )
 
 
 def _provider_edge(record: DeviceRecord) -> PeInfo:
@@ -231,8 +265,18 @@ def _provider_edge(record: DeviceRecord) -> PeInfo:
         country=place.country,
         asn=record.autonomous_system or 0,
         loopback=record.loopback.ipv4 or record.router_id,
-        ports=tuple(PortInfo(port.name, port.bit_rate or _DEFAULT_PORT_RATE) for port in record.access_ports),
+        ports=tuple(
+            PortInfo(
+                port.name,
+                port.bit_rate or _DEFAULT_PORT_RATE,
+                bearer_type=port.bearer_type,
+                bearer_reference=port.bearer_reference,
+                card=port.card,
+            )
+            for port in record.access_ports
+        ),
         pop=place.pop,
+        postal_code=place.postal_code,
         lat=place.latitude,
         lon=place.longitude,
         locator=record.srv6_locator.name or "main",

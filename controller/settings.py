@@ -55,6 +55,9 @@ class Transactions(Section):
     concurrency: int = Field(
         default=64, ge=1, le=10_000, description="Devices worked on at the same time in one transaction."
     )
+    approval: Literal["never", "traffic-affecting", "always"] = Field(
+        default="never", description="Which plans need somebody else's approval before they are committed."
+    )
 
 
 class Api(Section):

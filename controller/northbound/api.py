@@ -7,6 +7,7 @@
 | GET /intents, /intents/ID; POST /intents/ID/withdraw | look; plan the end |
 | POST /plans {kind: repair, devices} {kind: rollback, transaction} {kind: delete-service, service} | make a plan |
 | GET /plans/ID?format=unified,paths,xml,cli,json&reverse | show a plan |
+| POST /plans/ID/approve | agree to a plan that somebody else asked for |
 | POST /transactions {plan, checksum?, comment?, confirm_timeout_seconds?, canary?, on_drift?} | commit a plan |
 | GET /transactions, /transactions/ID | history: who, why, what |
 | GET /services, /services/ID, /services-validation | L3VPN services; the whole instance against its model |
@@ -52,6 +53,7 @@ class Api:
             "/intents/{id}/withdraw": {"POST": (plan, self.withdraw)},
             "/plans": {"POST": (plan, self.make_plan)},
             "/plans/{id}": {"GET": (read, self.plan)},
+            "/plans/{id}/approve": {"POST": (Action.APPROVE, self.approve)},
             "/transactions": {"GET": (read, self.transactions), "POST": (change, self.commit)},
             "/transactions/{id}": {"GET": (read, self.transaction)},
             "/services": {"GET": (read, self.services)},
@@ -139,6 +141,12 @@ class Api:
         if format_ == "json":
             return json_response(views.plan_view(plan))
         return PlainTextResponse(self.controller.show_plan(plan, format_, reverse=call.flag("reverse")))
+
+    async def approve(self, call: Call) -> Response:
+        """POST /plans/ID/approve."""
+        plan = self.controller.plan(PlanId(call.path("id")))
+        call.require(Action.APPROVE, "plan", services_of(plan))
+        return json_response(views.plan_view(await self.controller.approve(plan.id, call.actor)))
 
     async def commit(self, call: Call) -> Response:
         """POST /transactions."""
@@ -258,8 +266,9 @@ def services_of(plan: Plan) -> list[str]:
 
 
 def _options(body: Json, plan: Plan) -> CommitOptions:
-    timeout = body.get("confirm_timeout_seconds", 120.0)
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 5 <= timeout <= 86_400:
+    timeout = body.get("confirm_timeout_seconds")
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and 5 <= timeout <= 86_400):
         raise InvalidInputError(
             "confirm_timeout_seconds is not a number from 5 to 86400", path="confirm_timeout_seconds"
         )
@@ -272,7 +281,7 @@ def _options(body: Json, plan: Plan) -> CommitOptions:
         raise InvalidInputError(f"the plan does not change {', '.join(sorted(foreign))}", path="canary")
     return CommitOptions(
         comment=_text(body, "comment", default=""),
-        confirm_timeout_seconds=float(timeout),
+        confirm_timeout_seconds=timeout,
         waves=(canary,) if canary else (),
         on_drift=on_drift,
     )

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from controller.datastore.codec import Codec
+from controller.events import types
 from controller.mapping.intent_to_l3sm import withdrawal
 from controller.mapping.service_change import L3smEdit
-from controller.model.errors import InvalidInputError, ScheduledError
+from controller.model.errors import ConflictError, InvalidInputError, NotAuthorizedError, ScheduledError
 from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
 from controller.model.inventory import DeviceRecord
 from controller.model.yang_path import Path, parse_path
-from controller.ports import Capabilities, Clock, EventLog
+from controller.ports import Capabilities, Clock, EventLog, NewEvent
 from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents
 from controller.runtime.leases import Lease, Leases
@@ -23,6 +24,7 @@ from controller.runtime.sessions import SessionPool
 from controller.runtime.transactions import CommitOptions, Transactions
 from controller.runtime.world import World, plan_created
 from controller.transaction.history import TransactionSummary
+from controller.transaction.impact import Impact
 from controller.transaction.network_state import DeviceKnowledge
 from controller.transaction.plan import Plan
 from controller.transaction.render import text
@@ -58,6 +60,8 @@ class Controller:
     care: DeviceCare
     codecs: Callable[[DeviceName], Codec]
     records: Callable[[], Mapping[DeviceName, DeviceRecord]]
+    approval: str = "never"
+    """Which plans need it: `never`, `traffic-affecting`, `always`."""
 
     # -- intents -----------------------------------------------------------------------------------------------
 
@@ -95,6 +99,27 @@ class Controller:
         """A plan that was made."""
         return self.world.plan(id_)
 
+    async def approve(self, id_: PlanId, actor: str) -> Plan:
+        """Agree to a plan that somebody else asked for; `NotAuthorizedError` for one's own."""
+        plan = self.plan(id_)
+        if self.world.author_of(id_) == actor:
+            raise NotAuthorizedError(f"'{actor}' asked for '{id_}', so somebody else must approve it", path=id_)
+        event = NewEvent(f"plan/{id_}", types.PLAN_APPROVED, {"checksum": plan.checksum})
+        await self.log.append([event], actor=actor)
+        return plan
+
+    def _require_approval(self, plan: Plan) -> None:
+        is_needed = self.approval == "always" or (
+            self.approval == "traffic-affecting" and plan.impact[0] is Impact.TRAFFIC_AFFECTING
+        )
+        if is_needed and not self.world.approver_of(plan.id):
+            raise ConflictError(
+                f"plan '{plan.id}' needs somebody's approval ({plan.impact[1]})",
+                remedy=f"an approver says: accord approve {plan.id}",
+                path=plan.id,
+                tag="access-denied",
+            )
+
     def show_plan(self, plan: Plan, format_: str = "unified", *, reverse: bool = False) -> str:
         """A plan as text: `unified`, `paths`, `xml` or `cli`."""
         return text(plan, format_, self.codecs, reverse=reverse)
@@ -117,6 +142,7 @@ class Controller:
         plan = self.plan(id_)
         if checksum and checksum != plan.checksum:
             raise InvalidInputError(f"the checksum is not that of plan '{id_}'", remedy="look at the plan again")
+        self._require_approval(plan)
         later = await self.intents.approve_later(plan, actor)
         if later is not None:
             raise ScheduledError(f"intent '{later.id}' begins later and will be committed then", path=later.id)

@@ -38,6 +38,8 @@ class World:
         self.position = 0
         self._plans: dict[PlanId, Plan | Json] = {}
         """As JSON until somebody asks for them."""
+        self._authors: dict[PlanId, str] = {}
+        self._approvals: dict[PlanId, str] = {}
         self._expected: dict[str, Plan] = {}
         self._numbers = {"transaction": 0, "plan": 0, "intent": 0}
 
@@ -54,6 +56,8 @@ class World:
             self.reservations.settle(event)
         elif event.type == types.PLAN_CREATED:
             self._keep(PlanId(event.stream.partition("/")[2]), event)
+        elif event.type == types.PLAN_APPROVED:
+            self._approvals[PlanId(event.stream.partition("/")[2])] = event.actor
         kind, _, number = event.stream.rpartition("-")
         if kind in _COUNTED:
             self._numbers[_COUNTED[kind]] = max(self._numbers[_COUNTED[kind]], int(number))
@@ -87,11 +91,22 @@ class World:
             plan = self._plans[id_] = plan_from_json(plan)
         return plan
 
+    def author_of(self, id_: PlanId) -> str:
+        """Who asked for a plan."""
+        return self._authors.get(id_, "")
+
+    def approver_of(self, id_: PlanId) -> str:
+        """Who approved a plan; empty when nobody has."""
+        return self._approvals.get(id_, "")
+
     def _keep(self, id_: PlanId, event: Event) -> None:
         data: Json = event.data
         self._plans[id_] = self._expected.pop(event.stream, data["plan"])
+        self._authors[id_] = event.actor
         while len(self._plans) > _PLANS_KEPT:
-            self._plans.pop(next(iter(self._plans)))
+            oldest = next(iter(self._plans))
+            for kept in (self._plans, self._authors, self._approvals):
+                kept.pop(oldest, None)
 
     # -- snapshots ---------------------------------------------------------------------------------------------
 
@@ -116,6 +131,8 @@ class World:
             "transactions": self.transactions.to_json(),
             "plans": [_stored(plan) for plan in self._plans.values()],
             "numbers": self._numbers,
+            "authors": self._authors,
+            "approvals": self._approvals,
         }
         parts = {key: orjson.dumps(value) for key, value in head.items()}
         log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
@@ -131,6 +148,8 @@ class World:
         for plan in orjson.loads(read("plans")):
             self._plans[PlanId(plan["id"])] = plan
         self._numbers = orjson.loads(read("numbers"))
+        self._authors = orjson.loads(read("authors"))
+        self._approvals = orjson.loads(read("approvals"))
         for key in snapshot.keys():  # noqa: SIM118 - a port, not a dict
             if key.startswith("device/"):
                 self.network.load_part(key, _reader(read, key))
