@@ -92,7 +92,16 @@ class Daemon:
         self.catalogue.knowledge = fresh.knowledge
         self.catalogue.infrastructure = fresh.infrastructure
         self.controller.planner.infrastructure = fresh.infrastructure
+        self._take_over(self.settings.current)
         return changed
+
+    def _take_over(self, settings: Settings) -> None:
+        """Defaults of transactions hold for those that begin from now on."""
+        self.controller.approval = settings.transactions.approval
+        transactions = self.controller.transactions
+        transactions.lock_wait_seconds = settings.transactions.lock_wait_seconds
+        transactions.confirm_timeout_seconds = settings.transactions.confirm_timeout_seconds
+        transactions.concurrency = settings.transactions.concurrency
 
     async def stop(self, drain_seconds: float) -> bool:
         """Let transactions reach their verdict, store a snapshot, close; False when some had to be left for later."""
