@@ -16,7 +16,6 @@ from lab.router.xml import add, data
 from lab.topology import Node, Topology
 
 OPENCONFIG = "openconfig"
-# iana-if-type comes last: libyang ends the process when it is loaded before a module that imports ietf-interfaces.
 _OPENCONFIG_MODULES = (
     "openconfig-interfaces",
     "openconfig-if-ip",

@@ -2,7 +2,7 @@
 
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def load(module_set: ModuleSet) -> Schema:
         module_set=module_set,
         root=root,
         modules=modules,
-        context=_context(module_set),
+        context=_context(module_set, _imports_first(ordered, pyang)),
         namespaces={info.name: info.namespace for info in modules.values()},
         module_names={info.namespace: info.name for info in modules.values()},
         identities=_identities(unique),
@@ -85,12 +85,41 @@ def _read_modules(module_set: ModuleSet) -> Context:
     return pyang
 
 
-def _context(module_set: ModuleSet) -> libyang.Context:
+def _imports_first(wanted: Iterable[Any], pyang: Context) -> tuple[str, ...]:
+    """Name the wanted modules after all they import, at whatever depth.
+
+    libyang ends the process when a module derives identities from one that it has not been asked for before, which is
+    what loading iana-if-type before ietf-interfaces amounts to.
+    """
+    names: dict[str, None] = {}
+
+    def visit(module: Any) -> None:
+        if module.arg not in names:
+            for imported in _imported(module, pyang):
+                visit(imported)
+            names[module.arg] = None
+
+    for module in wanted:
+        visit(module)
+    return tuple(names)
+
+
+def _imported(module: Any, pyang: Context) -> Iterator[Any]:
+    """Yield what a module and its submodules import; submodules include one another through their module (RFC 7950)."""
+    parts = (module, *(pyang.get_module(part.arg) for part in module.search("include")))
+    for part in parts:
+        for statement in () if part is None else part.search("import"):
+            found = pyang.get_module(statement.arg)
+            if found is not None:
+                yield found
+
+
+def _context(module_set: ModuleSet, names: tuple[str, ...]) -> libyang.Context:
     libyang.set_log_options(libyang.LogOptions.Store)  # errors are ours to report, not stderr's
     options = libyang.ContextOptions
     path = ":".join(str(folder) for folder in yang_path(module_set))
     context = libyang.Context(path, options.AllImplemented | options.NoYangLibrary | options.DisableSearchCwd)
-    for name in (*module_set.modules, *SERVER_MODULES):
+    for name in names:
         try:
             context.load_module(name, None, ["*"])
         except libyang.Error as error:
