@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from controller.adapters.inventory_file import SECRET_KEYS, Document, Entry, HostData
+from controller.adapters.inventory_file import SECRET_KEYS, Document, Entry, HostData, SiteData
 from controller.adapters.secrets import Credential, Secrets
 from controller.adapters.yaml_files import read_mapping
 from controller.model.errors import AccordError, InvalidInputError, NotFoundError
@@ -171,9 +171,16 @@ class _Host:
             profile=self._mapping_profile(),
             schema_set=data.schema_set,
             platform=self._first("platform") or "",
-            place=Place(data.site.city, data.site.country, data.site.pop, data.site.lat, data.site.lon),
+            place=_place(data.site),
             access_ports=tuple(
-                AccessPort(port.name, _rate(port.bit_rate or data.access_bit_rate)) for port in data.access_ports
+                AccessPort(
+                    port.name,
+                    _rate(port.bit_rate or data.access_bit_rate),
+                    bearer_type=port.bearer_type,
+                    bearer_reference=port.bearer_reference,
+                    card=port.card,
+                )
+                for port in data.access_ports
             ),
             autonomous_system=data.autonomous_system or data.asn,
             router_id=data.router_id or data.loopback.ipv4,
@@ -253,6 +260,10 @@ class _Files:
             except OSError as error:
                 raise InvalidInputError(f"data.{key}: cannot read {path}: {error.strerror}", path=key) from error
         return self._texts[value]
+
+
+def _place(data: SiteData) -> Place:
+    return Place(data.city, data.country, data.pop, data.lat, data.lon, data.postal_code)
 
 
 def _rate(bits_per_second: int | None) -> BitRate | None:

@@ -37,6 +37,7 @@ class SiteData(_Strict):
     pop: str = ""
     lat: Annotated[float | None, Field(ge=-90, le=90)] = None
     lon: Annotated[float | None, Field(ge=-180, le=180)] = None
+    postal_code: str = ""
 
 
 class AccessPortData(_Strict):
@@ -44,6 +45,9 @@ class AccessPortData(_Strict):
 
     name: str
     bit_rate: BitsPerSecond | None = None
+    bearer_type: str = "ethernet"
+    bearer_reference: str = ""
+    card: str = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -16,14 +16,22 @@ class Place:
     pop: str = ""
     latitude: float | None = None
     longitude: float | None = None
+    postal_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessPort:
-    """An interface that a customer can be attached to; `bit_rate` None when unknown."""
+    """An interface that a customer can be attached to; `bit_rate` None when unknown.
+
+    A port with a `bearer_reference` (RFC 8299 6.3.2) is kept for the customer who was given it. `card` tells which
+    ports share a line card.
+    """
 
     name: str
     bit_rate: BitRate | None = None
+    bearer_type: str = "ethernet"
+    bearer_reference: str = ""
+    card: str = ""
 
 
 @dataclass(frozen=True, slots=True)
