@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `gate` is fixed and runs everywhere, `hunt` is random and run by hand (HYPOTHESIS_PROFILE=hunt)."""
+"""Hypothesis profiles: `gate` is fixed and runs everywhere; `hunt` is random (HYPOTHESIS_PROFILE=hunt)."""
 
 import os
 

@@ -89,7 +89,7 @@ class Network:
         for record in output.records:
             self.journal.append(record)
             if crash_after is not None and len(self.journal) >= crash_after:
-                raise Crash
+                raise CrashError
         self.pending.extend(output.instructions)
 
     def run(self, rng: random.Random, *, crash_after=None, limit=5000):
@@ -153,9 +153,8 @@ class Network:
                 device.before, device.running = device.running, apply(device.running, EDIT)
                 device.reverts_at = self.now + self.timeout
             case Act.CONFIRM:
-                if device.before is None:
-                    if device.kind is ParticipantClass.PERSISTENT:
-                        return Signal.REJECTED, None
+                if device.before is None and device.kind is ParticipantClass.PERSISTENT:
+                    return Signal.REJECTED, None
                 device.before = None
             case Act.CANCEL:
                 if device.before is not None and device.kind.is_two_phase:
@@ -171,5 +170,5 @@ class Network:
             device.tick(self.now)
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """kill -9 right after a record became durable."""

@@ -21,7 +21,7 @@ from controller.transaction.states import (
     Phase,
     Signal,
 )
-from tests.controller.simulated_network import BASE, EDIT, KINDS, TARGET, Crash, Network, make_plan
+from tests.controller.simulated_network import BASE, EDIT, KINDS, TARGET, CrashError, Network, make_plan
 
 FAULTS = ["rejected", "down", "lost-before", "lost-after", "reboot"]
 ACTS = list(Act)
@@ -104,7 +104,7 @@ def test_killed_after_any_record_it_finishes_or_undoes_itself(kinds, record):
     try:
         network.take(network.coordinator.start(0.0), crash_after=record)
         network.run(random.Random(record), crash_after=record)
-    except Crash:
+    except CrashError:
         restart(network)
         network.run(random.Random(record))
     assert_verdict_equals_read_back(network)
@@ -146,7 +146,7 @@ def test_any_mix_of_faults_and_crashes_ends_with_a_verdict_equal_to_the_read_bac
     try:
         network.take(network.coordinator.start(0.0), crash_after=crash or None)
         network.run(rng, crash_after=crash or None)
-    except Crash:
+    except CrashError:
         restart(network)
         network.run(rng)
     assert_verdict_equals_read_back(network)
