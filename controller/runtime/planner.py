@@ -16,7 +16,7 @@ from controller.mapping.fragment import Fragment, render
 from controller.mapping.infrastructure import Infrastructure
 from controller.mapping.service import touched_document
 from controller.mapping.service_change import L3smChange, L3smEdit
-from controller.mapping.service_inverse import inverse
+from controller.mapping.service_inverse import inverse, refuse_stale
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName, Owner, PlanId, TransactionId
 from controller.model.yang_path import Path
@@ -71,6 +71,9 @@ class Planner:
         for later in self.world.transactions.committed_after(transaction):
             refuse_overlap(undone, self._plan_of(later), later.id)
         changes = [effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED]
+        for effect in changes:
+            back, change = (L3smChange.from_json(effect.data[part]) for part in ("back", "change"))
+            refuse_stale(self.world.services, back, change)
         devices = tuple(self._undo(device) for device in undone.devices)
         return Plan(
             id=self._next_id(),
