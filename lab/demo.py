@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 from ncclient import manager
 
@@ -153,6 +154,18 @@ class Demo:
                 return
         raise DemoError("the daemon has not read every device in time")
 
+    def metrics(self, *names: str) -> None:
+        """What Prometheus would scrape, as far as it is about `names`."""
+        print(f"$ curl --cacert state/tls/server.crt https://127.0.0.1:{self.port}/metrics | grep ...")
+        answer = requests.get(
+            f"https://127.0.0.1:{self.port}/metrics", verify=self.environment["ACCORD_CA"], timeout=30
+        )
+        answer.raise_for_status()
+        shown = [line for line in answer.text.splitlines() if line.startswith(names)]
+        if not shown:
+            raise DemoError(f"no metric of {', '.join(names)}")
+        _print_some("\n".join(shown), 20)
+
     def running_of(self, router: str) -> bytes:
         """What a router holds, read by a client that knows nothing of accord."""
         host = yaml.safe_load((self.lab / "inventory.yaml").read_text())["hosts"][router]
@@ -210,6 +223,9 @@ def walk(demo: Demo) -> None:
         if demo.running_of(router) != bytes_before:
             raise DemoError(f"{router} is not as it was found")
     print("stock ncclient: the routers are, byte for byte, as they were found")
+
+    demo.say("the metrics to look at")
+    demo.metrics("accord_transactions_total", "accord_devices{", "accord_event_log_position", "accord_drift_lines{")
 
     demo.say("the log that all of this is folded from, checked without the daemon's word")
     demo.accord("audit", "verify", "--log", str(demo.directory / "state" / "events.sqlite"))
