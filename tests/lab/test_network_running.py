@@ -16,9 +16,11 @@ from ncclient.transport.errors import SSHUnknownHostError
 from netmiko import ConnectHandler
 
 from lab.faults import FaultScript
-from lab.network import LabNetwork, NetworkError, NetworkOptions, in_lab, running_lab
+from lab.network import LabNetwork, NetworkError, NetworkOptions, _link_event, in_lab, running_lab
 from lab.router.faults_point import Action, Fault
 from lab.router.router import Router
+from lab.router.schema import default_module_set
+from lab.router.schema_loader import _read_modules
 from lab.topology import Topology
 from lab.topology_file import load_topology
 
@@ -149,6 +151,16 @@ def test_a_subscriber_hears_that_a_link_went_down(lab: LabNetwork) -> None:
     assert event is not None
     assert event.findtext("a:name", namespaces=NS) == link.end_at("pe-frankfurt").port
     assert event.findtext("a:oper-status", namespaces=NS) == "down"
+
+
+def test_the_event_of_an_interface_is_as_our_module_describes_it() -> None:
+    module = _read_modules(default_module_set()).get_module("accord-router")
+    described = next(item for item in module.i_children if item.keyword == "notification")
+    event = _link_event("core0", up=False)
+    assert event.tag == f"{{urn:accord:router}}{described.arg}"
+    assert [leaf.tag for leaf in event] == [f"{{urn:accord:router}}{leaf.arg}" for leaf in described.i_children]
+    states = described.i_children[1].search_one("type").search("enum")
+    assert {_link_event("core0", up=up)[1].text for up in (True, False)} == {state.arg for state in states}
 
 
 def test_bgp_sessions_follow_committed_configuration(lab: LabNetwork) -> None:
