@@ -219,6 +219,22 @@ def test_a_prefix_exported_alone_arrives_alone(network: Network) -> None:
     assert {prefix for prefix, source, _ in routes(network, "pe-london") if source == "vpn"} == {"192.168.2.0/24"}
 
 
+@pytest.mark.parametrize("imported", ["0:65000:7", "0:65000:8"])
+def test_a_prefix_is_exported_with_every_route_target_of_its_entry(network: Network, imported: str) -> None:
+    network.add_vpn("pe-london", site=1, imports=imported)
+    network.add_vpn("pe-paris", site=2, exports="0:65000:9")
+    targets = network.running["pe-paris"].find(".//a:vpn-targets", NS)
+    assert targets is not None
+    targets.append(
+        etree.fromstring(
+            '<prefix-export xmlns="urn:accord:router"><name>lan</name><route-target>0:65000:7</route-target>'
+            "<route-target>0:65000:8</route-target><prefix>192.168.2.0/24</prefix></prefix-export>"
+        )
+    )
+    network.plane.configuration_changed("pe-paris")
+    assert {prefix for prefix, source, _ in routes(network, "pe-london") if source == "vpn"} == {"192.168.2.0/24"}
+
+
 def test_a_subnet_that_is_not_announced_stays_on_its_router(network: Network) -> None:
     network.add_vpn("pe-london", site=1)
     network.add_vpn("pe-paris", site=2)
