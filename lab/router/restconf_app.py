@@ -66,6 +66,8 @@ class RestconfApp:
         except SilencedError:
             while (await receive())["type"] != "http.disconnect":
                 pass
+        except asyncio.CancelledError:
+            connection.abort()  # the server stops and ends what it waits for; nobody else cancels
 
     async def _exchange(self, connection: Connection, scope: Message, receive: Receive, send: Send) -> None:
         request = _request_head(scope)

@@ -69,12 +69,21 @@ class RestconfServer:
             return
         self._listener.close()
         self._app.stream.close()
-        for connection in list(self._state.connections):
-            connection.transport.abort()
-        for task in list(self._state.tasks):
-            task.cancel()
+        connections = [item for item in self._state.connections if isinstance(item, _Connection)]
+        for connection in connections:
+            connection.abort()
+        for connection in connections:
+            await connection.lost.wait()
+        await self._end_requests()
         await self._listener.wait_closed()
         self._listener = None
+
+    async def _end_requests(self) -> None:
+        """Cancel what still waits, once its connection is gone: before that, uvicorn would log it as a failure."""
+        tasks = list(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _protocol(self) -> "_Connection":
         return _Connection(self._router, self._app, self._state)
@@ -87,6 +96,7 @@ class _Connection(H11Protocol):
         super().__init__(_shared_config(), state, {})
         self._router = router
         self._session_id: int | None = None
+        self.lost = asyncio.Event()
         self.app = partial(app, self)
 
     def session_id(self) -> int:
@@ -105,3 +115,4 @@ class _Connection(H11Protocol):
         if self._session_id is not None:
             self._router.sessions.close(self._session_id)
             self._session_id = None
+        self.lost.set()

@@ -1,6 +1,7 @@
 """The RESTCONF server over real TLS connections, driven by requests and curl."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import subprocess
@@ -552,17 +553,48 @@ async def test_a_change_is_told_on_the_event_stream(call, encoding):
         assert [edit["target"] for edit in change["edit"]] == ["/lab-probe:top/lab-probe:hostname"]
 
 
+async def test_stopping_ends_an_open_event_stream_without_a_word(call, router, caplog):
+    url = f"{call.base}/restconf/streams/NETCONF/json"
+
+    def listen(ready):
+        with requests.get(url, auth=("admin", "admin"), verify=call.ca_file, stream=True, timeout=10) as reply:
+            ready()
+            with contextlib.suppress(requests.RequestException):
+                return list(reply.iter_lines())
+
+    loop, listening = asyncio.get_running_loop(), asyncio.Event()
+    stream = asyncio.create_task(asyncio.to_thread(listen, lambda: loop.call_soon_threadsafe(listening.set)))
+    await asyncio.wait_for(listening.wait(), 10)
+    await asyncio.wait_for(router.stop(), 10)
+    await asyncio.wait_for(stream, 10)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
+async def test_stopping_ends_a_request_that_waits_without_a_word(call, router, caplog):
+    router.faults = Script("before", Action(Fault.DELAY, seconds=60))
+    waiting = asyncio.create_task(put_top(call, hostname="x"))
+    await asyncio.wait_for(router.faults.reached.wait(), 10)
+    await asyncio.wait_for(router.stop(), 10)
+    with pytest.raises(requests.ConnectionError):
+        await asyncio.wait_for(waiting, 10)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
 class Script:
     """A fault point with one action at one phase."""
 
     def __init__(self, phase, action):
         self.phase, self.action = phase, action
+        self.reached = asyncio.Event()
 
     def armed(self, router):
         return True
 
     async def around(self, router, rpc, phase):
-        return self.action if rpc == "restconf-put" and phase == self.phase else None
+        if rpc != "restconf-put" or phase != self.phase:
+            return None
+        self.reached.set()
+        return self.action
 
 
 async def test_close_after_acting_loses_the_reply_but_not_the_change(call, router):
