@@ -61,7 +61,8 @@ class Client:
         """A response that is read as it comes."""
         response = self._send("GET", _path(segments), query=query, headers=headers, is_stream=True)
         try:
-            yield response
+            with _connection_errors(self._connection, "GET"):
+                yield response
         finally:
             response.close()
 

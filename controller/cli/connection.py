@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,8 @@ class Preferences:
     ca: Path | None = None
     output: Output | None = None
     color: Color | None = None
+    token: str = field(default="", repr=False)
+    """The token itself, where the environment holds it: over any file but one that was named on the command line."""
 
     def over(self, other: "Preferences") -> "Preferences":
         """This, with the gaps filled from `other`."""
@@ -42,19 +44,19 @@ class Connection:
     """Where the daemon is and how to prove who asks. `ca` None trusts the public authorities of `certifi`."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
     ca: Path | None
 
 
-def resolve(said: Preferences) -> tuple[Preferences, str]:
-    """All sources merged, and the token; `ConfigurationError` for a file that is missing, unreadable or wrong."""
-    whole = said.over(_from_environment()).over(_from_file(_file()))
+def resolve(said: Preferences) -> Preferences:
+    """All sources merged; `ConfigurationError` for a file or variable that is wrong."""
     token = "" if said.token_file else os.environ.get("ACCORD_TOKEN", "").strip()
-    return whole, token or (_read_token(whole.token_file) if whole.token_file else "")
+    whole = said.over(_from_environment())
+    return replace(whole.over(_from_file()), token=token)
 
 
-def connection_of(preferences: Preferences, token: str) -> Connection:
-    """The way to the daemon; `ConfigurationError` where a token would travel in the clear."""
+def connection_of(preferences: Preferences) -> Connection:
+    """The way to the daemon; `ConfigurationError` for a missing file, or where a token would travel in the clear."""
     url = (preferences.url or DEFAULT_URL).rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in {"https", "http"} or not parts.hostname:
@@ -63,6 +65,7 @@ def connection_of(preferences: Preferences, token: str) -> Connection:
         raise ConfigurationError(f"'{url}' would send the token in the clear", remedy="use https://", path="url")
     if preferences.ca and not preferences.ca.exists():
         raise ConfigurationError("there is no such CA file", path=str(preferences.ca))
+    token = preferences.token or (_read_token(preferences.token_file) if preferences.token_file else "")
     return Connection(url, token, preferences.ca)
 
 
@@ -71,8 +74,13 @@ def readable_by_others(file: Path) -> bool:
     return file.is_file() and bool(stat.S_IMODE(file.stat().st_mode) & 0o077)
 
 
-def _file() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "accord" / "cli.yaml"
+def _file() -> Path | None:
+    """The person's file; none for a daemon's user, who may have no home or may not look into it."""
+    try:
+        file = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "accord" / "cli.yaml"
+        return file if file.is_file() else None
+    except (OSError, RuntimeError):
+        return None
 
 
 def _from_environment() -> Preferences:
@@ -80,8 +88,9 @@ def _from_environment() -> Preferences:
     return _preferences({name: value for name, value in words.items() if value}, "the environment", Path())
 
 
-def _from_file(file: Path) -> Preferences:
-    if not file.is_file():
+def _from_file() -> Preferences:
+    file = _file()
+    if file is None:
         return Preferences()
     with configuration_errors():
         return _preferences(read_mapping(file), str(file), file.parent)

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import orjson
-import requests
 import typer
 from rich.text import Text
 
 from controller.cli.exits import UnreachableError
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, Output, cell, encode, table, timestamp, versioned
+from controller.model.errors import OutcomeUnknownError
 
 app = group("events", "The event log as it grows.")
 _MOST_WAIT_SECONDS = 10.0
@@ -46,7 +46,7 @@ def _follow(session: Session, position: int) -> None:
                     position = int(event["position"])
                     _print_line(session, event)
                 wait = 1.0
-        except (requests.exceptions.RequestException, UnreachableError):
+        except (UnreachableError, OutcomeUnknownError):
             session.terminal.warn(f"the daemon went away; trying again in {wait:.0f} s")
         time.sleep(wait)
         wait = min(2 * wait, _MOST_WAIT_SECONDS)

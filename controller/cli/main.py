@@ -48,6 +48,8 @@ Exit codes: 0 done, 1 failure, 2 a difference (--detailed-exitcode), 3 rolled ba
 \b
 Defaults for --url, --token-file, --ca, --output and --color stand in ~/.config/accord/cli.yaml.
 """
+_INTERRUPTED = 130
+"""128 and SIGINT, as shells have it."""
 _UsageFault: type[Exception] = typer.BadParameter.__mro__[2]
 """The library's base of complaints about the command line; it has no public name."""
 
@@ -94,27 +96,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(words: Sequence[str]) -> int:
-    """One command; every error of ours is a message on stderr and an exit code."""
+    """One command; every error that can be foreseen is a message on stderr and an exit code."""
     terminal = Terminal(color=_color(words))
     try:
         command: Any = typer.main.get_command(app)
         code = command.main(args=list(words), prog_name="accord", standalone_mode=False)
-    except AccordError as error:
-        terminal.fail(_headline(error), *_more(error))
-        return int(exit_of(error))
-    except _UsageFault as error:
-        return _tell_usage(terminal, error)
-    except ModuleNotFoundError as error:
-        complaint = missing(error, words[0] if words else "dev")
-        terminal.fail(complaint.message, complaint.remedy)
-        return int(Exit.FAILURE)
-    except PermissionError as error:
-        terminal.fail(f"{error.filename}: {error.strerror}")
-        return int(Exit.NO_PERMISSION)
+    except BrokenPipeError:
+        raise
+    except (AccordError, _UsageFault, ModuleNotFoundError, OSError, UnicodeDecodeError) as error:
+        return int(_tell(terminal, error, words))
     except (typer.Abort, KeyboardInterrupt):
         terminal.say("stopped")
-        return 130
+        return _INTERRUPTED
     return code if isinstance(code, int) else int(Exit.OK)
+
+
+def _tell(terminal: Terminal, error: Exception, words: Sequence[str]) -> Exit:
+    """Say what went wrong; the exit code."""
+    match error:
+        case AccordError():
+            terminal.fail(_headline(error), *_more(error))
+            return exit_of(error)
+        case ModuleNotFoundError():
+            complaint = missing(error, words[0] if words else "dev")
+            terminal.fail(complaint.message, complaint.remedy)
+        case PermissionError():
+            terminal.fail(f"{error.filename}: {error.strerror}")
+            return Exit.NO_PERMISSION
+        case OSError() | UnicodeDecodeError():
+            terminal.fail(str(error))
+        case _:
+            _tell_usage(terminal, error)
+            return Exit.USAGE
+    return Exit.FAILURE
 
 
 def _color(words: Sequence[str]) -> Color:
@@ -141,16 +155,15 @@ def _more(error: AccordError) -> list[str]:
     return [line for line in (*causes, error.remedy) if line]
 
 
-def _tell_usage(terminal: Terminal, error: Any) -> int:
-    """The library numbers these 2, which here means that there is a difference."""
+def _tell_usage(terminal: Terminal, error: Any) -> None:
+    """The library would exit with 2, which here means that there is a difference."""
     context = getattr(error, "ctx", None)
     message = error.format_message()
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
         terminal.say(message)
-        return int(Exit.USAGE)
+        return
     path = context.command_path if context is not None else "accord"
     terminal.fail(message, f"see '{path} --help'")
-    return int(Exit.USAGE)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,6 @@ class Session:
     """What a command works with. The client is made when the first request needs it."""
 
     preferences: Preferences
-    token: str
     terminal: Terminal
     _client: Any = field(default=None)
 
@@ -57,7 +56,7 @@ class Session:
             file = self.preferences.token_file
             if file and readable_by_others(file):
                 self.terminal.warn(f"others can read {file}: chmod 600 {file}")
-            self._client = Client(connection_of(self.preferences, self.token))
+            self._client = Client(connection_of(self.preferences))
         return self._client
 
     def for_each(self, names: Sequence[str], act: Callable[[str], Json]) -> tuple[list[Json], Exit]:
@@ -80,8 +79,8 @@ class Session:
 
 def open_session(said: Preferences) -> Session:
     """From what the command line says, over the environment and the person's file."""
-    whole, token = resolve(said)
-    return Session(whole, token, Terminal(whole.output or Output.TABLE, whole.color or Color.AUTO))
+    whole = resolve(said)
+    return Session(whole, Terminal(whole.output or Output.TABLE, whole.color or Color.AUTO))
 
 
 def command(

@@ -261,3 +261,11 @@ def test_a_heartbeat_ends_a_tail_that_does_not_follow(daemon: Daemon, accord: Ac
     code, out, _ = accord("events", "tail", "--after", "6")
     assert code == 0
     assert out.split() == ["POSITION", "TIME", "ACTOR", "TYPE", "STREAM", "7", "1970-01-01T00:00:00Z", "me", "t", "s"]
+
+
+def test_a_feed_that_breaks_off_is_no_traceback(daemon: Daemon, accord: Accord) -> None:
+    daemon.say("GET /api/v1/status", {"position": 9})
+    daemon.say("GET /api/v1/events", b"", 0)
+    code, _, err = accord("events", "tail", "--after", "6")
+    assert code == 69
+    assert "Traceback" not in err

@@ -182,6 +182,27 @@ def test_a_service_is_shown_validated_and_deleted(accord: Accord, committed: dic
     assert accord("service", "show", service["vpn_id"]).code == 1
 
 
+def test_an_l3sm_document_is_planned_and_committed_from_a_file(
+    accord: Accord, committed: dict[str, Any], tmp_path: Path
+) -> None:
+    (service,) = accord("service", "list", "-o", "json").document["items"]
+    shown = accord("service", "show", service["vpn_id"], "-o", "json").document
+    tree = {"vpn-services": {"vpn-service": [shown["service"]]}, "sites": {"site": shown["sites"]}}
+    text = yaml.safe_dump({"ietf-l3vpn-svc:l3vpn-svc": tree})
+    same, other, wrong = (tmp_path / f"{name}.yaml" for name in ("same", "other", "wrong"))
+    same.write_text(text)
+    other.write_text(text.replace(service["vpn_id"], "another-1"))
+    wrong.write_text(text.replace("any-to-any", "any-to-none"))
+    assert accord("diff", "-f", str(same), "--detailed-exitcode").code == 0
+    assert accord("diff", "-f", str(other), "--detailed-exitcode").code == 2
+    refused = accord("diff", "-f", str(wrong))
+    assert refused.code == 1
+    assert "vpn-service-topology" in refused.err
+    done = accord("commit", "-f", str(other), "--yes", "--canary", "pe-paris")
+    assert done.code == 0, done.err
+    assert len(accord("service", "list", "-o", "json").document["items"]) == 2
+
+
 def test_history_tells_who_why_and_what(accord: Accord, committed: dict[str, Any]) -> None:
     newest = accord("transaction", "list", "--limit", "1").out
     assert committed["id"] in newest

@@ -170,6 +170,21 @@ def test_config_show_names_the_origin_of_each_value(
     assert rows["state_dir"]["origin"].startswith("file ")
 
 
+def test_commands_without_the_daemon_do_not_need_the_token_file(
+    accord: Accord, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCORD_TOKEN_FILE", "/nonexistent")
+    assert accord("config", "show", "--config", str(config)).code == 0
+    assert accord("status").code == 78
+
+
+def test_a_file_of_words_that_is_no_text_fails_plainly(accord: Accord, tmp_path: Path) -> None:
+    (tmp_path / "intent.txt").write_bytes(b"\xff\xfe")
+    result = accord("intent", "submit", "-f", str(tmp_path / "intent.txt"))
+    assert (result.code, result.out) == (1, "")
+    assert "utf-8" in result.err
+
+
 def test_a_token_is_printed_once_and_only_its_hash_is_kept(accord: Accord, config: Path) -> None:
     result = accord("token", "add", "alice", "--role", "operator", "--service", "acme-*", "--config", str(config))
     assert result.code == 0, result.err
