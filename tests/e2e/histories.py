@@ -240,7 +240,15 @@ def state_of(world: World) -> dict[str, Json]:
     }
 
 
-def assert_consistent(world: World) -> None:
+def assert_consistent(stage: Stage) -> None:
+    """No service is half there: what refers to something finds it, and no number has two holders."""
+    try:
+        _assert_consistent(stage.world)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n" + "\n".join(stage.log)) from error
+
+
+def _assert_consistent(world: World) -> None:
     """No service is half there: what refers to something finds it, and no number has two holders."""
     services = world.services
     assert set(services.vpn_sites) <= set(services.services), "a site is in a VPN that is not there"

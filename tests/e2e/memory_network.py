@@ -1,4 +1,4 @@
-"""Perfect devices in memory behind the real sessions pool, executor and coordinator: nothing is ever lost or refused."""
+"""Perfect devices in memory behind the real session pool, executor and coordinator: nothing is lost or refused."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
