@@ -1,6 +1,6 @@
 """Owns `accord config`: checking and showing the daemon's settings, without the daemon."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from controller.cli.exits import configuration_errors
 from controller.cli.serve import ConfigOption
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import table
+
+if TYPE_CHECKING:  # pydantic takes longer to load than `--help` takes to print
+    from controller.settings import Settings
 
 app = group("config", "The daemon's settings.")
 
@@ -30,12 +33,10 @@ def _check(
     session.terminal.say(f"the configuration is good: {loaded.file or 'no file, all defaults'}{more}")
 
 
-def _check_files(settings: object) -> int:
+def _check_files(settings: "Settings") -> int:
     from controller.bootstrap import load_catalogue
     from controller.northbound.auth import load_tokens
-    from controller.settings import Settings
 
-    assert isinstance(settings, Settings)  # noqa: S101 - keeps the import of pydantic out of `--help`
     load_tokens(settings.tokens)
     return len(load_catalogue(settings).inventory.devices)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from controller.cli.connection import Preferences, connection_of, readable_by_others, resolve
-from controller.cli.exits import Exit, exit_of, worst
+from controller.cli.exits import Exit, UsageError, exit_of, worst
 from controller.cli.terminal import Color, Json, Output, Terminal
 from controller.model.errors import AccordError
 
@@ -136,8 +136,6 @@ def leave(code: Exit) -> None:
 
 def chosen(names: Iterable[str], *, everything: bool, session: Session) -> list[str]:
     """The devices that were named, or all of the inventory."""
-    from controller.cli.exits import UsageError
-
     listed = list(names)
     if bool(listed) == everything:
         raise UsageError("name devices, or say --all, not both", remedy="list them: accord device list")
