@@ -144,13 +144,13 @@ def synced(infrastructure: Infrastructure) -> list[NewEvent]:
 class Fleet:
     """A world that knows a fleet, with its planner. The log is in memory unless another one is given."""
 
-    def __init__(self, routers: int, log: EventLog | None = None) -> None:
-        """`open` it before use."""
+    def __init__(self, routers: int, log: EventLog | None = None, routers_at: Infrastructure | None = None) -> None:
+        """`open` it before use. `routers_at`: these routers, each in a city of its own."""
         self.log = log or MemoryEventLog(clock=SystemClock())
         self.world = World()
         self.log.subscribe(self.world.apply_all)
-        self.cities = routers // ROUTERS_PER_CITY
-        self.planner = Planner(self.world, l3sm_validator(), infrastructure(routers), self.log)
+        self.cities = routers if routers_at else routers // ROUTERS_PER_CITY
+        self.planner = Planner(self.world, l3sm_validator(), routers_at or infrastructure(routers), self.log)
 
     async def open(self) -> "Fleet":
         """Make every router known."""
