@@ -50,6 +50,7 @@ class Doors:
     reload: Callable[[], Reload]
     flows: Flows = field(init=False)
     feed: EventFeed = field(init=False)
+    routes: list[BaseRoute] = field(init=False)
     app: "CommonHeaders" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,14 +59,13 @@ class Doors:
         self.flows = Flows(self.controller.clock)
         door = Door(self.tokens, _limits(self.settings()), self.flows.observe_request)
         restconf = Restconf(self.controller, self.schema, self._confirm_timeout_seconds)
-        self.app = build_app(
-            [
-                *Api(self.controller).routes(door),
-                *self.feed.routes(door),
-                *restconf.routes(door),
-                *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),
-            ]
-        )
+        self.routes = [
+            *Api(self.controller).routes(door),
+            *self.feed.routes(door),
+            *restconf.routes(door),
+            *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),
+        ]
+        self.app = build_app(self.routes)
 
     def _metrics(self) -> MetricsPages:
         controller = self.controller

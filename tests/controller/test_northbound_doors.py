@@ -1,0 +1,173 @@
+"""Nobody gets through any door without a token, and nobody writes without the role for it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from starlette.routing import Route
+
+from controller.adapters.settings_loader import load_settings
+from controller.bootstrap import Daemon, open_daemon
+from controller.northbound.app import Doors
+from controller.northbound.auth import Role, TokenStore, add_token, load_tokens, new_token
+from controller.northbound.metrics_state import Reload
+from controller.runtime.upkeep import Upkeep
+from controller.serve import l3sm_schema
+
+OPEN = {"/metrics", "/probe", "/sd"}
+"""Reading these needs no token unless the settings ask for one: Prometheus has none by default."""
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    (tmp_path / "inventory.yaml").write_text("hosts: {}\n")
+    (tmp_path / "accord.yaml").write_text("state_dir: state\ninventory: inventory.yaml\ntokens: tokens.yaml\n")
+    opened = await open_daemon(load_settings(tmp_path / "accord.yaml"))
+    yield opened
+    await opened.stop(1.0)
+
+
+def doors_of(daemon: Daemon, tokens: TokenStore) -> Doors:
+    settings = daemon.settings.current
+    return Doors(
+        controller=daemon.controller,
+        tokens=lambda: tokens,
+        settings=lambda: settings,
+        schema=l3sm_schema(settings),
+        upkeep=Upkeep(daemon.controller),
+        reload=lambda: Reload(True, 0.0),
+    )
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> dict[str, str]:
+    made = {}
+    for role in Role:
+        made[role.value], entry = new_token(role.value, [role])
+        add_token(tmp_path / "tokens.yaml", entry)
+    made["scoped"], entry = new_token("scoped", [Role.OPERATOR], ["acme-*"])
+    add_token(tmp_path / "tokens.yaml", entry)
+    return made
+
+
+@pytest.fixture
+async def client(daemon: Daemon, tokens: dict[str, str], tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    doors = doors_of(daemon, load_tokens(tmp_path / "tokens.yaml"))
+    transport = httpx2.ASGITransport(app=doors.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://accord") as made:
+        made.routes = doors.routes  # type: ignore[attr-defined]  # the test's own note
+        yield made
+
+
+def routes_of(client: httpx2.AsyncClient) -> list[tuple[str, str]]:
+    """Every method of every route, with something in place of its parameters."""
+    found = []
+    for route in client.routes:  # type: ignore[attr-defined]  # set by the fixture
+        assert isinstance(route, Route), route
+        path = route.path.replace("{path:path}", "ietf-l3vpn-svc:l3vpn-svc/sites/site=x")
+        path = path.replace("{id}", "x").replace("{name}", "x").replace("{action}", "adopt")
+        assert "{" not in path, path
+        found += [(method, path) for method in sorted(route.methods or ())]
+    return found
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}", "content-type": "application/json"}
+
+
+async def test_no_route_answers_without_a_token_that_is_known(client: httpx2.AsyncClient) -> None:
+    routes = routes_of(client)
+    assert len(routes) > 40
+    for method, path in routes:
+        if path in OPEN:
+            assert method in {"GET", "HEAD"}
+            continue
+        for headers in ({}, bearer("accord_unknown"), {"authorization": "Basic YTpi"}, bearer("")):
+            answer = await client.request(method, path, headers=headers, content=b"{}")
+            assert answer.status_code == 401, (method, path, headers)
+            assert answer.headers["www-authenticate"] == 'Bearer realm="accord"'
+
+
+async def test_every_method_that_is_not_offered_is_refused_too(client: httpx2.AsyncClient) -> None:
+    offered = set(routes_of(client))
+    for path in {path for _, path in offered}:
+        for method in (*WRITES, "GET", "TRACE", "CONNECT"):
+            if (method, path) not in offered:
+                answer = await client.request(method, path)
+                assert answer.status_code in {404, 405}, (method, path)
+
+
+async def test_a_reader_writes_nowhere(client: httpx2.AsyncClient, tokens: dict[str, str]) -> None:
+    for method, path in routes_of(client):
+        if method in WRITES:
+            answer = await client.request(method, path, headers=bearer(tokens["reader"]), content=b"{}")
+            assert answer.status_code == 403, (method, path, answer.text)
+
+
+async def test_who_has_a_scope_sees_nothing_that_is_not_one_service(
+    client: httpx2.AsyncClient, tokens: dict[str, str]
+) -> None:
+    for path in ("/api/v1/status", "/api/v1/devices", "/api/v1/transactions", "/api/v1/events"):
+        assert (await client.get(path, headers=bearer(tokens["scoped"]))).status_code == 403, path
+    answer = await client.post(
+        "/restconf/data/ietf-l3vpn-svc:l3vpn-svc/vpn-services",
+        headers=bearer(tokens["scoped"]),
+        json={"ietf-l3vpn-svc:vpn-service": [{"vpn-id": "other-1"}]},
+    )
+    assert answer.status_code == 403
+    assert answer.json()["ietf-restconf:errors"]["error"][0]["error-tag"] == "access-denied"
+
+
+async def test_what_is_too_big_or_too_deep_is_refused(client: httpx2.AsyncClient, tokens: dict[str, str]) -> None:
+    path = "/restconf/data/ietf-l3vpn-svc:l3vpn-svc/sites"
+    deep = b'{"a":' * 100 + b"1" + b"}" * 100
+    answer = await client.post(path, headers=bearer(tokens["operator"]), content=deep)
+    assert answer.status_code == 413
+    assert answer.json()["ietf-restconf:errors"]["error"][0]["error-tag"] == "too-big"
+    big = b'{"a": "' + b"x" * 17_000_000 + b'"}'
+    assert (await client.post(path, headers=bearer(tokens["operator"]), content=big)).status_code == 413
+
+
+async def test_metrics_ask_for_a_token_when_told_to(daemon: Daemon, tokens: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "accord.yaml").write_text((tmp_path / "accord.yaml").read_text() + "metrics: {requires_token: true}\n")
+    daemon.reload()
+    doors = doors_of(daemon, load_tokens(tmp_path / "tokens.yaml"))
+    transport = httpx2.ASGITransport(app=doors.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://accord") as client:
+        for path in OPEN:
+            assert (await client.get(path)).status_code == 401
+        assert (await client.get("/metrics", headers=bearer(tokens["reader"]))).status_code == 200
+
+
+async def test_the_list_of_metrics_is_what_is_exposed(client: httpx2.AsyncClient) -> None:
+    listed = {}
+    for line in (Path(__file__).parents[2] / "config/prometheus/METRICS.md").read_text().splitlines():
+        if line.startswith("| `"):
+            name, kind, labels = (cell.strip(" `") for cell in line.split("|")[1:4])
+            listed[name] = (kind, {label for label in labels.split(", ") if label})
+    exposition = (await client.get("/metrics")).text
+    exposed = {}
+    for line in exposition.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            exposed[name] = kind
+    assert exposed == {name: kind for name, (kind, _) in listed.items()}
+    for line in exposition.splitlines():
+        if line.startswith("#") or "{" not in line:
+            continue
+        series, _, rest = line.partition("{")
+        name = next(
+            n for n in (series, *(series.removesuffix(s) for s in ("_bucket", "_sum", "_count"))) if n in listed
+        )
+        labels = {pair.partition("=")[0] for pair in rest.partition("}")[0].split(",")} - {"le"}
+        assert labels <= listed[name][1], line
+
+
+async def test_answers_carry_the_common_headers(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/api/v1/status")
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "server" not in answer.headers
