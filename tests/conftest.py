@@ -1,10 +1,34 @@
-"""Hypothesis profiles: `gate` is fixed and runs everywhere; `hunt` is random (HYPOTHESIS_PROFILE=hunt)."""
+"""Hypothesis profiles: `gate` is fixed and runs everywhere; `hunt` is random (HYPOTHESIS_PROFILE=hunt).
+
+Golden files: `golden("plan.txt", text)` compares with `golden/plan.txt` beside the test; `--update-golden` rewrites them.
+"""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("gate", derandomize=True, max_examples=200, deadline=None, suppress_health_check=_QUIET)
 settings.register_profile("hunt", max_examples=5000, deadline=None, suppress_health_check=_QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files with what the tests got")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the golden file of that name."""
+
+    def compare(name: str, text: str) -> None:
+        path = request.path.parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        assert text == path.read_text(), f"not as in {Path(path.parent.name, name)}; if it should be: --update-golden"
+
+    return compare
