@@ -28,8 +28,8 @@ from controller.northbound.auth import Role, add_token, new_token
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0
-SERVE = (sys.executable, "-c", "import sys; from controller.serve import main; sys.exit(main())")
-"""The daemon without the rest of the command line; `--config FILE` follows."""
+SERVE = (sys.executable, "-m", "controller.cli.main", "serve")
+"""`accord serve`; `--config FILE` follows."""
 
 
 def eventually(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
@@ -95,6 +95,7 @@ class DaemonProcess:
             "listen": {"port": free_port()},
         }
         self.configure(**{**document, **(settings or {})})
+        self.port = int(self.settings["listen"]["port"])
         for role in Role:
             self.add_token(role.value, [role])
 
@@ -120,7 +121,7 @@ class DaemonProcess:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"https://127.0.0.1:{self.settings['listen']['port']}"
+        return f"https://127.0.0.1:{self.port}"
 
     @property
     def certificate(self) -> Path:

@@ -1,0 +1,141 @@
+"""Debian's Prometheus reads a live daemon with our configuration, and finds what the list of metrics promises."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import yaml
+
+from tests.e2e.daemon import ROOT, DaemonProcess, eventually, free_port, lab_of_routers
+
+CONFIG = ROOT / "config" / "prometheus"
+pytestmark = pytest.mark.prometheus
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed (Debian: apt install prometheus)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    tool("prometheus")
+    with (
+        lab_of_routers(tmp_path_factory.mktemp("lab") / "lab") as lab,
+        DaemonProcess(tmp_path_factory.mktemp("accord"), lab) as running,
+    ):
+        running.wait_until_read()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(daemon: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    """Prometheus with the shipped configuration, pointed at this daemon and scraping faster."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    shutil.copytree(CONFIG / "rules", directory / "rules")
+    shutil.copy(daemon.certificate, directory / "accord-ca.crt")
+    text = (CONFIG / "prometheus.yml").read_text().replace("localhost:8443", f"localhost:{daemon.port}")
+    document = yaml.safe_load(text)
+    document["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    document["scrape_configs"][1]["http_sd_configs"][0]["refresh_interval"] = "1s"
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(document))
+    port = free_port()
+    command = [
+        tool("prometheus"),
+        f"--config.file={directory / 'prometheus.yml'}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
+                eventually(lambda: is_ready(client), "Prometheus is ready", 60.0)
+                yield client
+        finally:
+            process.terminate()
+
+
+def is_ready(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/-/ready").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def query(prometheus: httpx2.Client, expression: str) -> list[dict[str, Any]]:
+    answer = prometheus.get("/api/v1/query", params={"query": expression}).json()
+    assert answer["status"] == "success", answer
+    return list(answer["data"]["result"])
+
+
+def test_the_daemon_and_every_device_are_scraped(daemon: DaemonProcess, prometheus: httpx2.Client) -> None:
+    devices = {device["name"] for device in daemon.get("/api/v1/devices").json()}
+    eventually(lambda: query(prometheus, 'up{job="accord"} == 1'), "the daemon is scraped", 60.0)
+
+    def probed() -> bool:
+        return {found["metric"]["device"] for found in query(prometheus, "probe_success == 1")} == devices
+
+    eventually(probed, "every device was probed", 60.0)
+
+
+def test_every_metric_of_the_list_has_a_type_and_help_in_prometheus(prometheus: httpx2.Client) -> None:
+    eventually(lambda: query(prometheus, "accord_build_info"), "the daemon is scraped", 60.0)
+    known = prometheus.get("/api/v1/metadata").json()["data"]
+    listed = [line.split("`")[1] for line in (CONFIG / "METRICS.md").read_text().splitlines() if line.startswith("| `")]
+    assert listed
+    missing = [name for name in listed if name not in known and name.removesuffix("_total") not in known]
+    assert missing == []
+
+
+def test_a_transaction_shows_in_counters_and_durations(daemon: DaemonProcess, prometheus: httpx2.Client) -> None:
+    plan = daemon.intend("Create L3VPN service with 2 VPN sites in London and Paris using L3SM Service Model")["plan"]
+    assert daemon.commit(plan["id"])["phase"] == "committed"
+    for expression in (
+        'accord_transactions_total{outcome="committed"} >= 1',
+        'accord_transaction_duration_seconds_count{outcome="committed"} >= 1',
+        "accord_services == 1",
+        'accord_rpcs_total{act="commit", outcome="done"} >= 2',
+        "accord_plan_duration_seconds_count >= 1",
+        "job:accord_transaction_duration_seconds:p95_5m",
+    ):
+        eventually(lambda of=expression: query(prometheus, of), expression, 60.0)
+
+
+def test_no_rule_fails_and_no_alert_fires_on_a_healthy_network(prometheus: httpx2.Client) -> None:
+    groups = eventually(
+        lambda: [
+            group
+            for group in prometheus.get("/api/v1/rules").json()["data"]["groups"]
+            if all(rule["health"] == "ok" for rule in group["rules"])
+        ],
+        "the rules were evaluated",
+        60.0,
+    )
+    assert {group["name"] for group in groups} == {"accord-recordings", "accord-alerts"}
+    assert [rule["name"] for group in groups for rule in group["rules"] if rule.get("state") == "firing"] == []
+
+
+def test_the_rules_and_their_own_tests_pass(tmp_path: Path) -> None:
+    promtool = tool("promtool")
+    shutil.copytree(CONFIG, tmp_path / "prometheus")
+    (tmp_path / "prometheus" / "accord-ca.crt").touch()
+    for directory, *arguments in (
+        ("prometheus", "check", "config", "prometheus.yml"),
+        ("prometheus/rules", "test", "rules", "accord_test.yml"),
+    ):
+        done = subprocess.run(
+            [promtool, *arguments], cwd=tmp_path / directory, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_exposition_is_free_of_lint(daemon: DaemonProcess) -> None:
+    text = daemon.get("/metrics", token="").content
+    done = subprocess.run([tool("promtool"), "check", "metrics"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
