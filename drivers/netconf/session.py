@@ -7,14 +7,17 @@ here, and cancelling, for which 1.0 has no operation, is closing the session.
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import structlog
 from ncclient.operations.rpc import RPCReply
 
 from controller.model.errors import (
     AccordError,
     ConnectionFailedError,
+    DeviceCause,
     DeviceRejectedError,
     LockedError,
     NotSupportedError,
+    OutcomeUnknownError,
 )
 from controller.model.identifiers import DeviceName, TransactionId
 from controller.ports import Capabilities, DeviceTarget, ParticipantClass, Reading, Warnings
@@ -22,6 +25,8 @@ from drivers.netconf.notifications import NotificationStream
 from drivers.netconf.requests import Requests
 from drivers.netconf.rpc import Rpc
 from drivers.netconf.transport import NetconfTransport
+
+_log = structlog.get_logger(__name__)
 
 NO_VALIDATE = "no-validate"
 NO_LOCK = "no-lock"
@@ -177,6 +182,7 @@ class NetconfSession:
                 device=self.device,
             )
         self._tentative = self._dirty = False
+        await self._save()
 
     async def cancel(self, persist: TransactionId) -> None:
         """`cancel-commit` (1.1), or the end of the session (1.0) when it made the tentative commit."""
@@ -198,20 +204,40 @@ class NetconfSession:
         """Plain commit of the candidate."""
         reply = await self._rpc.call(self._requests.simple("commit"))
         self._dirty = False
-        return reply.warnings
+        return (*reply.warnings, *await self._save())
 
     async def apply(self, edit: bytes, entity_tag: str = "") -> Warnings:
         """Edit running; through the candidate where there is one, since running may not be writable then."""
         if entity_tag:
             raise NotSupportedError("NETCONF has no entity tags", path="entity_tag", device=self.device)
         if not self.has_candidate:
-            return await self._edit("running", edit, test=self._validates)
+            return (*await self._edit("running", edit, test=self._validates), *await self._save())
         await self._discard()
         try:
             return (*await self.prepare(edit), *await self.commit_now())
         except (DeviceRejectedError, LockedError):
             await self._discard()
             raise
+
+    async def _save(self) -> Warnings:
+        """Copy running to startup where a reboot would else forget the change (RFC 6241 section 8.7).
+
+        The change is done by now: a refusal to copy is a warning, no answer leaves the outcome unknown.
+        """
+        if not self._capabilities.supports_startup:
+            return ()
+        try:
+            return (await self._rpc.call(self._requests.simple("copy-config", "running", "startup"))).warnings
+        except (DeviceRejectedError, LockedError) as refusal:
+            message = f"a reboot would undo the change, running was not copied to startup: {refusal.message}"
+            _log.warning("startup_not_saved", device=self.device, reason=refusal.message)
+            return (DeviceCause(tag=refusal.tag, message=message, severity="warning"),)
+        except ConnectionFailedError as lost:
+            raise OutcomeUnknownError(
+                f"the change was made but not copied to startup: {lost.message}",
+                remedy="read back before deciding",
+                device=self.device,
+            ) from lost
 
     async def _edit(self, target: str, edit: bytes, *, test: bool) -> Warnings:
         request = self._requests.edit(target, edit, rollback=self._rollback, test=test)

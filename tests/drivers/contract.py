@@ -49,6 +49,10 @@ class Device(ABC):
         """Let the device swallow the next request without an answer; the event is set when it has."""
         pytest.skip("this device can't be made to hang")
 
+    async def reboot(self) -> None:
+        """Restart the device; return when it listens again."""
+        pytest.skip("this device can't be rebooted")
+
     async def notify(self) -> bytes:
         """Make the device emit a notification; return a piece of text it holds."""
         pytest.skip("this device emits no notifications on demand")
@@ -317,6 +321,35 @@ class DriverContract:
         async with rig.session() as session:
             with pytest.raises(DeviceRejectedError):
                 await session.confirm(OTHER_TXID)
+
+    # -- what a reboot leaves ------------------------------------------------------------------------------------------
+
+    async def test_what_was_applied_survives_a_reboot(self, rig: Rig) -> None:
+        async with rig.session() as session:
+            await session.apply(rig.device.edit("lasting"))
+            await rig.device.reboot()
+        assert await rig.shows("lasting")
+
+    async def test_what_was_committed_through_the_candidate_survives_a_reboot(self, rig: Rig) -> None:
+        rig.needs(*WITH_CANDIDATE)
+        async with rig.session() as session:
+            await session.lock()
+            await session.prepare(rig.device.edit("lasting"))
+            await (session.commit_now() if not rig.participant.is_two_phase else session.commit_tentative(TXID, 60))
+            if rig.participant.is_two_phase:
+                await session.confirm(TXID)
+            await rig.device.reboot()
+        assert await rig.shows("lasting")
+
+    async def test_a_tentative_commit_does_not_survive_a_reboot(self, rig: Rig) -> None:
+        rig.needs(*TWO_PHASE)
+        async with rig.session() as session:
+            await rig.put(session, "before")
+            await session.lock()
+            await session.prepare(rig.device.edit("tentative"))
+            await session.commit_tentative(TXID, 60)
+            await rig.device.reboot()
+        assert await rig.shows("before")
 
     # -- locks ---------------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,9 @@ class LabCli(Device):
     async def disconnect(self) -> None:
         self.router.sessions.drop_all()
 
+    async def reboot(self) -> None:
+        await self.router.reboot()
+
     async def hang(self) -> asyncio.Event:
         return self.faults.arm(Action(Fault.HANG))
 

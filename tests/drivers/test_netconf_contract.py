@@ -65,6 +65,9 @@ class LabRouter(Device):
         swallowed = self.faults.swallowed = asyncio.Event()
         return swallowed
 
+    async def reboot(self) -> None:
+        await self.router.reboot()
+
     async def notify(self) -> bytes:
         event = etree.Element("{urn:example:events}link-down")
         event.text = "eth0-is-gone"
@@ -111,6 +114,21 @@ class LabContract(DriverContract):
 class TestFullRouter(LabContract):
     profile = PROFILES["full"]
     participant = ParticipantClass.PERSISTENT
+
+
+class TestRouterThatBootsFromStartup(LabContract):
+    profile = PROFILES["startup"]
+    participant = ParticipantClass.PERSISTENT
+
+
+class TestCandidateRouterThatBootsFromStartup(LabContract):
+    profile = replace(PROFILES["startup"], confirmed_commit=None)
+    participant = ParticipantClass.CANDIDATE
+
+
+class TestRunningOnlyRouterThatBootsFromStartup(LabContract):
+    profile = replace(PROFILES["running"], startup=True, boots_from="startup")
+    participant = ParticipantClass.IMMEDIATE
 
 
 class TestConfirmedCommit10Router(LabContract):
