@@ -1,6 +1,6 @@
 """Hypothesis profiles: `gate` is fixed and runs everywhere; `hunt` is random (HYPOTHESIS_PROFILE=hunt).
 
-Golden files: `golden("plan.txt", text)` compares with `golden/plan.txt` beside the test; `--update-golden` rewrites them.
+Golden files: `golden("a.txt", text)` compares with `golden/a.txt` beside the test; `--update-golden` rewrites them.
 """
 
 import os

@@ -18,7 +18,7 @@ from controller.model.yang_path import Config, Path, Step
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 _OPERATION = f"{{{NETCONF}}}operation"
 _DELETED = None
-_CONFIG_NAMESPACES = cast("dict[str, str]", {None: NETCONF})
+_CONFIG_NAMESPACES = cast("dict[str, str]", {None: NETCONF, "nc": NETCONF})
 
 
 @dataclass(frozen=True, slots=True)
