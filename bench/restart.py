@@ -8,7 +8,6 @@ its start to ready, imports, inventory and validator included; the last hundredt
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from bench.transaction_lab import ring
 from controller.adapters.clock import SystemClock
 from controller.adapters.event_log_sqlite import SqliteEventLog
 from controller.adapters.settings_loader import load_settings
-from controller.bootstrap import load_catalogue, open_daemon
+from controller.bootstrap import load_catalogue
 from controller.datastore.contributions import Delta
 from controller.model.identifiers import Owner, PlanId
 from controller.model.yang_path import parse_path
@@ -30,7 +29,7 @@ from controller.transaction.plan import Plan, plan_device
 from lab.addressing import address_plan
 from lab.inventory import RunningRouter, write_files
 
-EVENTS = (1_000, 10_000)
+EVENTS = (1_000, 10_000, 100_000)
 EVENTS_PER_SERVICE = 20
 ROUTERS = 100
 AT_ONCE = 10
@@ -95,20 +94,12 @@ def _one_line_everywhere(fleet: Fleet, number: int) -> Plan:
 def _restart(directory: Path) -> tuple[float, int]:
     """Seconds from the start of the process to ready, and how many events it folded."""
     started = time.time()
-    command = [sys.executable, "-m", "bench.restart", "--child", str(directory)]
+    command = [sys.executable, "-m", "bench.restart_daemon", str(directory)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if answer.returncode:
         raise SystemExit(f"the daemon did not start:\n{answer.stderr[-2000:]}")
     found = json.loads(answer.stdout)
     return found["ready_at"] - started, found["folded"]
-
-
-async def _child(directory: Path) -> None:
-    daemon = await open_daemon(load_settings(directory / "accord.yaml"))
-    services = daemon.controller.world.services.services
-    answer = {"ready_at": time.time(), "folded": daemon.folded, "services": len(services)}
-    print(json.dumps(answer), flush=True)
-    os._exit(0)  # as a crash would: nothing is written on the way out
 
 
 def _measure(directory: Path, events: int) -> Row:
@@ -126,9 +117,6 @@ def _measure(directory: Path, events: int) -> Row:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        asyncio.run(_child(Path(sys.argv[2])))
-        return
     rows = []
     for events in EVENTS:
         with tempfile.TemporaryDirectory() as directory:

@@ -7,14 +7,13 @@ indexed by VPN, site, router and port, and only touched accesses are read again.
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.mapping.fragment import Fragment
 from controller.mapping.identifiers import IdentifierPools
 from controller.mapping.infrastructure import Infrastructure
 from controller.mapping.l3sm import parse_service
 from controller.mapping.l3sm_attachment import VpnService
 from controller.mapping.occupancy import AccessKey, Occupancy, Placement
 from controller.mapping.service_change import L3smChange, L3smEdit
-from controller.model.identifiers import Owner
+from controller.mapping.service_snapshot import Fragments
 
 Json = Any
 
@@ -33,7 +32,7 @@ class L3smState:
     """Sites by VPN that they refer to."""
     occupancy: Occupancy = field(default_factory=Occupancy)
     identifiers: IdentifierPools = field(default_factory=IdentifierPools)
-    fragments: dict[Owner, Fragment] = field(default_factory=dict)
+    fragments: Fragments = field(default_factory=Fragments)
 
     @property
     def placements(self) -> dict[AccessKey, Placement]:

@@ -4,15 +4,16 @@ Nothing changes it but events, with one declared exception: what a running trans
 ports) is reserved in memory, so that plans made meanwhile choose others. A crash forgets reservations, as it must.
 """
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import orjson
 
 from controller.events import types
 from controller.intent.book import IntentBook
 from controller.mapping.service import L3smState
-from controller.mapping.service_change import L3smChange
-from controller.mapping.service_inverse import whole
+from controller.mapping.service_snapshot import services_from_json, services_to_json
 from controller.model.errors import NotFoundError
 from controller.model.identifiers import PlanId, TransactionId
 from controller.ports import Event, EventLog, NewEvent, Snapshot
@@ -23,7 +24,10 @@ from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
 
 _SNAPSHOT = "world"
+_PLAN_PART = "plan/"
 _PLANS_KEPT = 200
+_Kept = Plan | Json | Callable[[], bytes]
+"""A plan, as JSON until somebody asks for it, or where the snapshot has it."""
 
 
 class World:
@@ -36,8 +40,7 @@ class World:
         self.intents = IntentBook()
         self.reservations = Reservations(self.services)
         self.position = 0
-        self._plans: dict[PlanId, Plan | Json] = {}
-        """As JSON until somebody asks for them."""
+        self._plans: dict[PlanId, _Kept] = {}
         self._authors: dict[PlanId, str] = {}
         self._approvals: dict[PlanId, str] = {}
         self._expected: dict[str, Plan] = {}
@@ -88,7 +91,8 @@ class World:
             raise NotFoundError(f"there is no plan '{id_}'", remedy="make one with: accord diff")
         plan = self._plans[id_]
         if not isinstance(plan, Plan):
-            plan = self._plans[id_] = plan_from_json(plan)
+            data: Json = orjson.loads(plan()) if callable(plan) else plan
+            plan = self._plans[id_] = plan_from_json(data)
         return plan
 
     def author_of(self, id_: PlanId) -> str:
@@ -112,13 +116,14 @@ class World:
 
     def load(self, log: EventLog) -> int:
         """Restore from the snapshot, if one fits, and fold the rest of the log; returns how many events were folded."""
-        snapshot = log.load_snapshot(_SNAPSHOT)
-        if snapshot is not None:
-            self._restore(snapshot)
-        folded = 0
-        for event in log.read(self.position):
-            self.apply(event)
-            folded += 1
+        with _without_collector():
+            snapshot = log.load_snapshot(_SNAPSHOT)
+            if snapshot is not None:
+                self._restore(snapshot)
+            folded = 0
+            for event in log.read(self.position):
+                self.apply(event)
+                folded += 1
         return folded
 
     def save(self, log: EventLog) -> bool:
@@ -126,15 +131,15 @@ class World:
         if self.network.has_open_transactions:
             return False
         head = {
-            "services": whole(self.services).to_json(),
+            "services": services_to_json(self.services),
             "intents": self.intents.to_json(),
             "transactions": self.transactions.to_json(),
-            "plans": [_stored(plan) for plan in self._plans.values()],
             "numbers": self._numbers,
             "authors": self._authors,
             "approvals": self._approvals,
         }
         parts = {key: orjson.dumps(value) for key, value in head.items()}
+        parts |= {f"{_PLAN_PART}{id_}": _stored(plan) for id_, plan in self._plans.items()}
         log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
         return True
 
@@ -142,18 +147,32 @@ class World:
         def read(key: str) -> bytes:
             return snapshot.part(key) or b"null"
 
-        self.services.apply(L3smChange.from_json(orjson.loads(read("services"))))
+        services_from_json(self.services, orjson.loads(read("services")))
         self.intents.load_json(orjson.loads(read("intents")))
         self.transactions.load_json(orjson.loads(read("transactions")))
-        for plan in orjson.loads(read("plans")):
-            self._plans[PlanId(plan["id"])] = plan
         self._numbers = orjson.loads(read("numbers"))
         self._authors = orjson.loads(read("authors"))
         self._approvals = orjson.loads(read("approvals"))
         for key in snapshot.keys():  # noqa: SIM118 - a port, not a dict
             if key.startswith("device/"):
                 self.network.load_part(key, _reader(read, key))
+            elif key.startswith(_PLAN_PART):
+                self._plans[PlanId(key.removeprefix(_PLAN_PART))] = _reader(read, key)
+        self._plans = dict(sorted(self._plans.items(), key=lambda item: _number(item[0])))
         self.position = snapshot.position
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Loading makes objects that stay: looking through them for garbage again and again would take most of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+        gc.freeze()
 
 
 def _reader(read: Callable[[str], bytes], key: str) -> Callable[[], bytes]:
@@ -164,8 +183,14 @@ _PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-"}
 _COUNTED = {"transaction/tx": "transaction", "plan/plan": "plan", "intent/intent": "intent"}
 
 
-def _stored(plan: Plan | Json) -> Json:
-    return plan_to_json(plan) if isinstance(plan, Plan) else plan
+def _stored(plan: "_Kept") -> bytes:
+    if isinstance(plan, Plan):
+        return orjson.dumps(plan_to_json(plan))
+    return plan() if callable(plan) else orjson.dumps(plan)
+
+
+def _number(id_: PlanId) -> int:
+    return int(id_.rpartition("-")[2])
 
 
 def plan_created(plan: Plan) -> NewEvent:
