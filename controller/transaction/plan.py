@@ -138,7 +138,9 @@ def plan_device(view: DeviceView, delta: Delta) -> DevicePlan:
         delta=delta,
         owners={change.path: _owners(view, wishes, change) for change in edit},
         conflicts=tuple(
-            Conflict(path, tuple(sorted(at.items()))) for path, at in sorted(wishes.items()) if is_conflict(at)
+            Conflict(path, tuple((owner, at[owner]) for owner in by_rank(at)))
+            for path, at in sorted(wishes.items())
+            if is_conflict(at)
         ),
         replaced=tuple(_replaced(view.contributions, delta)),
     )
@@ -154,7 +156,7 @@ def plan_repair(view: DeviceView) -> DevicePlan:
         edit=edit,
         base=view.config.within(scope_of(edit)),
         delta=Delta(),
-        owners={change.path: tuple(sorted(view.contributions.at(change.path))) for change in edit},
+        owners={change.path: by_rank(view.contributions.at(change.path)) for change in edit},
     )
 
 
@@ -190,7 +192,7 @@ def _replaced(contributions: Contributions, delta: Delta) -> Iterable[tuple[Path
 
 def _owners(view: DeviceView, wishes: Mapping[Path, Mapping[Owner, str]], change: Change) -> tuple[Owner, ...]:
     after = wishes.get(change.path, {})
-    return tuple(sorted(after or view.contributions.at(change.path)))
+    return by_rank(after or view.contributions.at(change.path))
 
 
 def _with_what_is_below(view: DeviceView, delta: Delta) -> Delta:

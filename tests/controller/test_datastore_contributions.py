@@ -5,7 +5,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.datastore.contributions import Contributions, Delta, is_conflict, merge_deltas, rank, resolve
+from controller.datastore.contributions import Contributions, Delta, by_rank, is_conflict, merge_deltas, rank, resolve
 from controller.model.identifiers import Owner
 from controller.model.yang_path import Path
 from tests.controller.datastore_samples import entry, leaf
@@ -88,6 +88,8 @@ def test_the_best_rank_holds_and_only_its_own_disagreement_is_a_conflict(wishes:
     equals = {owner: value for owner, value in wishes.items() if rank(owner) == best}
     assert resolve(wishes) == (equals[min(equals)] if equals else None)
     assert is_conflict(wishes) == (len(set(equals.values())) > 1)
+    assert sorted(by_rank(wishes)) == sorted(wishes)
+    assert not wishes or resolve(wishes) == wishes[by_rank(wishes)[0]]
 
 
 def test_the_outcome_of_a_conflict_is_the_smallest_name_and_the_loser_returns_when_it_leaves() -> None:

@@ -199,7 +199,7 @@ def test_a_plan_survives_being_stored() -> None:
     stored = plan_to_json(plan)
     assert plan_from_json(stored) == plan
     assert plan_from_json(stored).checksum == stored["checksum"] == plan.checksum
-    assert stored["devices"][0]["conflicts"] == [[MTU, [[GOLD, "1400"], [IRON, "1450"]]]]
+    assert stored["devices"][0]["conflicts"] == [[MTU, [[GOLD, "1400"], [IRON, "1450"], [before_owner(R1), "1300"]]]]
     assert stored["devices"][0]["edit"][-1] == [MTU, "1450", "1400"]
 
 
