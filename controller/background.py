@@ -75,7 +75,7 @@ class Background:
         if settings.check_sync_seconds:
             self._every(settings.check_sync_seconds, self.upkeep.check_idle)
         if self.notifier.watchdog_seconds:
-            self._every(self.notifier.watchdog_seconds / 3, self._beat)
+            self._every(self.notifier.watchdog_seconds / 3, self.beat)
 
     def status(self) -> str:
         """One line: how many devices are how, how many transactions run."""
@@ -83,6 +83,11 @@ class Background:
         states = Counter(device.state for device in controller.devices())
         devices = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
         return f"devices: {devices}; transactions running: {len(controller.transactions.running())}"
+
+    async def beat(self) -> None:
+        """Feed the watchdog if log and transactions make progress."""
+        if await self.pulse.is_beating():
+            self.notifier.watchdog()
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         self._scheduler.add_job(work, "interval", seconds=seconds)
@@ -92,7 +97,3 @@ class Background:
 
     async def _tell_status(self) -> None:
         self.notifier.status(self.status())
-
-    async def _beat(self) -> None:
-        if await self.pulse.is_beating():
-            self.notifier.watchdog()

@@ -183,7 +183,7 @@ class _Service:
         _log.info("stopping", running=daemon.controller.transactions.running())
         background.stop()
         doors.feed.close()
-        extending = asyncio.create_task(self._keep_extending())
+        extending = asyncio.create_task(self._keep_extending(background))
         closing = asyncio.create_task(server.stop(patience + _LAST_ANSWERS_SECONDS))
         draining = asyncio.create_task(daemon.controller.transactions.drain(patience))
         try:
@@ -196,8 +196,9 @@ class _Service:
             closing.cancel()
             extending.cancel()
 
-    async def _keep_extending(self) -> None:
-        """Systemd kills whoever takes longer than it expects; this says that work goes on."""
+    async def _keep_extending(self, background: Background) -> None:
+        """Systemd kills whoever takes longer than it expects; this says that work goes on, while it does."""
         while True:
             self.notifier.extend_timeout(_EXTENSION_SECONDS)
+            await background.beat()
             await asyncio.sleep(_EXTEND_EVERY_SECONDS)
