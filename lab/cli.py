@@ -1,7 +1,7 @@
 """`accord lab`: emulated routers from the command line, in this process or detached from it.
 
 Owns the commands and their output: data to stdout as a table or JSON, messages and progress to stderr. Exit code 1 is a
-failure; usage errors are the caller's to number.
+failure, told in one line; usage errors are the caller's to number.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lab.cli_help import DRIFT, FAULT, UP
 from lab.control_socket import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ControlError, ask, is_running, lab_directory
 from lab.faults import FaultRequest
+from lab.home import LOG, leftovers, occupied, occupied_error, tenant
 from lab.router.faults_point import Fault
+from lab.router.profiles import PROFILES
 from lab.topology import Topology, TopologyError
 from lab.topology_file import load_topology
 
@@ -35,12 +38,12 @@ app = typer.Typer(
     name="lab",
     help="Emulated routers that stock NETCONF, RESTCONF and CLI clients can drive.",
     no_args_is_help=True,
+    add_completion=False,
 )
 _messages = Console(stderr=True, highlight=False, soft_wrap=True)
 _DETACHED_START_SECONDS = 600.0
 _POLL_SECONDS = 0.1
 _FILE_SUFFIXES = {".yaml", ".yml", ".json"}
-_LOG = "lab.log"
 _UNCUT_COLUMNS = 240  # what is piped is not cut to a screen
 
 
@@ -66,35 +69,33 @@ DirOption = Annotated[
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
 
 
-@app.command()
+@app.command(help=UP)
 def up(
     *,
     topology: Annotated[str, typer.Option(help="A topology file, or a topohub name such as sndlib/germany50.")] = "",
     routers: Annotated[int | None, typer.Option(min=2, help="How many routers; default: as published.")] = None,
-    profile: Annotated[str, typer.Option(help="Capability profile of the routers.")] = "full",
+    profile: Annotated[str, typer.Option(help=f"What the routers can do: {', '.join(PROFILES)}.")] = "full",
     profile_for: Annotated[
         list[str] | None, typer.Option(help="Another profile for one router: r1=running. Repeatable.")
     ] = None,
     personality_for: Annotated[
-        list[str] | None, typer.Option(help="Another module set for one router: r1=openconfig. Repeatable.")
+        list[str] | None, typer.Option(help="Other YANG modules for one router: r1=openconfig. Repeatable.")
     ] = None,
     yang_path: Annotated[
-        list[Path] | None, typer.Option(file_okay=False, exists=True, help="Where YANG modules are. Repeatable.")
+        list[Path] | None, typer.Option(file_okay=False, exists=True, help="Where other YANG modules are. Repeatable.")
     ] = None,
     directory: DirOption = None,
     first_port: Annotated[int, typer.Option(min=0, max=65535, help="Number ports upwards from here; 0: any.")] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Return when the lab is up, leave it running.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Start routers and keep them running until `accord lab down`, Ctrl-C or SIGTERM.
-
-    Examples: accord lab up --detach; accord lab up --topology sndlib/germany50 --profile-for berlin=running
-    """
+    """Start routers and keep them running."""
     from lab.network import NetworkError, NetworkOptions
 
     home = lab_directory(directory)
-    if is_running(home):
-        _fail(f"a lab is running in {home}: `accord lab down` stops it, --dir starts another")
+    with tenant(home) as running:
+        if running is not None:
+            _fail(str(occupied_error(home, running.pid)))
     chosen = _chosen_topology(topology, routers)
     personalities = _pairs(personality_for or [], "--personality-for")
     options = NetworkOptions(
@@ -103,24 +104,50 @@ def up(
         modules_for=_module_sets(personalities, yang_path or []),
         first_port=first_port,
     )
-    _make_directory(home)
-    if detach:
-        _start_detached(home, _up_words(topology, routers, options))
-        _print_status(ask(home, "status"), output)
-        return
     try:
-        asyncio.run(_serve(chosen, options, home, output))
-    except (NetworkError, OSError) as error:
+        if detach:
+            _start_detached(home, _up_words(topology, routers, options))
+            _print_status(_ask(home, "status"), output)
+            return
+        with occupied(home):
+            asyncio.run(_serve(chosen, options, home, output))
+    except (ControlError, NetworkError) as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"the lab in {home} did not start: {error}: choose another --dir or --first-port")
 
 
 @app.command()
 def down(directory: DirOption = None, output: OutputOption = Output.TABLE) -> None:
-    """Stop the running lab and wait until it is gone."""
+    """Stop the running lab, wait until its process has exited, and remove its files.
+
+    What a lab left that died is removed too.
+    """
     home = lab_directory(directory)
-    stopped = _ask(home, "down")
-    _wait(lambda: not is_running(home), "the lab did not stop")
+    with tenant(home) as running:
+        if running is None:
+            _clear_away(home, output)
+            return
+        stopped = _ask(home, "down")
+        _wait(
+            running.has_exited, f"the lab in {home} (pid {running.pid}) does not end: `kill -9 {running.pid}` ends it"
+        )
+    _remove(leftovers(home))
     _print([stopped], output)
+
+
+def _clear_away(home: Path, output: Output) -> None:
+    left = leftovers(home)
+    if not left:
+        _fail(f"no lab is running in {home}: start one with `accord lab up`, or name its directory with --dir")
+    _messages.print(f"the lab in {home} was dead already: its files are removed")
+    _remove(left)
+    _print([{"pid": None}], output)
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
 
 
 @app.command()
@@ -129,10 +156,10 @@ def status(directory: DirOption = None, output: OutputOption = Output.TABLE) -> 
     _print_status(_ask(lab_directory(directory), "status"), output)
 
 
-@app.command()
+@app.command(help=FAULT)
 def fault(
     router: Annotated[str, typer.Argument(help="Name of a router, or '*' for all.")],
-    rpc: Annotated[str, typer.Argument(help="RPC such as commit or edit-config, or '*' for all.")],
+    rpc: Annotated[str, typer.Argument(help="An RPC such as commit, restconf-patch or cli-commit, or '*' for all.")],
     action: Annotated[Fault, typer.Argument(help="What goes wrong.")],
     *,
     phase: Annotated[PhaseName | None, typer.Option(help="When: before or after acting, or at the reply.")] = None,
@@ -146,7 +173,7 @@ def fault(
     directory: DirOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Script a fault of a router. Example: accord lab fault pe-paris commit lose_reply --nth 2."""
+    """Script a fault of a router."""
     members = {
         "router": router,
         "rpc": rpc,
@@ -176,7 +203,7 @@ def faults(
     _print([_ask(home, "clear", router=router)] if clear else _ask(home, "faults"), output)
 
 
-@app.command()
+@app.command(help=DRIFT)
 def drift(
     router: Annotated[str, typer.Argument(help="Name of a router.")],
     *,
@@ -194,13 +221,13 @@ def drift(
         raise typer.BadParameter("give either --edit or what to set on an interface")
     members: dict[str, Any] = {"interface": interface, "description": description, "enabled": enabled}
     if edit is not None:
-        members = {"xml": edit.read_text(encoding="utf-8")}
+        members = {"xml": _text(edit)}
     _print([_ask(lab_directory(directory), "drift", router=router, **members)], output)
 
 
 @app.command()
 def link(
-    name: Annotated[str, typer.Argument(help="Name of a link, such as pe-london--p-lyon.")],
+    name: Annotated[str, typer.Argument(help="Name of a link; `accord lab status -o json` lists them.")],
     state: Annotated[str, typer.Argument(help="up or down.")],
     directory: DirOption = None,
     output: OutputOption = Output.TABLE,
@@ -253,6 +280,13 @@ def _chosen_topology(name: str, routers: int | None) -> Topology:
         _fail(str(error))
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        _fail(f"cannot read the edit {path}: {error}: give a document in UTF-8")
+
+
 def _is_file(name: str) -> bool:
     return Path(name).suffix in _FILE_SUFFIXES or Path(name).is_file()
 
@@ -285,13 +319,6 @@ def _module_sets(personalities: dict[str, str], search_path: Sequence[Path]) -> 
         _fail(str(error))
 
 
-def _make_directory(home: Path) -> None:
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        _fail(f"cannot make the lab's directory {home}: {error}")
-
-
 def _up_words(topology: str, routers: int | None, options: NetworkOptions) -> list[str]:
     """The command line that starts the same lab in another process."""
     words = ["up", "--profile", str(options.profile), "--first-port", str(options.first_port)]
@@ -309,7 +336,8 @@ def _up_words(topology: str, routers: int | None, options: NetworkOptions) -> li
 def _start_detached(home: Path, words: Sequence[str]) -> None:
     """Start the lab in a process and session of its own, and wait until it answers."""
     command = [sys.executable, "-m", "lab.cli", *words, "--dir", str(home)]
-    log = home / _LOG
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = home / LOG
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter with the words we were given
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
@@ -317,11 +345,21 @@ def _start_detached(home: Path, words: Sequence[str]) -> None:
     deadline = time.monotonic() + _DETACHED_START_SECONDS
     while not is_running(home):
         if process.poll() is not None:
-            _fail(f"the lab did not start:\n{log.read_text(encoding='utf-8').strip()}")
+            _fail(_last_words(log))
         if time.monotonic() > deadline:
             process.terminate()
-            _fail(f"the lab did not answer within {_DETACHED_START_SECONDS:g} s, see {log}")
+            _fail(f"the lab in {home} did not answer within {_DETACHED_START_SECONDS:g} s: see {log}")
         time.sleep(_POLL_SECONDS)
+
+
+def _last_words(log: Path) -> str:
+    """Why a lab did not start: its own error, without the log that nobody else needs then."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if not said:
+        return f"the lab did not start: {lines[-1] if lines else 'it said nothing'}: see {log}"
+    log.unlink(missing_ok=True)
+    return said[-1]
 
 
 def _wait(condition: Callable[[], bool], failure: str, *, seconds: float = 60.0) -> None:
@@ -361,7 +399,7 @@ def _ask(home: Path, operation: str, **members: Any) -> Any:
 
 
 def _fail(message: str) -> NoReturn:
-    _messages.print(f"error: {message}", markup=False)
+    _messages.print(f"error: {' '.join(message.split())}", markup=False)
     raise typer.Exit(1)
 
 

@@ -1,7 +1,7 @@
 """A lab as a service: the directory it lives in, the files it writes, and what can be asked of it while it runs.
 
 Owns the operations behind the control socket: `status`, `fault`, `faults`, `clear`, `drift`, `link`, `reboot`, `down`.
-The directory holds the process id, the control socket, the inventory, credentials, known hosts and the topology.
+It writes the inventory, credentials, known hosts and the topology into the directory.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lab.control_socket import ControlError, ControlServer
 from lab.drift import DriftError, drift, interface_edit, parse_edit
 from lab.faults import ANY, FaultRequest, FaultRule
+from lab.home import TOPOLOGY
 from lab.inventory import write_file, write_files
 from lab.network import LabNetwork
 from lab.router.router import Router
 from lab.router.rpc_errors import RpcError
 from lab.topology_file import topology_document
-
-_PID = "pid"
-_TOPOLOGY = "topology.json"
 
 
 class _Request(BaseModel):
@@ -77,14 +75,12 @@ class LabService:
             password=self._network.password,
             authority_pem=self._network.authority_pem,
         )
-        write_file(self._directory / _TOPOLOGY, json.dumps(topology_document(self._network.topology), indent=1) + "\n")
-        write_file(self._directory / _PID, f"{os.getpid()}\n")
+        write_file(self._directory / TOPOLOGY, json.dumps(topology_document(self._network.topology), indent=1) + "\n")
         await self._server.start()
 
     async def stop(self) -> None:
-        """Stop listening; the process id goes, the other files stay for who wants to look."""
+        """Stop listening; the other files are for who lives in the directory to remove (`lab.home`)."""
         await self._server.stop()
-        (self._directory / _PID).unlink(missing_ok=True)
 
     def go_down(self) -> None:
         """End `wait_down`."""

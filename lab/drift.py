@@ -58,7 +58,7 @@ def parse_edit(router: Drifting, text: str) -> etree._Element:
     """An edit given as XML: a <config> or <data> element, or one top-level node. Raises `DriftError`."""
     try:
         root = parse(text.encode())
-    except etree.XMLSyntaxError as error:
+    except ValueError as error:
         raise DriftError(f"{router.name}: the edit is not XML: {error}") from error
     if etree.QName(root).localname in {"config", "data"}:
         return root

@@ -22,12 +22,13 @@ PLATFORM = "accord_lab"
 CLI_DEVICE_TYPE = "juniper_junos"
 """What netmiko calls a router that speaks as ours do."""
 CREDENTIAL = "lab"
-_FILES = {
+FILES = {
     "inventory": "inventory.yaml",
     "credentials": "credentials.yaml",
     "known_hosts": "known_hosts",
     "ca": "ca.pem",
 }
+"""Their names by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def write_files(
 ) -> dict[str, Path]:
     """Write the lab's files into the directory, each one whole or not at all; returns their paths by kind."""
     found = list(routers)
-    paths = {kind: directory / name for kind, name in _FILES.items()}
+    paths = {kind: directory / name for kind, name in FILES.items()}
     secret = {"credentials": {CREDENTIAL: {"username": username, "password": password}}}
     write_file(paths["credentials"], _yaml(secret), mode=0o600)
     write_file(paths["known_hosts"], "".join(_known_hosts_lines(found)))
@@ -108,7 +109,7 @@ def _host(router: RunningRouter) -> dict[str, Any]:
             "ports": {protocol: port for protocol, port in ports.items() if port},
             "credential": CREDENTIAL,
             "host_key": router.host_key,
-            **({"tls_ca": _FILES["ca"]} if router.restconf_port else {}),
+            **({"tls_ca": FILES["ca"]} if router.restconf_port else {}),
             **({"mapping_profile": "openconfig"} if router.openconfig else {}),
             **({"device_type": CLI_DEVICE_TYPE} if router.transport == "cli" else {}),
             "profile": router.profile,
