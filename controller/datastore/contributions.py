@@ -31,8 +31,17 @@ def resolve(wishes: Wishes) -> str | None:
     """The value that holds at a path, or None when nobody wants anything there or the winner wants it absent."""
     if not wishes:
         return None
-    value = wishes[min(wishes, key=lambda owner: (rank(owner), owner))]
+    value = wishes[min(wishes, key=_precedence)]
     return None if value == ABSENT else value
+
+
+def by_rank(wishes: Wishes) -> tuple[Owner, ...]:
+    """The owners at a path, the one whose value holds first."""
+    return tuple(sorted(wishes, key=_precedence))
+
+
+def _precedence(owner: Owner) -> tuple[int, Owner]:
+    return rank(owner), owner
 
 
 def is_conflict(wishes: Wishes) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from controller.datastore.config_tree import ConfigTree
-from controller.datastore.contributions import ABSENT, Contributions, Delta, is_conflict, resolve
+from controller.datastore.contributions import ABSENT, Contributions, Delta, by_rank, is_conflict, resolve
 from controller.datastore.diff import Change, Edit, inverse, ordered, scope_of
 from controller.model.identifiers import DeviceName, Owner, PlanId
 from controller.model.yang_path import Path, format_path
