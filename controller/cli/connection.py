@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller.adapters.yaml_files import read_mapping
 from controller.cli.exits import ConfigurationError, configuration_errors
 from controller.cli.terminal import Color, Output
 
@@ -92,6 +91,8 @@ def _from_file() -> Preferences:
     file = _file()
     if file is None:
         return Preferences()
+    from controller.adapters.yaml_files import read_mapping
+
     with configuration_errors():
         return _preferences(read_mapping(file), str(file), file.parent)
 

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -64,6 +63,8 @@ for noun_app in (intent.app, service.app, transaction.app, device.app, event.app
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"accord {version('accord')}")
         raise typer.Exit
 

@@ -1,15 +1,15 @@
 """Owns showing a plan on a terminal: the coloured tree diff of each device with impact, owners, base and conflicts."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from controller.cli.session import Session
 from controller.cli.terminal import Json, Output, encode, versioned
-from controller.datastore.diff import describe
-from controller.transaction.plan import DevicePlan
-from controller.transaction.plan_json import device_from_json
-from controller.transaction.render import annotated, unified
+
+if TYPE_CHECKING:  # what a plan is made of is imported where one is shown: `accord --help` need not wait for it
+    from controller.transaction.plan import DevicePlan
 
 
 class Format(StrEnum):
@@ -42,6 +42,8 @@ def show_plan(session: Session, plan: Json, format_: Format, *, reverse: bool) -
 
 def plan_text(plan: Json, format_: Format = Format.UNIFIED, *, reverse: bool = False) -> Text:
     """The plan as people read it."""
+    from controller.transaction.plan_json import device_from_json
+
     text = Text()
     for document in plan["devices"]:
         device = device_from_json(document)
@@ -63,7 +65,10 @@ def _heading(document: Json) -> Text:
     )
 
 
-def _body(device: DevicePlan, format_: Format, *, reverse: bool) -> Text:
+def _body(device: "DevicePlan", format_: Format, *, reverse: bool) -> Text:
+    from controller.datastore.diff import describe
+    from controller.transaction.render import annotated, unified
+
     text = Text()
     if format_ is Format.PATHS:
         for change in describe(device.reverse if reverse else device.edit):

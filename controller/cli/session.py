@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -61,6 +60,7 @@ class Session:
 
     def for_each(self, names: Sequence[str], act: Callable[[str], Json]) -> tuple[list[Json], Exit]:
         """Do it for every name, several at a time; what failed is told, and the rest still done."""
+        from concurrent.futures import ThreadPoolExecutor
 
         def tried(name: str) -> tuple[str, Json | AccordError]:
             try:

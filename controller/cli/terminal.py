@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 import orjson
-import yaml
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -209,5 +208,7 @@ def versioned(document: Json) -> dict[str, Json]:
 def encode(document: Json, output: Output) -> str:
     """JSON or YAML text."""
     if output is Output.YAML:
+        import yaml
+
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     return orjson.dumps(document, option=_JSON_OPTIONS).decode()

@@ -1,7 +1,10 @@
 """The command line without a daemon: usage, configuration, inventory files, tokens, completion, plug-ins."""
 
+import importlib.metadata
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controller.cli import plugins
 from controller.cli.main import main
 from controller.northbound.auth import load_tokens
 
@@ -290,8 +292,23 @@ def test_a_plug_in_is_listed_and_its_exit_codes_are_ours(accord: Accord, tmp_pat
     assert accord("lab", "status", "--dir", str(tmp_path)).code == 1
 
 
+def test_help_lists_a_plug_in_without_loading_it() -> None:
+    program = """
+import sys
+from controller.cli.main import main
+main(["--help"])
+heavy = {"lab", "lxml", "pydantic", "asyncio", "requests", "yaml"} & set(sys.modules)
+sys.exit(f"loaded: {sorted(heavy)}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "lab " in done.stdout
+    assert "mulated routers" in done.stdout
+
+
 class _Broken:
     name = "broken"
+    module = "no_such_package.cli"
 
     def load(self) -> object:
         raise ModuleNotFoundError("No module named 'topohub'", name="topohub")
@@ -300,7 +317,7 @@ class _Broken:
 def test_a_plug_in_without_its_libraries_says_which_extra_to_install(
     accord: Accord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugins, "entry_points", lambda **_: [_Broken()])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: [_Broken()])
     assert "broken" in accord("--help").out
     result = accord("broken", "up", "--whatever")
     assert result.code == 1
