@@ -20,6 +20,7 @@ from controller.adapters.validation import l3sm_validator
 from controller.adapters.yang_schema import PROFILE_MODULES, default_search_path, load_schema
 from controller.datastore.cli_frr import frr_syntax
 from controller.datastore.cli_set_style import SetStyleSyntax
+from controller.datastore.cli_template import TemplateSyntax
 from controller.datastore.codec import Codec
 from controller.datastore.codec_cli import CliCodec
 from controller.datastore.codec_restconf import RestconfCodec
@@ -209,10 +210,21 @@ class Codecs:
             case Transport.RESTCONF:
                 return RestconfCodec(schema)
             case Transport.CLI:
-                is_frr = record.platform == "frr"
-                return CliCodec(frr_syntax(record.autonomous_system or 0) if is_frr else SetStyleSyntax(schema))
+                return CliCodec(_frr_syntax(record) if record.platform == "frr" else SetStyleSyntax(schema))
             case Transport.NETCONF:
                 return XmlCodec(schema)
+
+
+def _frr_syntax(record: DeviceRecord) -> TemplateSyntax:
+    """FRR writes the autonomous system into the lines of every VRF's BGP: without it there is nothing to send."""
+    if record.autonomous_system is None:
+        raise InvalidInputError(
+            "FRR is configured in lines that hold the router's autonomous system, and the inventory does not say it",
+            path=f"hosts.{record.name}.data.asn",
+            remedy=f"give {record.name} an autonomous system in the inventory (data.asn), then reload",
+            device=record.name,
+        )
+    return frr_syntax(record.autonomous_system)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:

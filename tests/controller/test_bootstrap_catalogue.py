@@ -6,13 +6,22 @@ import pytest
 import yaml
 
 from controller.adapters.settings_loader import load_settings
-from controller.bootstrap import Catalogue, load_catalogue
+from controller.bootstrap import Catalogue, Codecs, load_catalogue
+from controller.datastore.codec import Codec
+from controller.datastore.diff import diff
 from controller.intent.knowledge import normalised
 from controller.model.errors import InvalidInputError
+from controller.model.identifiers import DeviceName
+from controller.model.yang_path import parse_path
+from controller.runtime.world import World
+
+
+def entry(*, platform: object = "", **data: object) -> dict[str, object]:
+    return {"platform": platform, "data": {"credential": "ops", **data}}
 
 
 def catalogue(directory: Path, **hosts: dict[str, object]) -> Catalogue:
-    entries = {name: {"data": {"credential": "ops", **data}} for name, data in hosts.items()}
+    entries = {name: entry(**data) for name, data in hosts.items()}
     (directory / "inventory.yaml").write_text(yaml.safe_dump({"hosts": entries}))
     credentials = directory / "credentials.yaml"
     credentials.write_text(yaml.safe_dump({"credentials": {"ops": {"username": "ops", "password": "x"}}}))
@@ -59,3 +68,25 @@ def test_a_bearer_reference_names_one_port_only(tmp_path: Path) -> None:
     host: dict[str, object] = {"access_ports": [{"name": "ge0", "bearer_reference": "B-77"}]}
     with pytest.raises(InvalidInputError, match="the bearer 'B-77' to both a ge0 and b ge0"):
         catalogue(tmp_path, a=host, b=host)
+
+
+def frr_codec(directory: Path, **data: object) -> Codec:
+    found = catalogue(directory, frr1={"transport": "cli", "platform": "frr", **data})
+    settings = load_settings(directory / "accord.yaml").settings
+    settings = settings.model_copy(update={"state_dir": directory / "state"})
+    return Codecs(found, World(), settings)(DeviceName("frr1"))
+
+
+def test_frr_without_an_autonomous_system_is_refused_before_a_line_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError) as refusal:
+        frr_codec(tmp_path)
+    assert refusal.value.device == "frr1"
+    assert "hosts.frr1.data.asn" in str(refusal.value)
+    assert "give frr1 an autonomous system" in refusal.value.remedy
+
+
+def test_frr_is_configured_with_its_own_autonomous_system(tmp_path: Path) -> None:
+    vrf = "/ietf-network-instance:network-instances/network-instance[name='red']"
+    lines = {vrf: "", f"{vrf}/accord-router:l3vpn": "", f"{vrf}/accord-router:l3vpn/route-distinguisher": "65001:7"}
+    edit = diff({}, {parse_path(path): value for path, value in lines.items()})
+    assert b"router bgp 65001 vrf red" in frr_codec(tmp_path, asn=65001).encode_edit(edit)
