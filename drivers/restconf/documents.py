@@ -93,14 +93,13 @@ def warnings(header: str) -> tuple[DeviceCause, ...]:
 
 
 def modules(root: etree._Element) -> tuple[ModuleRevision, ...]:
-    """The modules of a `yang-library` or a `modules-state` document (RFC 8525, RFC 7895)."""
+    """The implemented modules of a `yang-library` or a `modules-state` document (RFC 8525, RFC 7895)."""
     found = {
         text_of(module, "name"): ModuleRevision(
             text_of(module, "name"), text_of(module, "revision"), text_of(module, "namespace")
         )
-        for tag in ("import-only-module", "module")
-        for module in children_named(root, tag)
-        if text_of(module, "name")
+        for module in children_named(root, "module")
+        if text_of(module, "name") and text_of(module, "conformance-type") in {"", "implement"}
     }
     return tuple(found.values())
 

@@ -60,3 +60,21 @@ async def test_the_same_configuration_is_read_over_netconf_restconf_and_the_cli(
     assert len(readings[Transport.NETCONF]) > 20
     assert readings[Transport.RESTCONF] == readings[Transport.NETCONF]
     assert readings[Transport.CLI] == readings[Transport.NETCONF]
+
+
+async def test_the_same_modules_are_known_over_netconf_and_restconf(inventory):
+    devices, network = inventory
+    threads = DriverThreads()
+    name = next(iter(devices.records))
+    target = replace(devices.target(DeviceName(name)), tls_ca=network.authority_pem.decode())
+    known = {}
+    for transport, connector, port in (
+        (Transport.NETCONF, NetconfConnector(), network[name].netconf_port),
+        (Transport.RESTCONF, RestconfConnector(threads), network[name].restconf_port),
+    ):
+        session = await connector.connect(replace(target, transport=transport, port=port))
+        known[transport] = set(session.capabilities.modules)
+        await session.close()
+    threads.close()
+    assert "accord-router" in {module.name for module in known[Transport.NETCONF]}
+    assert known[Transport.RESTCONF] == known[Transport.NETCONF]
