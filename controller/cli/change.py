@@ -1,4 +1,4 @@
-"""Owns `accord diff`, `plan`, `commit` and `rollback`: the way of every change."""
+"""Owns `accord diff`, `plan`, `approve`, `commit` and `rollback`: the way of every change."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from controller.cli.plan_source import (
     RollbackOption,
     make_plan,
 )
-from controller.cli.plan_view import Format, show_plan
+from controller.cli.plan_view import Format, plan_text, show_plan
 from controller.cli.session import Session, command, leave
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Commit without being asked.")]
@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
         "commit -f service.yaml --yes --confirm-timeout 600",
         "commit --repair pe-london --canary pe-london",
     )(commit)
+    command(app, "approve", "approve plan-7", "approve plan-7 --yes")(approve)
     command(app, "rollback", "rollback tx-3", "rollback tx-3 --yes -o json")(rollback)
 
 
@@ -115,6 +116,28 @@ def commit(
     )
     refuse_unasked(session, wishes)
     commit_plan(session, make_plan(session, source), wishes, is_repair=source.is_repair)
+
+
+def approve(
+    session: Session,
+    *,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan that somebody else asked for.")],
+    yes: YesOption = False,
+) -> None:
+    """Agree to a plan that needs a second person, after seeing it; nothing is sent.
+
+    Who asked for a plan cannot approve it (exit 77).
+    """
+    terminal, wishes = session.terminal, CommitWishes(is_agreed=yes)
+    refuse_unasked(session, wishes)
+    found = session.client.get("plans", plan)
+    terminal.say(plan_text(found))
+    if not yes and not terminal.ask(f"Approve {plan}?"):
+        terminal.say("nothing was approved")
+        leave(Exit.REFUSED)
+    approved = session.client.post("plans", plan, "approve")
+    terminal.show({"plan": approved["id"], "approved": True})
+    terminal.say(f"approved; commit it with: accord commit {approved['id']}")
 
 
 def rollback(

@@ -49,7 +49,7 @@ def drift_word(*, strict: bool, warn: bool) -> str:
 def refuse_unasked(session: Session, wishes: CommitWishes) -> None:
     """`UsageError` where nobody could be asked and nobody agreed beforehand. Call it before anything is planned."""
     if not wishes.is_agreed and not session.terminal.is_interactive:
-        raise UsageError("there is nobody to ask here", remedy="say --yes to commit without being asked")
+        raise UsageError("there is nobody to ask here", remedy="say --yes to go on without being asked")
 
 
 def commit_plan(session: Session, plan: Json, wishes: CommitWishes, *, is_repair: bool = False) -> None:

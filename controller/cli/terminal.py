@@ -1,6 +1,7 @@
 """Owns what people and programs see: data on stdout as table, JSON or YAML; messages and progress on stderr.
 
 No escape sequence off a terminal, under `NO_COLOR` (no-color.org) or `--color never`; nothing moves off a terminal.
+What devices and callers say is shown and not obeyed: their control characters are made visible.
 """
 
 import os
@@ -24,6 +25,12 @@ _PATIENCE_SECONDS = 2.0
 """What is done sooner needs no progress."""
 _UNCUT_COLUMNS = 100_000
 """What is piped is not cut to a screen."""
+_VISIBLE = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD),
+}
+"""Controls as their pictures; the second set of controls and those that turn the direction of writing as U+FFFD."""
 _JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
@@ -67,7 +74,7 @@ class Terminal:
         """A document: as it is in JSON and YAML, as `tables` otherwise. Lists become `items`."""
         if self.output is Output.TABLE:
             for table in tables:
-                self._data.print(table, soft_wrap=isinstance(table, Text))
+                self._data.print(_shown(table) if isinstance(table, Text) else table, soft_wrap=isinstance(table, Text))
             return
         self.write(encode(versioned(document), self.output))
 
@@ -77,19 +84,19 @@ class Terminal:
 
     def write(self, text: str) -> None:
         """Data as it is."""
-        self._data.file.write(text)
+        self._data.file.write(text.translate(_VISIBLE))
         self._data.file.flush()
 
     def print_data(self, text: Text) -> None:
         """Data with colours where there are any."""
-        self._data.print(text, soft_wrap=True)
+        self._data.print(_shown(text), soft_wrap=True)
 
     # -- messages ----------------------------------------------------------------------------------------------
 
     def say(self, message: str | Text, style: str = "") -> None:
         """A message for people."""
         text = message if isinstance(message, Text) else Text(message, style)
-        self._messages.print(text, soft_wrap=True)
+        self._messages.print(_shown(text), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Something that a person should look at."""
@@ -120,6 +127,12 @@ class Terminal:
                 yield
             finally:
                 status.stop()
+
+
+def _shown(text: Text) -> Text:
+    """The text with its controls made visible."""
+    text.plain = text.plain.translate(_VISIBLE)
+    return text
 
 
 @contextmanager
@@ -183,6 +196,10 @@ _TIMES = frozenset({"started", "ended", "time", "submitted_at", "held_since", "e
 
 def cell(value: Json, member: str = "") -> str:
     """A value as people read it; the times of the API are seconds since the epoch."""
+    return _plain(value, member).translate(_VISIBLE)
+
+
+def _plain(value: Json, member: str) -> str:
     if value is None or value == "":
         return ""
     if isinstance(value, bool):

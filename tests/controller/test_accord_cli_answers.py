@@ -269,3 +269,33 @@ def test_a_feed_that_breaks_off_is_no_traceback(daemon: Daemon, accord: Accord) 
     code, _, err = accord("events", "tail", "--after", "6")
     assert code == 69
     assert "Traceback" not in err
+
+
+def test_an_approval_shows_the_plan_first_and_refuses_where_nobody_agreed(daemon: Daemon, accord: Accord) -> None:
+    daemon.say("GET /api/v1/plans/plan-1", PLAN)
+    daemon.say("POST /api/v1/plans/plan-1/approve", PLAN)
+    assert accord("approve", "plan-1")[0] == 64
+    assert daemon.asked == []
+    code, out, err = accord("approve", "plan-1", "--yes")
+    assert (code, out) == (0, "")
+    assert err.index("[edit r[1]]") < err.index("approved; commit it with: accord commit plan-1")
+    assert [request for request, _ in daemon.asked] == ["GET /api/v1/plans/plan-1", "POST /api/v1/plans/plan-1/approve"]
+
+
+def test_approving_what_one_asked_for_is_not_allowed(daemon: Daemon, accord: Accord) -> None:
+    daemon.say("GET /api/v1/plans/plan-1", PLAN)
+    daemon.say("POST /api/v1/plans/plan-1/approve", {"title": "'me' asked for 'plan-1'"}, 403, PROBLEM)
+    code, _, err = accord("approve", "plan-1", "--yes")
+    assert code == 77
+    assert "'me' asked for" in err
+
+
+def test_what_a_device_says_cannot_steer_the_terminal(daemon: Daemon, accord: Accord) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
+    daemon.say("GET /api/v1/plans/plan-1", {"title": evil, "causes": [{"message": evil}]}, 502, PROBLEM)
+    daemon.say("GET /api/v1/transactions", [{**TRANSACTION, "summary": evil, "comment": evil}])
+    daemon.say("GET /api/v1/transactions/tx-1", {**TRANSACTION, "reason": evil})
+    for words in (("diff", "plan-1"), ("transaction", "list"), ("transaction", "show", "tx-1")):
+        _, out, err = accord(*words)
+        assert "owned" in out + err
+        assert not set("\x1b\x07\x9b\u202e") & set(out + err)
