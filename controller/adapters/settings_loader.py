@@ -22,7 +22,7 @@ from controller.settings import Settings
 DEFAULT_FILE = Path("/etc/accord/accord.yaml")
 PREFIX = "ACCORD_"
 CREDENTIAL_PREFIX = "accord."
-NEED_RESTART = ("state_dir", "listen.", "log.format")
+NEED_RESTART = ("state_dir", "listen.", "yang_path", "api.", "metrics.", "transactions.lock_wait_seconds", "log.format")
 """Keys (or beginnings of keys) whose change only a restart brings into force."""
 _FOREIGN = (
     "ACCORD_TEST_",

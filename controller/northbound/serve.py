@@ -15,6 +15,9 @@ from starlette.types import ASGIApp
 
 from controller.model.errors import ConnectionFailedError
 
+_MOST_CONNECTIONS = 2_000
+"""Beyond these a caller gets 503, so that idle connections cannot take every file descriptor."""
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A socket that is bound and does not listen yet; `ConnectionFailedError` says why it cannot be had."""
@@ -79,6 +82,7 @@ class HttpServer:
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=30,
+                limit_concurrency=_MOST_CONNECTIONS,
                 ssl_context_factory=lambda *_: tls,
             )
         )

@@ -15,6 +15,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,11 +43,20 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = 20.0) -
     return found
 
 
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment for a process of ours: no settings of the caller's, compiled modules kept between starts."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ACCORD_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    cache = Path(tempfile.gettempdir()) / f"accord-tests-pycache-{os.getuid()}"
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(cache), **more}
+
+
 def lab_command(*arguments: str) -> str:
     """Run `accord lab ...` and give its output."""
     done = subprocess.run(
         [sys.executable, "-m", "lab.cli", *arguments],
         cwd=ROOT,
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -132,13 +142,11 @@ class DaemonProcess:
 
     def start(self, *, wait: bool = True) -> Self:
         """Start it; returns when it answers."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ACCORD_")}
-        environment |= {"PYTHONPATH": str(ROOT)} | self.environment
         with self.log.open("ab") as stderr:
             self.process = subprocess.Popen(
                 [*self.command, "--config", str(self.file)],
                 cwd=self.directory,
-                env=environment,
+                env=clean_environment(**self.environment),
                 stdout=stderr,
                 stderr=stderr,
             )

@@ -1,7 +1,6 @@
 """The daemon as a process: it starts, serves, survives and ends as promised."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,7 +13,16 @@ import httpx2
 import pytest
 import yaml
 
-from tests.e2e.daemon import ROOT, SERVE, DaemonProcess, eventually, free_port, lab_command, lab_of_routers
+from tests.e2e.daemon import (
+    ROOT,
+    SERVE,
+    DaemonProcess,
+    clean_environment,
+    eventually,
+    free_port,
+    lab_command,
+    lab_of_routers,
+)
 
 DEMO = "Create L3VPN service with 2 VPN sites in London and Paris using L3SM Service Model"
 
@@ -195,10 +203,9 @@ def test_readers_of_events_do_not_hold_up_the_end(daemon: DaemonProcess) -> None
 
 def refusal(*arguments: str, **environment: str) -> tuple[int, str]:
     """How a start that fails ends: exit code and stderr."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("ACCORD_")}
     done = subprocess.run(
         [*SERVE, *arguments],
-        env={**clean, "PYTHONPATH": str(ROOT), **environment},
+        env=clean_environment(**environment),
         capture_output=True,
         text=True,
         check=False,
