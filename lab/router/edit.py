@@ -1,5 +1,6 @@
 """Owns edit-config on a tree: operations, defaults, error options (RFC 6241 section 7.2, RFC 7950 section 7)."""
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import islice
@@ -320,6 +321,10 @@ def _anchor(others: list[etree._Element], point: _Point) -> etree._Element:
     raise RpcError("bad-attribute", message, path=point.path, app_tag="missing-instance", info=about)
 
 
+_PREDICATE = re.compile(r"""\[\s*(?:[\w.-]+:)?([\w.-]+)\s*=\s*('[^']*'|"[^"]*")\s*\]""")
+_PREDICATES = re.compile(rf"\s*(?:{_PREDICATE.pattern}\s*)+")
+
+
 def _predicates(keys: list[tuple[str, str]]) -> str:
     return "".join(f"[{name}={quoted(value)}]" for name, value in keys)
 
@@ -349,8 +354,13 @@ def _position(element: etree._Element, node: SchemaNode) -> tuple[int, tuple[tup
 
 def _matches(entry: etree._Element, node: SchemaNode, predicate: str) -> bool:
     """Compare an entry with `[prefix:key='value']...`; prefixes are not needed to tell keys apart."""
-    wanted = {}
-    for part in predicate.strip().removeprefix("[").removesuffix("]").split("]["):
-        name, _, value = part.partition("=")
-        wanted[name.strip().rpartition(":")[2]] = value.strip().strip("'\"")
+    if not _PREDICATES.fullmatch(predicate):
+        return False
+    wanted = {name: _unquoted(value) for name, value in _PREDICATE.findall(predicate)}
     return {local(tag): child.text or "" for tag, child in zip(node.keys, entry, strict=False)} == wanted
+
+
+def _unquoted(literal: str) -> str:
+    """Return what `xml.quoted` was given: a value with both kinds of quotes has the double ones escaped."""
+    value = literal[1:-1]
+    return value.replace("&quot;", '"') if literal[0] == '"' and "'" in value else value

@@ -15,7 +15,7 @@ from lab.router.profiles import PROFILES
 from lab.router.rpc_errors import RpcError
 from lab.router.schema import ModuleSet, load_schema
 from lab.router.validation import check_tree
-from lab.router.xml import data, serialise
+from lab.router.xml import YANG, data, serialise
 from tests.lab.conftest import IETF, IP, NC, config, interface
 
 PROBE = ModuleSet("probe", ("lab-probe", "lab-probe-extra"), (Path(__file__).parent / "yang",))
@@ -78,6 +78,43 @@ def test_insert_places_a_new_and_moves_an_old_entry(store, attributes, expected)
     assert texts(store, "id") == ["1", "2", "9"]
     edit(store, rule(9, attributes))
     assert texts(store, "id") == expected
+
+
+@pytest.mark.parametrize(
+    "zone,literal",
+    [
+        ("a][b", "'a][b'"),
+        ("a='1'][x='2", "\"a='1'][x='2\""),
+        ("it's", '"it\'s"'),
+        ('say "x"', "'say \"x\"'"),
+        ('it\'s "x"', '"it\'s &quot;x&quot;"'),
+        ("'quoted'", "\"'quoted'\""),
+    ],
+)
+def test_insert_finds_keys_whatever_characters_they_hold(store, zone, literal):
+    def made(zone, number, key=None):
+        entry = etree.fromstring(
+            f'<top xmlns="{NS}"><rule><zone/><id>{number}</id><action>permit</action></rule></top>'
+        )
+        entry[0][0].text = zone
+        if key is not None:
+            entry[0].set(f"{{{YANG}}}insert", "before")
+            entry[0].set(f"{{{YANG}}}key", key)
+        request = etree.Element(f"{{{NC}}}config")
+        request.append(entry)
+        store.edit("candidate", request, session_id=1)
+
+    made("z", 1)
+    made(zone, 1)
+    made("z", 2, f"[lp:zone={literal}] [id = '1']")
+    assert texts(store, "zone") == ["z", "z", zone]
+
+
+@pytest.mark.parametrize("key", ["", "zone='z'", "[zone=z][id='1']", "[zone='z'][id='1'", "[zone='z']"])
+def test_a_key_that_is_none_is_refused(store, key):
+    edit(store, rule(1))
+    error = refusal(edit, store, rule(2, f'yang:insert="before" yang:key="{key}"'))
+    assert (error.tag, error.app_tag) == ("bad-attribute", "missing-instance")
 
 
 def test_insert_at_an_entry_that_is_not_there_is_missing_instance(store):
