@@ -96,6 +96,8 @@ class IdentifierDraft:
     pools: IdentifierPools
     allocated: dict[tuple[PoolName, Key], int] = field(default_factory=dict)
     returned: dict[tuple[PoolName, Key], int] = field(default_factory=dict)
+    relied: dict[tuple[PoolName, Key], int] = field(default_factory=dict)
+    """Numbers that were held already and go on being used."""
     _beside: dict[PoolName, set[int]] = field(default_factory=dict)
     _start: dict[PoolName, int] = field(default_factory=dict)
     """No number below is free: what was proposed last, unless something was given up since."""
@@ -108,6 +110,7 @@ class IdentifierDraft:
         held = self.pools.get(pool, key)
         if held is not None:
             self.returned.pop((pool, key), None)
+            self.relied[pool, key] = held
             return held
         beside = self._beside.setdefault(pool, set())
         number = self.pools.lowest_free(pool, beside, self._start.get(pool, 0))
@@ -133,4 +136,5 @@ class IdentifierDraft:
             return
         held = self.pools.get(pool, key)
         if held is not None:
+            self.relied.pop((pool, key), None)
             self.returned[pool, key] = held

@@ -98,6 +98,15 @@ class Occupancy:
                 del index[name]
         return placement
 
+    def shared_address(self, placement: Placement) -> str:
+        """Which access has one of the placement's addresses in its VRF, and which one; '' when none has."""
+        node = self.nodes.get((placement.device, placement.vrf_key))
+        for address in placement.addresses if node else ():
+            other = node.addresses.get(address) if node else None
+            if other:
+                return f"{'/'.join(other)} has the address {address}"
+        return ""
+
     def _leave_node(self, key: AccessKey, placement: Placement) -> None:
         node = self.nodes[placement.device, placement.vrf_key]
         del node.members[key]

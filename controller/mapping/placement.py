@@ -43,12 +43,38 @@ class Placer:
         found = self._by_bearer(request) if request.bearer_reference else self._by_location(request)
         found = self._with_capacity(request, found)
         for constraint in request.constraints:
-            others = list(self._targets(key, request, customers, constraint))
+            others = list(self._targets(key, request.groups, customers, constraint))
             found = self._keep(found, constraint, others, constraint.path, "")
-        for other, constraint in self._watching(key, request, customers):
+        for other, constraint in self._watching(key, request.groups, customers):
             name = "/".join(other)
             found = self._keep(found, constraint, [other], request.path, f" of {name}")
         return sorted(found, key=lambda candidate: self._rank(candidate, request))
+
+    def misfit(self, key: AccessKey, placement: Placement) -> str:
+        """Why a place that was found earlier does not fit any more; '' when it does."""
+        here = f"{placement.device} {placement.port}"
+        router = self.infrastructure.by_device.get(placement.device)
+        port = self.infrastructure.ports.get((placement.device, placement.port))
+        if router is None or port is None:
+            return f"customers are not attached to {here} any more"
+        load = self.occupancy.load.get((placement.device, placement.port), 0)
+        if load + placement.bandwidth > port.speed.bits_per_second:
+            return f"{here} has no {placement.bandwidth} bit/s left"
+        shared = self.occupancy.shared_address(placement)
+        if shared:
+            return f"the access {shared} in the same VPN on {placement.device}"
+        for constraint, other in self._neighbours(key, placement):
+            if not self._holds(constraint.kind, Candidate(router, port), self.occupancy.placements[other]):
+                return f"the constraint {constraint.kind} keeps it off {here}: see the access {'/'.join(other)}"
+        return ""
+
+    def _neighbours(self, key: AccessKey, placement: Placement) -> Iterator[tuple[Constraint, AccessKey]]:
+        """What the constraints of an access, and those of others against it, are asked of."""
+        for constraint in placement.constraints:
+            for other in self._targets(key, placement.groups, placement.customers, constraint):
+                yield constraint, other
+        for other, constraint in self._watching(key, placement.groups, placement.customers):
+            yield constraint, other
 
     def _by_bearer(self, request: PlacementRequest) -> list[Candidate]:
         match = self.infrastructure.by_bearer.get(request.bearer_reference)
@@ -122,7 +148,7 @@ class Placer:
         return kept
 
     def _targets(
-        self, key: AccessKey, request: PlacementRequest, customers: tuple[str, ...], constraint: Constraint
+        self, key: AccessKey, groups: tuple[str, ...], customers: tuple[str, ...], constraint: Constraint
     ) -> Iterator[AccessKey]:
         index = self.occupancy
         found: Members = {}
@@ -132,23 +158,23 @@ class Placer:
             for group in constraint.groups:
                 found |= index.groups.get(f"{customer}/{group}", {})
             if constraint.all_other_groups:
-                own = set(request.groups)
+                own = set(groups)
                 there = index.grouped.get(customer, {})
                 found |= {other: None for other in there if own.isdisjoint(index.placements[other].groups)}
         found.pop(key, None)
         yield from found
 
     def _watching(
-        self, key: AccessKey, request: PlacementRequest, customers: tuple[str, ...]
+        self, key: AccessKey, own_groups: tuple[str, ...], customers: tuple[str, ...]
     ) -> Iterator[tuple[AccessKey, Constraint]]:
         """Constraints of others that this access has to respect: they hold from both sides."""
-        index, groups = self.occupancy, set(request.groups)
+        index, groups = self.occupancy, set(own_groups)
         for other in index.site_watchers.get(key[0], {}):
             if other != key:
                 constraints = index.placements[other].constraints
                 yield from ((other, found) for found in constraints if found.all_other_accesses)
         for customer in customers if groups else ():
-            names = [f"{customer}/{group}" for group in (*request.groups, ALL_GROUPS)]
+            names = [f"{customer}/{group}" for group in (*own_groups, ALL_GROUPS)]
             for other in {other: None for name in names for other in index.watchers.get(name, {})}:
                 placement = index.placements[other]
                 for constraint in placement.constraints if other != key else ():

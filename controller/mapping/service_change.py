@@ -11,6 +11,7 @@ from typing import Any
 from controller.mapping.codec import from_json, to_json
 from controller.mapping.fragment import Fragment
 from controller.mapping.identifiers import Allocation
+from controller.mapping.l3sm_attachment import VpnService
 from controller.mapping.occupancy import AccessKey, Placement
 
 Json = Any
@@ -91,6 +92,10 @@ class L3smChange:
     """VPNs that a touched site refers to; none for a deleted one."""
     allocated: tuple[Allocation, ...] = ()
     returned: tuple[Allocation, ...] = ()
+    relied: tuple[Allocation, ...] = ()
+    """Numbers that were held already and that the change goes on using."""
+    relied_vpns: tuple[VpnService, ...] = ()
+    """VPNs that the change was read with and does not store itself."""
     fragments_added: tuple[Fragment, ...] = ()
     fragments_changed: tuple[Replacement, ...] = ()
     fragments_removed: tuple[Fragment, ...] = ()
@@ -105,7 +110,7 @@ class L3smChange:
     @classmethod
     def from_json(cls, document: Json) -> "L3smChange":
         """The change that `to_json` was made of; `InvalidInputError` when the document has another shape."""
-        parts = {name: from_json(kind, document[name]) for name, kind in _PARTS.items()}
+        parts = {name: from_json(kind, document[name]) for name, kind in _PARTS.items() if name in document}
         return cls(edit=L3smEdit.from_json(document["edit"]), **parts)
 
 
@@ -115,6 +120,8 @@ _PARTS: Mapping[str, Any] = {
     "site_vpns": tuple[tuple[str, tuple[str, ...]], ...],
     "allocated": tuple[Allocation, ...],
     "returned": tuple[Allocation, ...],
+    "relied": tuple[Allocation, ...],
+    "relied_vpns": tuple[VpnService, ...],
     "fragments_added": tuple[Fragment, ...],
     "fragments_changed": tuple[Replacement, ...],
     "fragments_removed": tuple[Fragment, ...],

@@ -4,7 +4,7 @@ The state's occupancy serves as a scratch pad (what leaves makes room for what c
 is handed out, so that a draft costs no copy.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -197,15 +197,13 @@ class _Draft:
 
     def _refuse_shared_address(self, request: AccessRequest, placement: Placement) -> None:
         """A router has an address once per VRF."""
-        node = self.state.occupancy.nodes.get((placement.device, placement.vrf_key))
-        for address in placement.addresses if node else ():
-            other = node.addresses.get(address) if node else None
-            if other:
-                raise InvalidInputError(
-                    f"the access {'/'.join(other)} has the address {address} in the same VPN on {placement.device}",
-                    path=f"{request.placement.path}/ip-connection",
-                    remedy="give one of them another subnet",
-                )
+        shared = self.state.occupancy.shared_address(placement)
+        if shared:
+            raise InvalidInputError(
+                f"the access {shared} in the same VPN on {placement.device}",
+                path=f"{request.placement.path}/ip-connection",
+                remedy="give one of them another subnet",
+            )
 
     def _has_vlan(self, device: DeviceName, port: str) -> bool:
         return self.ids.has_free(f"vlan/{device}/{port}")
@@ -331,8 +329,17 @@ class _Draft:
             ),
             allocated=tuple((pool, key, number) for (pool, key), number in self.ids.allocated.items()),
             returned=tuple((pool, key, number) for (pool, key), number in self.ids.returned.items()),
+            relied=tuple((pool, key, number) for (pool, key), number in self.ids.relied.items()),
+            relied_vpns=relied_vpns(self.state, self.edit, (reading.vpns for reading in self.readings.values())),
             **_compare(self.before, self.after),
         )
+
+
+def relied_vpns(state: "L3smState", edit: L3smEdit, vpn_ids: Iterable[Iterable[str]]) -> tuple[VpnService, ...]:
+    """The VPNs of those ids, as they are, that the edit does not store itself."""
+    own = {*edit.upserted_services, *edit.deleted_services}
+    ids = dict.fromkeys(vpn_id for each in vpn_ids for vpn_id in each if vpn_id not in own)
+    return tuple(state.vpns[vpn_id] for vpn_id in ids if vpn_id in state.vpns)
 
 
 def _compare(before: Mapping[Owner, Fragment], after: Mapping[Owner, Fragment]) -> dict[str, Any]:

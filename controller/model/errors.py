@@ -103,6 +103,14 @@ class ConflictError(PermanentError):
     """State moved, or two wishes exclude each other: a plan's base, a stream's version, overlapping later work."""
 
 
+class StalePlanError(ConflictError):
+    """What a plan was made on has moved; planning the same wish again may succeed."""
+
+
+class UndecidedError(ConflictError):
+    """A transaction that has no verdict yet (`path`) is about to change what this builds on."""
+
+
 class ScheduledError(AccordError):
     """Not now: it was approved, and happens by itself at its time. Callers report it as accepted, not as a failure."""
 

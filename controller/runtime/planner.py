@@ -16,7 +16,8 @@ from controller.mapping.fragment import Fragment, render
 from controller.mapping.infrastructure import Infrastructure
 from controller.mapping.service import touched_document
 from controller.mapping.service_change import L3smChange, L3smEdit
-from controller.mapping.service_inverse import inverse, refuse_stale
+from controller.mapping.service_inverse import inverse
+from controller.mapping.service_staleness import refuse_stale
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName, Owner, PlanId, TransactionId
 from controller.model.yang_path import Path
@@ -38,6 +39,10 @@ class Planner:
     log: EventLog
     observe: Callable[[str, float], None] = lambda *_: None
     """Called with `plan` or `render` and the seconds it took."""
+
+    def __post_init__(self) -> None:
+        """Plans are committed against the same infrastructure that they are made on."""
+        self.world.reservations.infrastructure = lambda: self.infrastructure
 
     def services(self, edit: L3smEdit, summary: str, effects: tuple[NewEvent, ...] = ()) -> Plan:
         """The plan of an edit of L3VPN services (RFC 8299), validated against ietf-l3vpn-svc first."""
@@ -70,10 +75,11 @@ class Planner:
         undone = self._committed(transaction)
         for later in self.world.transactions.committed_after(transaction):
             refuse_overlap(undone, self._plan_of(later), later.id)
+        undone = replace(undone, effects=tuple(map(_with_profiles_kept, undone.effects)))
         changes = [effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED]
         for effect in changes:
             back, change = (L3smChange.from_json(effect.data[part]) for part in ("back", "change"))
-            refuse_stale(self.world.services, back, change)
+            refuse_stale(self.world.services, back, change, self.infrastructure)
         devices = tuple(self._undo(device) for device in undone.devices)
         return Plan(
             id=self._next_id(),
@@ -150,6 +156,18 @@ def with_waves(plan: Plan, canary: Iterable[DeviceName]) -> Plan:
 
 def _services_changed(change: L3smChange, back: L3smChange) -> NewEvent:
     return NewEvent("services", types.SERVICES_CHANGED, {"change": change.to_json(), "back": back.to_json()})
+
+
+def _with_profiles_kept(effect: NewEvent) -> NewEvent:
+    """Profiles that came with a service stay when it is undone: others may use them by now."""
+    if effect.type != types.SERVICES_CHANGED:
+        return effect
+    data: Json = effect.data
+    edit = data["change"]["edit"]
+    if not any(edit[part] for part in edit if part != "profiles"):
+        return effect
+    parts = {name: {**data[name], "edit": {**data[name]["edit"], "profiles": None}} for name in ("change", "back")}
+    return NewEvent(effect.stream, effect.type, parts)
 
 
 def _services_undone(effect: NewEvent) -> NewEvent:

@@ -1,60 +1,87 @@
 """Owns what running transactions are about to take: their service changes hold in memory from the start of the commit.
 
 A plan made meanwhile sees them and chooses other identifiers and ports. When the transaction commits, its event finds
-the change already in place; when it aborts, the change is taken back.
+the change already in place; when it aborts, the change is taken back. Nothing is committed that builds on a change
+whose verdict is still open.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from controller.events import types
+from controller.mapping.infrastructure import Infrastructure
 from controller.mapping.service import L3smState
 from controller.mapping.service_change import L3smChange
-from controller.mapping.service_inverse import refuse_stale
+from controller.mapping.service_staleness import refuse_stale, relied_on_by, touched_by
+from controller.model.errors import UndecidedError
 from controller.model.identifiers import TransactionId
 from controller.ports import Event
 from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json
 
 
+@dataclass(frozen=True, slots=True)
+class _Reservation:
+    back: tuple[L3smChange, ...]
+    """What takes it back, in order."""
+    touched: set[Hashable]
+    relied: set[Hashable]
+
+
 @dataclass(slots=True)
 class Reservations:
-    """Changes of running transactions, already visible in `services`."""
+    """Changes of running transactions, already visible in `services`. `infrastructure` is what the inventory offers."""
 
     services: L3smState
-    _back: dict[TransactionId, list[L3smChange]] = field(default_factory=dict)
-    _read: tuple[Plan, list[tuple[L3smChange, L3smChange]]] | None = None
-    """The plan whose changes were read last: it is checked, then reserved."""
+    infrastructure: Callable[[], Infrastructure] = lambda: Infrastructure(routers=())
+    _running: dict[TransactionId, _Reservation] = field(default_factory=dict)
 
     def refuse_stale(self, plan: Plan) -> None:
-        """Refuse a plan whose service changes were decided on a state that has moved."""
-        for change, back in self._changes(plan):
-            refuse_stale(self.services, change, back)
+        """Refuse a plan whose service changes were decided on a state that has moved.
+
+        `StalePlanError` says what moved; `UndecidedError` which transaction has to come to its verdict first.
+        """
+        for change, back in _changes(plan):
+            self._refuse_undecided(touched_by(change, back), relied_on_by(change))
+            refuse_stale(self.services, change, back, self.infrastructure())
+
+    def _refuse_undecided(self, touched: set[Hashable], relied: set[Hashable]) -> None:
+        for transaction, running in self._running.items():
+            shared = running.touched & (touched | relied) or running.relied & touched
+            if shared:
+                what = min(" ".join(map(str, key)) for key in shared if isinstance(key, tuple))
+                raise UndecidedError(
+                    f"the transaction '{transaction}' is about to change the same ({what})",
+                    remedy="wait for its verdict, then plan again",
+                    path=transaction,
+                    tag="in-use",
+                )
 
     def reserve(self, transaction: TransactionId, plan: Plan) -> None:
         """Make the plan's changes visible to planning."""
-        self._back[transaction] = []
-        for change, back in self._changes(plan):
+        pairs = _changes(plan)
+        for change, _ in pairs:
             self.services.apply(change)
-            self._back[transaction].insert(0, back)
+        self._running[transaction] = _Reservation(
+            back=tuple(back for _, back in reversed(pairs)),
+            touched={key for change, back in pairs for key in touched_by(change, back)},
+            relied={key for change, _ in pairs for key in relied_on_by(change)},
+        )
 
     def release(self, transaction: TransactionId) -> None:
         """Take back what a transaction without a commit had reserved; does nothing after its commit."""
-        for back in self._back.pop(transaction, ()):
+        reservation = self._running.pop(transaction, None)
+        for back in reservation.back if reservation else ():
             self.services.apply(back)
 
     def settle(self, event: Event) -> None:
         """Fold a committed change, unless it is in place already."""
         transaction = TransactionId(event.cause)
-        if transaction in self._back:
-            del self._back[transaction]
+        if transaction in self._running:
+            del self._running[transaction]
             return
         data: Json = event.data
         self.services.apply(L3smChange.from_json(data["change"]))
-
-    def _changes(self, plan: Plan) -> list[tuple[L3smChange, L3smChange]]:
-        if self._read is None or self._read[0] is not plan:
-            self._read = plan, _changes(plan)
-        return self._read[1]
 
 
 def _changes(plan: Plan) -> list[tuple[L3smChange, L3smChange]]:
