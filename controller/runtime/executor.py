@@ -5,6 +5,7 @@ Inputs that have arrived meanwhile are handled together, so a thousand devices s
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,9 +20,10 @@ from controller.model.errors import (
     LockedError,
     OutcomeUnknownError,
     ProtocolViolationError,
+    TransientError,
 )
 from controller.model.identifiers import DeviceName
-from controller.ports import Clock, DeviceSession, EventLog, NewEvent, ParticipantClass
+from controller.ports import Clock, DeviceSession, EventLog, NewEvent, ParticipantClass, Transport
 from controller.runtime.sessions import SessionPool
 from controller.transaction.coordinator import Coordinator
 from controller.transaction.messages import (
@@ -43,7 +45,12 @@ _log = structlog.get_logger(__name__)
 _LOST = (ConnectionFailedError, OutcomeUnknownError, ProtocolViolationError)
 _REPEATABLE = frozenset({Act.LOCK, Act.READ})
 """Acts that a session found dead before anything was sent does not fail: another session is opened."""
+_DECISIVE = frozenset({DeviceState.COMPARING, DeviceState.RESOLVING, DeviceState.VERIFYING})
+"""Readings that decide what became of the device."""
 _LOCK_RETRY_SECONDS = 0.25
+_LATE_WRITE_SECONDS = 3.0
+"""How long after its deadline a request is believed to be on its way yet, where there are no locks to tell."""
+_JOURNAL_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class PostCheck(Protocol):
@@ -59,8 +66,12 @@ class _Participation:
     """What this transaction did with a device's session so far."""
 
     locked_on: DeviceSession | None = None
+    own_sessions: set[str] = field(default_factory=set)
+    """Session-ids of every session that held the lock: who else holds it cannot be us."""
     prepared_on: DeviceSession | None = None
     entity_tag: str = ""
+    quiet_until: float = 0.0
+    """Monotonic seconds until which a lost write may still be carried out where no lock could tell."""
 
 
 @dataclass(slots=True)
@@ -80,6 +91,7 @@ class Executor:
     on_act: Callable[[Act, float, str], None] = lambda _act, _seconds, _outcome: None
     verdict: asyncio.Future[Phase] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     _slots: asyncio.Semaphore = field(init=False)
+    _epoch: float = field(init=False)
     _inputs: asyncio.Queue[Input] = field(default_factory=asyncio.Queue)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _with: dict[DeviceName, _Participation] = field(default_factory=dict)
@@ -87,6 +99,11 @@ class Executor:
     def __post_init__(self) -> None:
         """Bound how many devices are worked on at once."""
         self._slots = asyncio.Semaphore(self.concurrency)
+        self._epoch = self.clock.now() - self.clock.monotonic()
+
+    def _now(self) -> float:
+        """Wall time as it was at the start plus what has passed since: a stepped clock moves no deadline."""
+        return self._epoch + self.clock.monotonic()
 
     async def run(self, first: Output) -> None:
         """Carry out `first` and everything that follows. `verdict` is set when it is reached, or UNKNOWN."""
@@ -105,7 +122,7 @@ class Executor:
 
     def give_up(self, reason: str) -> None:
         """Ask for an abort; has no effect once the commit record is written."""
-        self._inputs.put_nowait(GiveUp(self.clock.now(), reason))
+        self._inputs.put_nowait(GiveUp(self._now(), reason))
 
     async def _next(self) -> list[Input]:
         batch = [await self._inputs.get()]
@@ -139,7 +156,15 @@ class Executor:
         ]
         if records[-1].type == Phase.COMMITTED:
             events += self.coordinator.plan.effects
-        await self.log.append(events, actor=self.actor, cause=transaction)
+        for delay in itertools.chain(_JOURNAL_RETRY_SECONDS, itertools.repeat(_JOURNAL_RETRY_SECONDS[-1])):
+            try:
+                await self.log.append(events, actor=self.actor, cause=transaction)
+            except TransientError as error:
+                # No room: everything waits. Devices with an armed commit go back by themselves, which is found later.
+                _log.error("journal_waits", transaction=transaction, error=str(error))
+                await asyncio.sleep(delay)
+            else:
+                return
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -151,17 +176,17 @@ class Executor:
         if not task.cancelled() and task.exception() is not None:
             _log.error("transaction_task_failed", exc_info=task.exception(), transaction=self.coordinator.transaction)
         if not self._tasks and self.coordinator.is_final:
-            self._inputs.put_nowait(GiveUp(self.clock.now(), "over"))  # wakes the loop, which then ends
+            self._inputs.put_nowait(GiveUp(self._now(), "over"))  # wakes the loop, which then ends
 
     async def _carry_out(self, instruction: Do | RunChecks | Release | WakeUp) -> None:
         match instruction:
             case Do():
                 await self._do(instruction)
             case RunChecks():
-                self._inputs.put_nowait(ChecksDone(self.clock.now(), await self._check(instruction.devices)))
+                self._inputs.put_nowait(ChecksDone(self._now(), await self._check(instruction.devices)))
             case WakeUp():
                 await asyncio.sleep(instruction.delay_seconds)
-                self._inputs.put_nowait(Woken(instruction.device, self.clock.now()))
+                self._inputs.put_nowait(Woken(instruction.device, self._now()))
             case Release():
                 await self._release(instruction.device)
 
@@ -199,6 +224,8 @@ class Executor:
 
     async def _attempt(self, do: Do) -> Result:
         participation = self._with.setdefault(do.device, _Participation())
+        if do.state in _DECISIVE:
+            await asyncio.sleep(participation.quiet_until - self.clock.monotonic())
         try:
             if do.act in _REPEATABLE:
                 return await self.sessions.ask(do.device, lambda session: self._on_session(session, participation, do))
@@ -216,18 +243,20 @@ class Executor:
             return self._failed(do, Signal.LOST, error)
 
     def _failed(self, do: Do, signal: Signal, error: Exception) -> Result:
-        return Result(do.device, do.state, signal, self.clock.now(), reason=str(error) or repr(error))
+        return Result(do.device, do.state, signal, self._now(), reason=str(error) or repr(error))
 
     async def _on_session(self, session: DeviceSession, with_: _Participation, do: Do) -> Result:
         observed = None
         if do.act is Act.READ:
+            if do.state in _DECISIVE and session is not with_.locked_on:
+                await self._fence(session, with_, do)
             codec = self.codecs(do.device)
             reading = await session.read(codec.encode_filters(do.scope))
             with_.entity_tag = reading.entity_tag
             observed = within(codec.decode(reading.body), do.scope)
         else:
             await _ACTS[do.act](self, session, with_, do)
-        return Result(do.device, do.state, Signal.DONE, self.clock.now(), observed=observed)
+        return Result(do.device, do.state, Signal.DONE, self._now(), observed=observed)
 
     async def _lock(self, session: DeviceSession, with_: _Participation, _do: Do) -> None:
         deadline = self.clock.monotonic() + self.lock_wait_seconds
@@ -240,7 +269,20 @@ class Executor:
                 await asyncio.sleep(_LOCK_RETRY_SECONDS)
             else:
                 with_.locked_on = session
+                with_.own_sessions.add(session.capabilities.session_id)
                 return
+
+    async def _fence(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
+        """Make sure that no earlier session of ours can still act: the lock is ours again, or somebody else's.
+
+        What a device holds says nothing about the outcome as long as a lost request may still be carried out, or a
+        session-bound commit still be taken back.
+        """
+        try:
+            await self._lock(session, with_, do)
+        except LockedError as error:
+            if not error.app_tag.strip("0") or not with_.own_sessions or error.app_tag in with_.own_sessions:
+                raise
 
     async def _prepare(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
         if session is not with_.locked_on:
@@ -266,8 +308,14 @@ class Executor:
     async def _write(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
         if session is not with_.locked_on:
             await self._lock(session, with_, do)
-        if do.edit:
+        if not do.edit:
+            return
+        try:
             await session.apply(self.codecs(do.device).encode_edit(do.edit), with_.entity_tag)
+        except OutcomeUnknownError:
+            if session.capabilities.transport is not Transport.NETCONF:
+                with_.quiet_until = self.clock.monotonic() + _LATE_WRITE_SECONDS
+            raise
 
     async def _confirm(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
         if session.capabilities.participant is ParticipantClass.SESSION_BOUND:

@@ -15,9 +15,9 @@ from controller.model.identifiers import DeviceName
 from controller.ports import Clock
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lease:
-    """Who holds a device, since when (UTC seconds), and what for."""
+    """Who holds devices, since when (UTC seconds), and what for. Only the same object gives them back."""
 
     holder: str
     reason: str
@@ -36,7 +36,7 @@ class Leases:
         """Who holds a device, if anybody."""
         return self._held.get(device)
 
-    async def take(self, devices: Iterable[DeviceName], holder: str, reason: str, wait_seconds: float) -> None:
+    async def take(self, devices: Iterable[DeviceName], holder: str, reason: str, wait_seconds: float) -> Lease:
         """Take all the devices; `BusyError` naming a holder when they are not free within the wait."""
         wanted = frozenset(devices)
         if not self._is_free(wanted) or any(wanted & other for other, _ in self._waiting):
@@ -54,6 +54,7 @@ class Leases:
             self._leave(turn)
         lease = Lease(holder, reason, self._clock.now())
         self._held.update(dict.fromkeys(wanted, lease))
+        return lease
 
     @asynccontextmanager
     async def hold(
@@ -61,16 +62,17 @@ class Leases:
     ) -> AsyncIterator[None]:
         """`take` for the length of a block."""
         names = list(devices)
-        await self.take(names, holder, reason, wait_seconds)
+        lease = await self.take(names, holder, reason, wait_seconds)
         try:
             yield
         finally:
-            self.release(names)
+            self.release(names, lease)
 
-    def release(self, devices: Iterable[DeviceName]) -> None:
-        """Give devices back; those not held are ignored."""
+    def release(self, devices: Iterable[DeviceName], lease: Lease) -> None:
+        """Give devices back; those not held by this lease (any more) stay with whoever holds them."""
         for device in devices:
-            self._held.pop(device, None)
+            if self._held.get(device) is lease:
+                del self._held[device]
         self._serve()
 
     def _leave(self, turn: asyncio.Future[None]) -> None:

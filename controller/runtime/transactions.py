@@ -14,7 +14,7 @@ from controller.model.identifiers import DeviceName, TransactionId
 from controller.model.yang_path import Path
 from controller.ports import Clock, EventLog, NewEvent
 from controller.runtime.executor import Executor, PostCheck
-from controller.runtime.leases import Leases
+from controller.runtime.leases import Lease, Leases
 from controller.runtime.sessions import SessionPool
 from controller.runtime.world import World
 from controller.transaction.coordinator import Coordinator
@@ -73,15 +73,15 @@ class Transactions:
         self._refuse_when_stopping()
         plan = replace(plan, waves=options.waves or plan.waves)
         devices = sorted(device.device for device in plan.devices)
-        await self.leases.take(devices, f"plan {plan.id}", plan.summary, options.lease_wait_seconds)
+        lease = await self.leases.take(devices, f"plan {plan.id}", plan.summary, options.lease_wait_seconds)
         try:
             self._refuse_when_stopping()
             self.refuse_moved(plan)
             executor, first = await self._plan_durably(plan, options, actor)
         except BaseException:
-            self.leases.release(devices)
+            self.leases.release(devices, lease)
             raise
-        self._start(executor, first)
+        self._start(executor, first, lease)
         await asyncio.shield(executor.verdict)
         return self.world.transactions.get(executor.coordinator.transaction)
 
@@ -143,7 +143,6 @@ class Transactions:
             actor=actor,
             lock_wait_seconds=self.lock_wait_seconds,
             concurrency=self.concurrency,
-            on_release=lambda device: self.leases.release([device]),
             on_act=self._observe_act,
         )
 
@@ -151,17 +150,19 @@ class Transactions:
         """Late binding: transactions taken up at the start run before anybody observes."""
         self.observe_act(act, seconds, outcome)
 
-    def _start(self, executor: Executor, first: Output) -> None:
+    def _start(self, executor: Executor, first: Output, lease: Lease) -> None:
         transaction = executor.coordinator.transaction
+        executor.on_release = lambda device: self.leases.release([device], lease)
         task = asyncio.get_running_loop().create_task(executor.run(first), name=f"transaction {transaction}")
         self._running[transaction] = (executor, task)
-        task.add_done_callback(lambda _: self._ended(executor, task))
+        task.add_done_callback(lambda _: self._ended(executor, task, lease))
 
-    def _ended(self, executor: Executor, task: "asyncio.Task[None]") -> None:
+    def _ended(self, executor: Executor, task: "asyncio.Task[None]", lease: Lease) -> None:
         transaction = executor.coordinator.transaction
         self._running.pop(transaction, None)
         self.world.reservations.release(transaction)
-        self.leases.release(device.device for device in executor.coordinator.plan.devices)
+        if executor.coordinator.is_final:  # else its devices stay taken: only a restart can go on with it
+            self.leases.release((device.device for device in executor.coordinator.plan.devices), lease)
         if not task.cancelled() and task.exception() is not None:
             _log.error("transaction_stopped", transaction=transaction, error=repr(task.exception()))
         self.observe_end(self.world.transactions.get(transaction))
@@ -175,10 +176,10 @@ class Transactions:
             )
             executor = self._executor(transaction, plan, options, "accord")
             first = resume(executor.coordinator, records, self.clock.now())
-            devices = [device.device for device in plan.devices]
-            await self.leases.take(devices, transaction, "resumed after a restart", 1.0)
+            devices = executor.coordinator.unsettled  # a settled one may belong to a later transaction by now
+            lease = await self.leases.take(devices, transaction, "resumed after a restart", 1.0)
             self.world.reservations.reserve(transaction, plan)
-            self._start(executor, first)
+            self._start(executor, first, lease)
         return len(found)
 
     async def drain(self, timeout_seconds: float) -> bool:

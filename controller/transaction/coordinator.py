@@ -98,6 +98,7 @@ class Coordinator:
         self.devices = {device.device: Participant.of(device) for device in plan.changed}
         self._rules = rules
         self._in_flight = 0
+        self._told_astray: list[DeviceName] = []
         self._is_checking = False
         self._waves = self._split_into_waves()
         self._out = Output()
@@ -140,6 +141,11 @@ class Coordinator:
     def astray(self) -> list[DeviceName]:
         """Devices whose state is not known."""
         return [name for name, device in self.devices.items() if device.state is DeviceState.ASTRAY]
+
+    @property
+    def unsettled(self) -> list[DeviceName]:
+        """Devices with which this transaction is not done."""
+        return [name for name, device in self.devices.items() if device.state not in _SETTLED]
 
     # -- resuming after a crash (`recovery` decides the states) -------------------------------------------------
 
@@ -219,7 +225,8 @@ class Coordinator:
         elif self.phase is Phase.UNKNOWN:
             self._enter(name, device, DeviceState.ASTRAY)
         else:
-            self._turn_back(f"{name}: {device.reason or signal}", (name, signal))
+            reason = device.reason or signal.value
+            self._turn_back(reason if reason.startswith(f"{name}: ") else f"{name}: {reason}", (name, signal))
 
     def _signal_all(self, names: Iterable[DeviceName], signal: Signal) -> None:
         for name in sorted(names):
@@ -243,8 +250,6 @@ class Coordinator:
         elif state is DeviceState.ASTRAY:
             self._out.instructions.append(WakeUp(name, _HEAL_SECONDS[min(device.losses, len(_HEAL_SECONDS) - 1)]))
             device.losses += 1
-        elif state in _SETTLED and self.goal is Goal.BACKWARD:
-            self._release(name, device)
 
     def _instruct(self, name: DeviceName, device: Participant, act: Act, *, repeated: bool) -> None:
         delay = 0.0
@@ -338,10 +343,12 @@ class Coordinator:
         self._signal_all(self._in_state(DeviceState.CHECKED), Signal.GO)
 
     def _conclude(self) -> bool:
-        astray = self.astray
+        astray = sorted(self.astray)
         if astray:
-            if self.phase is not Phase.UNKNOWN:
-                self._enter_phase(Phase.UNKNOWN, devices=sorted(astray), goal=self.goal, reason=self.reason)
+            # Told anew when devices have healed: a settled one is free for others, and no restart may touch it again.
+            if astray != self._told_astray:
+                self._told_astray = astray
+                self._enter_phase(Phase.UNKNOWN, devices=astray, goal=self.goal, reason=self.reason)
                 self._release_settled()
             return False
         verdict = Phase.COMMITTED if self.goal is Goal.FORWARD else Phase.ABORTED

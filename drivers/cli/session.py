@@ -153,7 +153,8 @@ class CliSession:
         return self._terminal.apply(lines)
 
     def _tag_of(self, text: str) -> str:
-        telling = [line for line in text.splitlines() if not re.match(self._platform.comments, line)]
+        lines = text.splitlines()
+        telling = [line for line in lines if line.strip() and not re.match(self._platform.comments, line)]
         return hashlib.sha256("\n".join(telling).encode()).hexdigest()
 
     def _refuse(self, what: str) -> NoReturn:

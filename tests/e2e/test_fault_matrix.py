@@ -19,7 +19,7 @@ from lab.router.faults_point import Phase as At
 from lab.router.rpc_errors import RpcError
 from tests.e2e.world import RPC_SECONDS, World, address, description, open_world, until
 
-GROUPS = "abcdefgh"
+GROUPS = "abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,65 @@ class Cells:
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 async def test_the_verdict_is_what_the_routers_hold_whatever_fails_at_any_boundary(tmp_path, trouble):
-    async with open_world(tmp_path, GROUPS, faults=FaultScript()) as world:
-        cells = [(boundary, TROUBLES[trouble]) for boundary in BOUNDARIES if TROUBLES[trouble].only(boundary)]
+    suffered = TROUBLES[trouble]
+    patience = 20.0 if suffered.harmless else RPC_SECONDS
+    async with open_world(tmp_path, GROUPS, rpc_seconds=patience) as world:
+        cells = [(boundary, suffered) for boundary in BOUNDARIES if suffered.only(boundary)]
         await Cells(world).run(cells)
+
+
+async def test_a_reply_of_fifty_megabytes_is_read_like_any_other(tmp_path):
+    kinds = ("full", "running", "restconf")
+    devices = [f"a-{kind}" for kind in kinds]
+    async with open_world(tmp_path, "a", kinds, rpc_seconds=60.0) as world:
+        for name, rpc in zip(devices, ("get-config", "edit-config", "restconf-get"), strict=True):
+            world.faults.add(name, rpc, Action(Fault.HUGE, octets=50_000_000))
+        before = world.running(devices)
+        summary = await world.commit(world.plan(devices, description("huge")))
+        summary = await world.verdict_equals_readback(summary, before, "huge")
+        assert summary.phase is Phase.COMMITTED, summary.reason
+        assert len(world.faults.history) == len(devices)
+
+
+class SteppingScript(FaultScript):
+    """Sets the controller's clock wrong at one RPC, which then takes its usual course."""
+
+    def __init__(self, rpc: str, nth: int, step: Callable[[], None]) -> None:
+        super().__init__()
+        self._left, self._rpc, self._step = nth, rpc, step
+
+    def armed(self, router: str) -> bool:
+        return super().armed(router) or (router == "a-full" and self._left > 0)
+
+    async def around(self, router: str, rpc: str, phase: At) -> Action | None:
+        if (router, rpc, phase) == ("a-full", self._rpc, "before"):
+            self._left -= 1
+            if self._left == 0:
+                self._step()
+        return await super().around(router, rpc, phase)
+
+
+CLOCK_STEPS = [(b.rpc, b.nth) for b in BOUNDARIES if b.kind == "full" and not b.undone]
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0], ids=["ahead", "back"])
+async def test_a_clock_that_steps_an_hour_at_any_boundary_changes_no_outcome(tmp_path, seconds):
+    kinds = ("full", "confirmed10", "restconf")
+    devices = [f"a-{kind}" for kind in kinds]
+    async with open_world(tmp_path, "a", kinds, rpc_seconds=20.0) as world:
+        for number, (rpc, nth) in enumerate(CLOCK_STEPS):
+
+            def step() -> None:
+                world.clock.offset_seconds += seconds
+
+            offset, label = world.clock.offset_seconds, f"step {number}"
+            script = SteppingScript(rpc, nth, step)
+            world.lab["a-full"].faults = script
+            if rpc == "commit" and nth == 2:  # the first answer is lost: is there still time to try again?
+                script.add("a-full", "commit", Fault.CLOSE, nth=2)
+            before = world.running(devices)
+            summary = await world.commit(world.plan(devices, description(label)))
+            summary = await world.verdict_equals_readback(summary, before, label)
+            assert summary.phase is Phase.COMMITTED, f"{rpc} {nth}: {summary.reason}"
+            assert world.clock.offset_seconds == offset + seconds, f"{rpc} {nth} was not met"
+        await world.next_change_is_clean(devices, "after the steps")

@@ -12,14 +12,12 @@ from pathlib import Path
 
 import yaml
 
-from controller.adapters.clock import SystemClock
 from controller.adapters.event_log_sqlite import SqliteEventLog
 from controller.adapters.settings_loader import load_settings
 from controller.bootstrap import Catalogue, build_controller, connectors, load_catalogue
 from controller.model.identifiers import DeviceName, Owner, PlanId
 from controller.model.yang_path import Path as YangPath
 from controller.model.yang_path import parse_path
-from controller.ports import Clock
 from controller.runtime.controller import Controller
 from controller.runtime.sessions import SessionPool
 from controller.runtime.transactions import CommitOptions
@@ -115,18 +113,11 @@ class World:
     def plan(
         self,
         devices: Iterable[str],
-        wanted: Mapping[str, str] | Callable[[str], Mapping[str, str]],
+        wanted: Mapping[str, str],
         owner: Owner = SERVICE,
     ) -> Plan:
         """The plan that makes `owner` want exactly these lines (path text -> value) on each device."""
-        projections = self.controller.world
-        shares = []
-        for name in sorted(devices):
-            known = projections.network.device(DeviceName(name))
-            texts = wanted(name) if callable(wanted) else wanted
-            lines: dict[YangPath, str] = {parse_path(path): value for path, value in texts.items()}
-            shares.append(plan_device(known.view(), known.contributions.replace_owner(owner, lines)))
-        return Plan(PlanId(projections.next_id("plan")), "a change of the test", tuple(shares))
+        return plan_of(self.controller, devices, wanted, owner)
 
     async def commit(self, plan: Plan, options: CommitOptions = QUICK) -> TransactionSummary:
         """Commit; returns at the verdict or at UNKNOWN."""
@@ -199,6 +190,16 @@ class World:
             assert report.is_in_sync, [difference.explain() for difference in report.differences]
 
 
+def plan_of(controller: Controller, devices: Iterable[str], wanted: Mapping[str, str], owner: Owner = SERVICE) -> Plan:
+    """The plan that makes `owner` want exactly these lines (path text -> value) on each device."""
+    lines: dict[YangPath, str] = {parse_path(path): value for path, value in wanted.items()}
+    shares = []
+    for name in sorted(devices):
+        known = controller.world.network.device(DeviceName(name))
+        shares.append(plan_device(known.view(), known.contributions.replace_owner(owner, lines)))
+    return Plan(PlanId(controller.world.next_id("plan")), "a change of the test", tuple(shares))
+
+
 def description(text: str, port: str = "access0") -> dict[str, str]:
     """Lines that want a description on a port."""
     return {f"/ietf-interfaces:interfaces/interface[name='{port}']/description": text}
@@ -223,25 +224,31 @@ async def until(
 
 @asynccontextmanager
 async def open_world(
-    directory: Path, groups: Iterable[str] = "a", kinds: Sequence[str] = KINDS, faults: FaultScript | None = None
+    directory: Path,
+    groups: Iterable[str] = "a",
+    kinds: Sequence[str] = KINDS,
+    faults: FaultScript | None = None,
+    rpc_seconds: float = RPC_SECONDS,
 ) -> AsyncIterator[World]:
     """A started lab and a controller that has read every device."""
     script = faults or FaultScript()
-    async with lab_network(groups, kinds, script) as lab, _controller(directory, lab, script) as world:
+    async with lab_network(groups, kinds, script) as lab, _controller(directory, lab, script, rpc_seconds) as world:
         await asyncio.gather(*(world.controller.sync_from(name, "tester") for name in world.controller.records()))
         yield world
 
 
 @asynccontextmanager
-async def _controller(directory: Path, lab: LabNetwork, faults: FaultScript) -> AsyncIterator[World]:
-    settings = load_settings(write_configuration(directory, lab)).settings
+async def _controller(
+    directory: Path, lab: LabNetwork, faults: FaultScript, rpc_seconds: float
+) -> AsyncIterator[World]:
+    settings = load_settings(write_configuration(directory, lab, rpc_seconds=rpc_seconds)).settings
     settings.state_dir.mkdir(mode=0o700)
     catalogue: Catalogue = load_catalogue(settings)
     clock = SteppingClock()
     projections, threads = Projections(), DriverThreads()
     log = SqliteEventLog(settings.state_dir / "events.sqlite", clock=clock)
     log.subscribe(projections.apply_all)
-    sessions = SessionPool(connectors(threads), catalogue.target, _as_clock(clock))
+    sessions = SessionPool(connectors(threads), catalogue.target, clock)
     controller = build_controller(
         world=projections, log=log, clock=clock, sessions=sessions, catalogue=catalogue, settings=settings
     )
@@ -252,10 +259,3 @@ async def _controller(directory: Path, lab: LabNetwork, faults: FaultScript) -> 
         await sessions.close()
         threads.close()
         log.close()
-
-
-def _as_clock(clock: Clock) -> Clock:
-    return clock
-
-
-__all__ = ["SystemClock", "World", "address", "description", "open_world", "until"]
