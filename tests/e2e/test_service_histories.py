@@ -67,7 +67,7 @@ async def live(stage: Stage, historian: Historian, commit: Callable[[Plan], Awai
     snapshot_at = historian.rng.randrange(8)
     for number in range(historian.rng.randint(4, 8)):
         name, wish = historian.step(stage.world)
-        plan = None if wish is None else await stage.plan(name, wish)
+        plan = await stage.plan(name, wish)
         if plan is not None:
             await commit(plan)
         if number == snapshot_at:
