@@ -6,7 +6,7 @@ from typing import Any
 
 from controller.events import types
 from controller.intent.lifecycle import IntentEvent, IntentState, advance
-from controller.model.errors import NotFoundError
+from controller.model.errors import ConflictError, NotFoundError
 from controller.model.identifiers import IntentId
 from controller.ports import Event
 
@@ -53,7 +53,7 @@ class IntentBook:
 
     def of_vpn(self, vpn_id: str) -> IntentRecord | None:
         """The intent that a VPN serves, if one is alive."""
-        alive = [r for r in self._intents.values() if r.vpn_id == vpn_id and not r.state.is_final]
+        alive = [r for r in self._intents.values() if r.vpn_id == vpn_id and not r.state.is_over]
         return alive[-1] if alive else None
 
     def apply(self, event: Event) -> None:
@@ -79,7 +79,14 @@ class IntentBook:
         data = dict(event.data)
         id_ = IntentId(event.stream.partition("/")[2])
         record = self._intents[id_]
-        state = advance(record.state, IntentEvent(str(data.pop("event"))))
+        happened = IntentEvent(str(data.pop("event")))
+        try:
+            state = advance(record.state, happened)
+        except ConflictError as error:  # the log is the truth: what happened meanwhile is shown, and nothing is lost
+            state, data["reason"] = record.state, str(error)
+        data.pop("undo", None)
+        if happened is IntentEvent.COMMITTED:
+            data["transaction"] = event.cause
         changes: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }

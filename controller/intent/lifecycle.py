@@ -3,8 +3,10 @@
 `advance` is the only way from state to state. What the table does not list is illegal, and says so.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from typing import cast
 
 from controller.model.errors import ConflictError
 
@@ -28,8 +30,8 @@ class IntentState(StrEnum):
     WITHDRAWN = "withdrawn"
 
     @property
-    def is_final(self) -> bool:
-        """Whether nothing can happen to the intent any more."""
+    def is_over(self) -> bool:
+        """Whether nothing is wanted any more; only a rollback brings a withdrawn intent back."""
         return self in {IntentState.REJECTED, IntentState.WITHDRAWN}
 
     @property
@@ -53,10 +55,14 @@ class IntentEvent(StrEnum):
     PLAN_WITHDRAWAL = "plan-withdrawal"
     DROP_PLAN = "drop-plan"
     WITHDRAW = "withdraw"
+    CREATION_UNDONE = "creation-undone"
+    CHANGE_UNDONE = "change-undone"
+    WITHDRAWAL_UNDONE = "withdrawal-undone"
 
 
 _S, _E = IntentState, IntentEvent
 _SERVING = frozenset({_S.ACTIVE, _S.DEGRADED, _S.CHANGE_PLANNED, _S.CHANGE_COMMITTING, _S.WITHDRAWAL_PLANNED})
+_SETTLED = (_S.ACTIVE, _S.DEGRADED, _S.CHANGE_PLANNED, _S.WITHDRAWAL_PLANNED)
 
 TRANSITIONS: MappingProxyType[tuple[IntentState, IntentEvent], IntentState] = MappingProxyType(
     {
@@ -99,6 +105,10 @@ TRANSITIONS: MappingProxyType[tuple[IntentState, IntentEvent], IntentState] = Ma
         (_S.WITHDRAWAL_PLANNED, _E.DROP_PLAN): _S.ACTIVE,
         (_S.WITHDRAWING, _E.COMMITTED): _S.WITHDRAWN,
         (_S.WITHDRAWING, _E.ROLLED_BACK): _S.ACTIVE,
+        # A later transaction rolled back the one that had made it so.
+        **{(state, _E.CREATION_UNDONE): _S.WITHDRAWN for state in _SETTLED},
+        **{(state, _E.CHANGE_UNDONE): _S.ACTIVE for state in _SETTLED},
+        (_S.WITHDRAWN, _E.WITHDRAWAL_UNDONE): _S.ACTIVE,
     }
 )
 
@@ -114,6 +124,22 @@ def advance(state: IntentState, event: IntentEvent) -> IntentState:
     return after
 
 
+def undo_of(data: Mapping[str, object]) -> dict[str, object]:
+    """The data of the event that undoes a committed one, itself with what undoes it in turn."""
+    undo = dict(cast("Mapping[str, object]", data["undo"]))
+    again: dict[str, object] = {"event": _UNDONE_AGAIN[IntentEvent(str(undo["event"]))].value}
+    if "intent" in undo:
+        again["intent"] = data["intent"]
+    return {**undo, "undo": again}
+
+
+_UNDONE_AGAIN = {
+    _E.CREATION_UNDONE: _E.WITHDRAWAL_UNDONE,
+    _E.WITHDRAWAL_UNDONE: _E.CREATION_UNDONE,
+    _E.CHANGE_UNDONE: _E.CHANGE_UNDONE,
+}
+
+
 def possible_events(state: IntentState) -> tuple[IntentEvent, ...]:
     """The events that are legal in `state`, in the order of the enum."""
     return tuple(event for event in IntentEvent if (state, event) in TRANSITIONS)
@@ -125,5 +151,5 @@ def mermaid() -> str:
     lines = ["stateDiagram-v2", f"    [*] --> {names[IntentState.RECEIVED]}"]
     for (before, event), after in TRANSITIONS.items():
         lines.append(f"    {names[before]} --> {names[after]}: {event}")
-    lines.extend(f"    {names[state]} --> [*]" for state in IntentState if state.is_final)
+    lines.extend(f"    {names[state]} --> [*]" for state in IntentState if state.is_over)
     return "\n".join(lines) + "\n"

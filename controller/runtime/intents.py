@@ -4,7 +4,7 @@ A new intent gets a record of its own; a wish about a running service advances t
 is written anew from the intent as it will be, and only what differs from the stored one becomes an edit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -88,7 +88,8 @@ class Intents:
     async def _plan_new(self, id_: IntentId, intent: Intent, text: str, actor: str) -> Plan:
         try:
             vpn_id, edit = self._edit_for(intent)
-            plan = self.planner.services(edit, text, (_committed(id_, encode(intent)),))
+            undo = {"event": IntentEvent.CREATION_UNDONE.value}
+            plan = self.planner.services(edit, text, (_committed(id_, undo, encode(intent)),))
         except Exception as error:
             await self._advance(id_, IntentEvent.REJECT, actor, reason=str(error))
             raise
@@ -101,11 +102,13 @@ class Intents:
     ) -> Plan:
         if isinstance(wish, IntentWithdrawal):
             edit = withdrawal(wish.vpn_id, self.world.services)
-            effect, event = _committed(record.id), IntentEvent.PLAN_WITHDRAWAL
+            undo: dict[str, object] = {"event": IntentEvent.WITHDRAWAL_UNDONE.value}
+            effect, event = _committed(record.id, undo), IntentEvent.PLAN_WITHDRAWAL
         else:
             intent = amend(_intent(record.intent), wish)
             _, edit = self._edit_for(replace(intent, vpn_id=record.vpn_id))
-            effect, event = _committed(record.id, encode(intent)), IntentEvent.PLAN
+            undo = {"event": IntentEvent.CHANGE_UNDONE.value, "intent": record.intent}
+            effect, event = _committed(record.id, undo, encode(intent)), IntentEvent.PLAN
         plan = self.planner.services(edit, text, (effect,))
         await self.log.append([plan_created(plan)], actor=actor, cause=record.id)
         await self._advance(record.id, event, actor, plan=plan.id)
@@ -165,7 +168,9 @@ class Intents:
 def served_by(plan: Plan) -> list[IntentId]:
     """The intents that a plan is for."""
     return [
-        IntentId(effect.stream.partition("/")[2]) for effect in plan.effects if effect.type == types.INTENT_ADVANCED
+        IntentId(effect.stream.partition("/")[2])
+        for effect in plan.effects
+        if effect.type == types.INTENT_ADVANCED and effect.data["event"] == IntentEvent.COMMITTED
     ]
 
 
@@ -179,8 +184,8 @@ def without_repeats(state: L3smState, edit: L3smEdit) -> L3smEdit:
     )
 
 
-def _committed(id_: IntentId, intent: dict[str, object] | None = None) -> NewEvent:
-    data: dict[str, object] = {"event": IntentEvent.COMMITTED.value}
+def _committed(id_: IntentId, undo: Mapping[str, object], intent: Mapping[str, object] | None = None) -> NewEvent:
+    data: dict[str, object] = {"event": IntentEvent.COMMITTED.value, "undo": undo}
     if intent is not None:
         data["intent"] = intent
     return NewEvent(f"intent/{id_}", types.INTENT_ADVANCED, data)

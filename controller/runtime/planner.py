@@ -12,6 +12,7 @@ import orjson
 
 from controller.datastore.contributions import Delta, merge_deltas
 from controller.events import types
+from controller.intent.lifecycle import IntentEvent, advance, undo_of
 from controller.mapping.fragment import Fragment, render
 from controller.mapping.infrastructure import Infrastructure
 from controller.mapping.service import touched_document
@@ -19,7 +20,7 @@ from controller.mapping.service_change import L3smChange, L3smEdit
 from controller.mapping.service_inverse import inverse
 from controller.mapping.service_staleness import refuse_stale
 from controller.model.errors import ConflictError, InvalidInputError
-from controller.model.identifiers import DeviceName, Owner, PlanId, TransactionId
+from controller.model.identifiers import DeviceName, IntentId, Owner, PlanId, TransactionId
 from controller.model.yang_path import Path
 from controller.ports import EventLog, Finding, InstanceValidator, NewEvent
 from controller.runtime.world import World
@@ -76,17 +77,25 @@ class Planner:
         for later in self.world.transactions.committed_after(transaction):
             refuse_overlap(undone, self._plan_of(later), later.id)
         undone = replace(undone, effects=tuple(map(_with_profiles_kept, undone.effects)))
-        changes = [effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED]
-        for effect in changes:
+        for effect in (effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED):
             back, change = (L3smChange.from_json(effect.data[part]) for part in ("back", "change"))
             refuse_stale(self.world.services, back, change, self.infrastructure)
         devices = tuple(self._undo(device) for device in undone.devices)
+        effects = tuple(_undone(effect) for effect in reversed(undone.effects))
+        self._refuse_busy_intents(effects)
         return Plan(
             id=self._next_id(),
             summary=f"roll back {transaction} ({undone.summary})",
             devices=devices,
-            effects=tuple(_services_undone(effect) for effect in reversed(changes)),
+            effects=effects,
         )
+
+    def _refuse_busy_intents(self, effects: Iterable[NewEvent]) -> None:
+        """`ConflictError` when an intent is in a state in which what made it so cannot be undone."""
+        for effect in effects:
+            if effect.type == types.INTENT_ADVANCED:
+                record = self.world.intents.get(IntentId(effect.stream.partition("/")[2]))
+                advance(record.state, IntentEvent(str(effect.data["event"])))
 
     def _committed(self, transaction: TransactionId) -> Plan:
         summary = self.world.transactions.get(transaction)
@@ -170,5 +179,7 @@ def _with_profiles_kept(effect: NewEvent) -> NewEvent:
     return NewEvent(effect.stream, effect.type, parts)
 
 
-def _services_undone(effect: NewEvent) -> NewEvent:
+def _undone(effect: NewEvent) -> NewEvent:
+    if effect.type == types.INTENT_ADVANCED:
+        return NewEvent(effect.stream, effect.type, undo_of(effect.data))
     return NewEvent(effect.stream, effect.type, {"change": effect.data["back"], "back": effect.data["change"]})

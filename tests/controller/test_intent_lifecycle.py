@@ -34,17 +34,19 @@ def test_every_state_is_reachable_from_received():
 
 
 @pytest.mark.parametrize("state", list(IntentState))
-def test_every_state_can_still_end_and_only_final_states_have_no_way_on(state):
-    assert any(end.is_final for end in reachable_from(state))
-    assert state.is_final == (not possible_events(state))
+def test_every_state_can_still_end_and_only_a_rejected_one_has_no_way_on(state):
+    assert any(end.is_over for end in reachable_from(state))
+    assert (state is IntentState.REJECTED) == (not possible_events(state))
+    assert possible_events(IntentState.WITHDRAWN) == (IntentEvent.WITHDRAWAL_UNDONE,)
 
 
-def test_a_serving_intent_ends_only_through_a_committed_withdrawal():
+def test_a_serving_intent_ends_only_through_a_committed_withdrawal_or_the_undoing_of_its_creation():
     for (before, event), after in TRANSITIONS.items():
         if after is IntentState.WITHDRAWN and before not in {
             IntentState.NEEDS_CLARIFICATION, IntentState.UNDERSTOOD, IntentState.PLANNED, IntentState.FAILED,
         }:  # fmt: skip
-            assert (before, event) == (IntentState.WITHDRAWING, IntentEvent.COMMITTED)
+            withdrawn = (before, event) == (IntentState.WITHDRAWING, IntentEvent.COMMITTED)
+            assert withdrawn or event is IntentEvent.CREATION_UNDONE
     assert not IntentState.WITHDRAWN.is_serving
     assert IntentState.DEGRADED.is_serving
 

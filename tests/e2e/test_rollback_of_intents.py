@@ -1,0 +1,43 @@
+"""Rolling back a transaction takes its intent along: what it says is what the network does."""
+
+from controller.intent.lifecycle import IntentState
+from controller.runtime.transactions import CommitOptions
+from controller.runtime.world import World
+from controller.transaction.states import Phase
+from tests.e2e.test_intents_in_time import demo_world
+
+
+async def committed(controller, plan):
+    summary = await controller.commit(plan.id, CommitOptions(), "alice")
+    assert summary.phase is Phase.COMMITTED, summary.reason
+    return summary.id
+
+
+async def test_an_intent_follows_the_rollback_of_its_creation_its_change_and_its_withdrawal(tmp_path):
+    async with demo_world(tmp_path) as world:
+        controller = world.controller
+        outcome = await controller.submit_intent("Connect London and Paris with 100 Mbit/s for acme", "alice")
+        id_, vpn = outcome.record.id, outcome.record.vpn_id
+
+        def now():
+            return controller.world.intents.get(id_)
+
+        creation = await committed(controller, outcome.plan)
+        assert (now().state, now().transaction) == (IntentState.ACTIVE, creation)
+        created = now().intent
+        raised = await controller.submit_intent(f"raise vpn {vpn} to 500 Mbit/s", "alice")
+        change = await committed(controller, raised.plan)
+        assert now().intent != created
+        await committed(controller, await controller.plan_rollback(change, "alice"))
+        assert (now().state, now().intent) == (IntentState.ACTIVE, created)
+
+        withdrawal = await committed(controller, await controller.withdraw_intent(id_, "alice"))
+        assert now().state is IntentState.WITHDRAWN
+        back = await committed(controller, await controller.plan_rollback(withdrawal, "alice"))
+        assert now().state is IntentState.ACTIVE
+        await committed(controller, await controller.plan_rollback(back, "alice"))
+        assert now().state is IntentState.WITHDRAWN
+
+        replayed = World()
+        replayed.load(world.log)
+        assert replayed.intents.to_json() == controller.world.intents.to_json()
