@@ -33,6 +33,8 @@ from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json
 from controller.transaction.states import Phase
 
+_MOST_CHARACTERS = 10_000
+"""Of what is said once and kept in the log for ever."""
 _DRIFT = ("policy", "strict", "warn")
 _ACTIONS = ("sync-from", "check-sync", "compare", "adopt", "facts")
 
@@ -253,13 +255,14 @@ class Api:
 
 
 def services_of(plan: Plan) -> list[str]:
-    """VPNs that a plan changes; empty when it changes what belongs to none (a repair)."""
+    """VPNs that a plan changes, an empty name among them for the profiles that all share; none for a repair."""
     found: set[str] = set()
     for effect in plan.effects:
         if effect.type == types.SERVICES_CHANGED:
             data: Json = effect.data
             edit = data["change"]["edit"]
             found |= {*edit["upserted-services"], *edit["deleted-services"]}
+            found |= {""} if edit["profiles"] is not None else set()
             found |= {vpn for _, vpns in data["change"]["site_vpns"] for vpn in vpns}
             found |= {vpn for _, vpns in data["back"]["site_vpns"] for vpn in vpns}
     return sorted(found)
@@ -291,6 +294,8 @@ def _text(body: Json, member: str, default: str | None = None) -> str:
     value = body.get(member, default)
     if not isinstance(value, str):
         raise InvalidInputError(f"'{member}' is missing or not a string", path=member, tag="missing-element")
+    if len(value) > _MOST_CHARACTERS:
+        raise InvalidInputError(f"'{member}' is longer than {_MOST_CHARACTERS} characters", path=member)
     return value
 
 
@@ -303,6 +308,6 @@ def _texts(body: Json, member: str) -> Sequence[str]:
 
 def _limit(call: Call) -> int:
     text = call.query("limit", "100")
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9 or not 1 <= int(text) <= 10_000:
         raise InvalidInputError("limit is not a number from 1 to 10000", path="limit")
     return int(text)

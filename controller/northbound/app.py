@@ -117,7 +117,6 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
     refused = InvalidInputError(
         f"{request.method} is not offered here", remedy=f"use one of: {allowed}", path=request.url.path
     )
-    response = problem_response(refused)
-    response.status_code = 405
+    response = problem_response(refused, status=405)
     response.headers["Allow"] = allowed
     return response

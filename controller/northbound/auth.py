@@ -106,15 +106,23 @@ def authorize(principal: Principal, action: Action, target: Target) -> Decision:
 
     A scoped principal may act on its services only; on what belongs to no service it may do nothing, not even look.
     """
-    if not any(action in _ALLOWED[role] for role in principal.roles):
-        needed = " or ".join(role for role, actions in _ALLOWED.items() if action in actions)
-        return Decision(is_allowed=False, reason=f"'{principal.name}' is no {needed}, and may not {action} here")
+    by_role = authorize_role(principal, action)
+    if not by_role.is_allowed:
+        return by_role
     if principal.is_scoped and not (target.service and principal.reaches(target.service)):
         what = f"service '{target.service}'" if target.service else f"what is not one service ({target.kind})"
         return Decision(is_allowed=False, reason=f"{what} is outside the scope of '{principal.name}'")
     if action is Action.APPROVE and target.requested_by == principal.name:
         return Decision(is_allowed=False, reason=f"'{principal.name}' asked for it, so somebody else must approve it")
     return Decision(is_allowed=True)
+
+
+def authorize_role(principal: Principal, action: Action) -> Decision:
+    """What the roles alone say, before it is known what the action is on."""
+    if any(action in _ALLOWED[role] for role in principal.roles):
+        return Decision(is_allowed=True)
+    needed = " or ".join(role for role, actions in _ALLOWED.items() if action in actions)
+    return Decision(is_allowed=False, reason=f"'{principal.name}' is no {needed}, and may not {action} here")
 
 
 def require(principal: Principal, action: Action, target: Target) -> None:

@@ -3,6 +3,8 @@
 There is no way around it: routes are made by `Door.route`, and a route without an action cannot be made.
 """
 
+import asyncio
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,7 +13,7 @@ from typing import Any
 
 import orjson
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -21,11 +23,13 @@ from controller.model.errors import (
     InvalidInputError,
     NotAuthorizedError,
 )
-from controller.northbound.auth import Action, Principal, Target, TokenStore, authorize
+from controller.northbound.auth import Action, Principal, Target, TokenStore, authorize, authorize_role
 from controller.northbound.problem import problem_response
 
 _log = structlog.get_logger(__name__)
 _MOST_CALLERS = 10_000
+_BODY_SECONDS = 60.0
+"""A body that takes longer is given up: a slow sender holds memory and a connection."""
 Json = Any
 
 
@@ -85,7 +89,7 @@ class Call:
         return name in self.request.query_params and self.query(name).lower() != "false"
 
     def json(self, allowed: Sequence[str] = ()) -> Mapping[str, Json]:
-        """The body as a JSON object; unknown members, excessive depth and duplicates of `allowed` are refused."""
+        """The body as a JSON object; members that are not `allowed`, excessive depth and repeated names are refused."""
         document = parse_json(self.body, self.limits.depth)
         if not isinstance(document, dict):
             raise InvalidInputError("the body is not a JSON object", tag="malformed-message")
@@ -105,7 +109,10 @@ class Call:
 
 
 def parse_json(body: bytes, most_depth: int) -> Json:
-    """JSON of bounded depth; `InvalidInputError` says what is wrong. The parser itself stops at 1,024 levels."""
+    """JSON of bounded depth without a name twice in one object (RFC 7493 2.3); `InvalidInputError` says what is wrong.
+
+    The parser itself stops at 1,024 levels.
+    """
     if not body:
         return {}
     try:
@@ -118,7 +125,17 @@ def parse_json(body: bytes, most_depth: int) -> Json:
         if depth > most_depth + 1:
             raise InvalidInputError(f"the document nests deeper than {most_depth}", tag="too-big")
         level = [inner for value in level for inner in _members(value)]
+    json.loads(body, object_pairs_hook=_refuse_repeated)
     return document
+
+
+def _refuse_repeated(pairs: Sequence[tuple[str, Json]]) -> None:
+    """The parser takes the last of two; whoever checked the first one would have checked something else."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidInputError(f"'{name}' stands twice in one object", path=name, tag="malformed-message")
+        seen.add(name)
 
 
 def _members(value: Json) -> Iterable[Json]:
@@ -175,6 +192,8 @@ class Door:
             return await handler(call)
         except AccordError as error:
             return render(error)
+        except ClientDisconnect:
+            return render(InvalidInputError("the caller went away", tag="malformed-message"))
         except Exception:  # noqa: BLE001 - a fault of ours is an answer too, and the next request must be served
             _log.exception("request_failed", path=request.url.path, method=request.method)
             return render(AccordError("the daemon failed to answer", remedy="see its log"))
@@ -184,14 +203,20 @@ class Door:
 
     def _require_role(self, principal: Principal, action: Action) -> None:
         """What can be said before the handler knows which service it is about."""
-        service = principal.services[0] if principal.is_scoped else ""
-        decision = authorize(principal, action, Target("this", service))
+        decision = authorize_role(principal, action)
         if not decision.is_allowed:
             raise NotAuthorizedError(decision.reason, tag="access-denied")
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise InvalidInputError("encoded bodies are not accepted", remedy="send it uncompressed")
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                return await self._read(request)
+        except TimeoutError as error:
+            raise InvalidInputError(f"the body did not come within {_BODY_SECONDS:g} s") from error
+
+    async def _read(self, request: Request) -> bytes:
         chunks: list[bytes] = []
         size = 0
         async for chunk in request.stream():

@@ -6,6 +6,7 @@ and sees nothing twice. Each reader reads the log by position at its own pace: o
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from controller.model.errors import AccordError, InvalidInputError
+from controller.model.errors import AccordError, BusyError, InvalidInputError
 from controller.northbound.auth import Action
 from controller.northbound.door import Call, Door
 from controller.northbound.views import event_view
@@ -22,6 +23,8 @@ from controller.ports import Event, EventLog
 _HEARTBEAT_SECONDS = 15.0
 _RETRY_MILLISECONDS = 2_000
 _PAGE = 256
+_MOST_READERS = 256
+_MOST_READERS_OF_ONE = 32
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class EventFeed:
     """Streams that are open."""
     _wakers: set[asyncio.Event] = field(default_factory=set)
     _is_closed: bool = False
+    _of_caller: Counter[str] = field(default_factory=Counter)
 
     def routes(self, door: Door) -> list[Route]:
         """The one route."""
@@ -52,9 +56,20 @@ class EventFeed:
     def _open(self, call: Call, door: Door) -> Response:
         call.require(Action.READ, "events")
         after = self._start(call)
+        self._refuse_too_many(call.actor)
         stream = self._stream(after, call.query("stream"), call, door)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+
+    def _refuse_too_many(self, caller: str) -> None:
+        """`BusyError` (429): a stream costs memory and a read for each event for as long as it is open."""
+        if self.readers >= _MOST_READERS or self._of_caller[caller] >= _MOST_READERS_OF_ONE:
+            raise BusyError(
+                f"{self.readers} streams of events are open, {self._of_caller[caller]} of them by '{caller}'",
+                remedy="close one of them",
+                app_tag="rate-limit",
+                tag="in-use",
+            )
 
     def _start(self, call: Call) -> int:
         """The position to go on after; the end of the log when the reader names none."""
@@ -75,6 +90,7 @@ class EventFeed:
         unsubscribe = self.log.subscribe(lambda _: waker.set())
         self._wakers.add(waker)
         self.readers += 1
+        self._of_caller[call.actor] += 1
         try:
             yield b"retry: %d\n\n" % _RETRY_MILLISECONDS
             while not self._is_closed:
@@ -91,6 +107,7 @@ class EventFeed:
                     yield b": still here\n\n"
         finally:
             self.readers -= 1
+            self._of_caller[call.actor] -= 1
             self._wakers.discard(waker)
             unsubscribe()
 

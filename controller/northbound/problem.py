@@ -43,12 +43,12 @@ def status_of(error: AccordError) -> int:
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
 
-def problem(error: AccordError) -> dict[str, object]:
-    """The problem document: what happened, to which object, what to do next."""
+def problem(error: AccordError, status: int = 0) -> dict[str, object]:
+    """The problem document: what happened, to which object, what to do next. `status` 0: what fits the error."""
     document: dict[str, object] = {
         "type": f"urn:accord:problem:{type(error).__name__.removesuffix('Error')}",
         "title": error.message,
-        "status": status_of(error),
+        "status": status or status_of(error),
         "detail": str(error),
         "error-tag": error.tag,
     }
@@ -62,7 +62,8 @@ def problem(error: AccordError) -> dict[str, object]:
     return document
 
 
-def problem_response(error: AccordError) -> Response:
+def problem_response(error: AccordError, status: int = 0) -> Response:
     """The problem document as a response."""
-    headers = {"WWW-Authenticate": 'Bearer realm="accord"'} if status_of(error) == 401 else {}
-    return Response(orjson.dumps(problem(error)), status_of(error), headers, MEDIA_TYPE)
+    told = status or status_of(error)
+    headers = {"WWW-Authenticate": 'Bearer realm="accord"'} if told == 401 else {}
+    return Response(orjson.dumps(problem(error, told)), told, headers, MEDIA_TYPE)

@@ -202,7 +202,7 @@ def _depth(call: Call) -> int:
     text = call.query("depth", "unbounded")
     if text == "unbounded":
         return 0
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:6]) <= 65_535:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 5 or not 1 <= int(text) <= 65_535:
         raise InvalidInputError("depth is a number from 1 to 65535, or 'unbounded'", path="depth")
     return int(text)
 

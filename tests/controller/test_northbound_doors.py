@@ -1,5 +1,6 @@
 """Nobody gets through any door without a token, and nobody writes without the role for it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -128,6 +129,83 @@ async def test_what_is_too_big_or_too_deep_is_refused(client: httpx2.AsyncClient
     assert answer.json()["ietf-restconf:errors"]["error"][0]["error-tag"] == "too-big"
     big = b'{"a": "' + b"x" * 17_000_000 + b'"}'
     assert (await client.post(path, headers=bearer(tokens["operator"]), content=big)).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"text": "a", "text": "b"}',
+        b'{"text": NaN}',
+        b'{"text": "\\ud800"}',
+        b'{"text": "\xed\xa0\x80"}',
+        b'{"text": 1e999}',
+        b"[" * 100_000,
+        b"[]",
+        b'{"text": "%s"}' % (b"a" * 20_000),
+        b"\x1f\x8b\x08",
+        b'{"text": 7}',
+        b'{"text": "x", "more": 1}',
+    ],
+)
+async def test_garbage_is_refused_and_named(client: httpx2.AsyncClient, tokens: dict[str, str], body: bytes) -> None:
+    answer = await client.post("/api/v1/intents", headers=bearer(tokens["operator"]), content=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_name_that_stands_twice_is_refused_deep_down_too(
+    client: httpx2.AsyncClient, tokens: dict[str, str]
+) -> None:
+    body = b'{"ietf-l3vpn-svc:vpn-service": [{"vpn-id": "acme-1", "vpn-id": "other-1"}]}'
+    path = "/restconf/data/ietf-l3vpn-svc:l3vpn-svc/vpn-services"
+    answer = await client.post(path, headers=bearer(tokens["scoped"]), content=body)
+    assert answer.status_code == 400
+    assert "'vpn-id' stands twice" in answer.text
+
+
+@pytest.mark.parametrize("query", ["9" * 5_000, "0", "-1", "%D9%A1", "1e3", ""])
+async def test_numbers_in_queries_are_small_numbers(
+    client: httpx2.AsyncClient, tokens: dict[str, str], query: str
+) -> None:
+    headers = bearer(tokens["reader"])
+    assert (await client.get(f"/api/v1/transactions?limit={query}", headers=headers)).status_code == 400
+    assert (await client.get(f"/restconf/data?depth={query}", headers=headers)).status_code == 400
+
+
+async def test_a_scope_may_be_any_pattern(client: httpx2.AsyncClient, daemon: Daemon, tmp_path: Path) -> None:
+    token, entry = new_token("brackets", [Role.OPERATOR], ["[ab]*"])
+    add_token(tmp_path / "tokens.yaml", entry)
+    doors = doors_of(daemon, load_tokens(tmp_path / "tokens.yaml"))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=doors.app), base_url="https://a") as made:
+        assert (await made.get("/api/v1/services", headers=bearer(token))).status_code == 200
+        assert (await made.get("/api/v1/devices", headers=bearer(token))).status_code == 403
+
+
+async def test_one_caller_cannot_take_every_stream_of_events(
+    daemon: Daemon, tokens: dict[str, str], tmp_path: Path
+) -> None:
+    doors = doors_of(daemon, load_tokens(tmp_path / "tokens.yaml"))
+    doors.feed.heartbeat_seconds = 0.01
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=doors.app), base_url="https://a") as made:
+
+        async def read() -> int:
+            return (await made.get("/api/v1/events", headers=bearer(tokens["reader"]))).status_code
+
+        open_ones = [asyncio.create_task(read()) for _ in range(32)]
+        async with asyncio.timeout(10.0):
+            for _ in range(10_000):
+                await asyncio.sleep(0)
+                if doors.feed.readers == 32:
+                    break
+            assert await read() == 429
+            doors.feed.close()
+            assert await asyncio.gather(*open_ones) == [200] * 32
+    assert doors.feed.readers == 0
+
+
+async def test_what_is_not_offered_says_so_in_its_document(client: httpx2.AsyncClient) -> None:
+    answer = await client.request("TRACE", "/api/v1/status")
+    assert (answer.status_code, answer.json()["status"]) == (405, 405)
 
 
 async def test_metrics_ask_for_a_token_when_told_to(daemon: Daemon, tokens: dict[str, str], tmp_path: Path) -> None:
