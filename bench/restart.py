@@ -32,9 +32,9 @@ from lab.inventory import RunningRouter, write_files
 EVENTS = (1_000, 10_000, 100_000)
 EVENTS_PER_SERVICE = 20
 ROUTERS = 100
-AT_ONCE = 10
+AT_ONCE = 50
 """Services in one transaction."""
-CHANGED_AGAIN = 4
+CHANGED_AGAIN = 20
 """One in so many services changes its rate later."""
 AFTER_SNAPSHOT = 0.01
 _RATES = (10**6, 2 * 10**6)
