@@ -28,7 +28,7 @@ from controller.datastore.codec_xml import XmlCodec
 from controller.events import types
 from controller.intent.knowledge import City, KnowledgeBase, normalised
 from controller.mapping.infrastructure import Infrastructure, PeInfo, PortInfo
-from controller.model.errors import InvalidInputError
+from controller.model.errors import AccordError, InvalidInputError
 from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
@@ -105,13 +105,22 @@ class Daemon:
         transactions.concurrency = settings.transactions.concurrency
 
     async def stop(self, drain_seconds: float) -> bool:
-        """Let transactions reach their verdict, store a snapshot, close; False when some had to be left for later."""
+        """Let transactions reach their verdict, store a snapshot, close; False when some had to be left for later.
+
+        A disk without room keeps nobody from stopping: sessions and locks go, and the next start replays what is there.
+        """
         is_drained = await self.controller.transactions.drain(drain_seconds)
-        await self.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="accord")
-        self.controller.world.save(self.log)
+        try:
+            await self.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="accord")
+            self.controller.world.save(self.log)
+        except AccordError as error:
+            _log.warning("end_not_recorded", error=str(error))
         await self.sessions.close()
         self.threads.close()
-        self.log.close()
+        try:
+            self.log.close()
+        except AccordError as error:
+            _log.warning("event_log_head_not_kept", error=str(error))
         return is_drained
 
 
