@@ -6,6 +6,8 @@ import paramiko  # type: ignore[import-untyped]  # ships no types
 from netmiko.channel import SSHChannel
 from netmiko.exceptions import ReadException, WriteException
 
+_PIECE_OCTETS = 65_535
+
 
 class OutputTooLargeError(Exception):
     """The device sent more than one command may."""
@@ -20,6 +22,7 @@ class WatchedChannel(SSHChannel):
         self._limit = max_output_characters
         self._read = 0
         self._cut = threading.Event()
+        self._early = b""
         self.has_sent = False
 
     def begin(self) -> None:
@@ -44,11 +47,23 @@ class WatchedChannel(SSHChannel):
         super().write_channel(out_data)
         self.has_sent = True
 
+    def wait(self, seconds: float) -> None:
+        """Wait until something has arrived, at most that long; netmiko itself only looks a hundred times a second."""
+        usual = self._conn.gettimeout()
+        self._conn.settimeout(seconds)
+        try:
+            self._early += self._conn.recv(_PIECE_OCTETS)
+        except TimeoutError:
+            pass  # nothing came: the caller knows how long it wants to wait on
+        finally:
+            self._conn.settimeout(usual)
+
     def read_buffer(self) -> str:
         """What has arrived; `ReadException` when nothing more will."""
         if self._cut.is_set():
             raise ReadException("the session was closed")
-        text: str = super().read_buffer()
+        text: str = self._early.decode(self.encoding, "ignore") or super().read_buffer()
+        self._early = b""
         if not text and not self.is_open:
             # Data may have come between the two looks.
             text = super().read_buffer()

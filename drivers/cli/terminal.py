@@ -3,6 +3,7 @@
 import contextlib
 import re
 import socket
+import time
 from typing import Any
 
 import paramiko  # type: ignore[import-untyped]  # ships no types
@@ -28,6 +29,10 @@ from drivers.cli.hostkeys import RefuseUnknownHosts, UnknownHostKeyError, privat
 from drivers.cli.platforms import CandidateCommands, Platform
 
 _TROUBLE = (ReadException, WriteException, paramiko.SSHException, OSError, EOFError, ValueError)
+
+
+_POLL_SECONDS = 0.05
+"""How soon a call that waits for an answer notices that it was cut."""
 
 
 class Terminal:
@@ -246,13 +251,20 @@ class Terminal:
         return rf"{re.escape(self._terminal.base_prompt)}[^\n]*[>#$] ?$"
 
     def _type(self, line: str) -> str:
-        """Give one configuration line: as `_send`, at a third of its waiting, for answers that are short."""
-        terminal = self._terminal
+        """Give one configuration line and return the answer: as `_send`, without its waiting."""
+        terminal, channel = self._terminal, self._channel
+        answered = re.compile(rf"{re.escape(line.strip())}([\s\S]*{self._prompt})")
 
         def exchange() -> str:
             terminal.write_channel(terminal.normalize_cmd(line))
-            terminal.read_until_pattern(pattern=re.escape(line.strip()))
-            return str(terminal.strip_prompt(terminal.read_until_pattern(pattern=self._prompt)))
+            ends = time.monotonic() + self._target.rpc_timeout_seconds
+            output = ""
+            while (answer := answered.search(output)) is None:
+                if channel is None or time.monotonic() > ends:
+                    raise ReadTimeout(f"no prompt after {line!r}")
+                channel.wait(_POLL_SECONDS)
+                output += terminal.read_channel()
+            return str(terminal.strip_prompt(answer[1]))
 
         return str(self._in_terms(exchange))
 

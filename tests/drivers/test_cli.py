@@ -25,7 +25,7 @@ from controller.ports import Secret
 from drivers.cli import CliConnector, ConfigurationMovedError
 from drivers.cli.platforms import platform_of
 from drivers.threads import DriverThreads
-from lab.router.faults_point import Action, Fault
+from lab.router.faults_point import Action, Fault, Phase
 from tests.drivers.contract import Rig
 from tests.drivers.test_cli_contract import cli_rig
 
@@ -63,6 +63,36 @@ async def test_configuration_goes_there_and_back_through_the_codec(rig: Rig) -> 
         assert CODEC.unknown(after.body) == ()
         await session.apply(CODEC.encode_edit(inverse(edit)), after.entity_tag)
         assert await session.read() == before
+
+
+class AtEverySet:
+    """A fault point that strikes at every `set` command."""
+
+    def __init__(self, phase: Phase, action: Action) -> None:
+        self.phase, self.action = phase, action
+
+    def armed(self, router: str) -> bool:
+        return True
+
+    async def around(self, router: str, rpc: str, phase: Phase) -> Action | None:
+        return self.action if (rpc, phase) == ("cli-set", self.phase) else None
+
+
+async def test_answers_to_lines_may_come_late_and_in_pieces(rig: Rig) -> None:
+    for phase, action in (("reply", Action(Fault.SPLIT, octets=1)), ("before", Action(Fault.DELAY, seconds=0.2))):
+        async with rig.session() as session:
+            rig.device.router.faults = AtEverySet(phase, action)
+            with pytest.raises(DeviceRejectedError, match=r"set interfaces colour red.*syntax error"):
+                await session.apply(rig.device.bad_edit())
+            assert await session.apply(rig.device.edit(f"by-{action.fault}")) == ()
+            assert f"by-{action.fault}".encode() in (await session.read(rig.device.filters())).body
+
+
+async def test_a_line_that_is_never_answered_ends_at_the_deadline_as_unknown(rig: Rig) -> None:
+    async with rig.session(rpc_timeout_seconds=1.0) as session:
+        rig.device.router.faults = AtEverySet("before", Action(Fault.HANG))
+        with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+            await session.apply(rig.device.edit("unanswered"))
 
 
 async def test_a_stale_entity_tag_stops_the_edit_before_it_is_sent(rig: Rig) -> None:
