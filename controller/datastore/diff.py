@@ -91,7 +91,14 @@ def within(config: Config, roots: Iterable[Path]) -> dict[Path, str]:
 
 def describe(edit: Edit) -> list[str]:
     """One `+`, `-` or `~` line per change: format `paths`."""
-    return [_describe(change) for change in sorted(edit, key=lambda change: change.path)]
+    return [one_line(_describe(change)) for change in sorted(edit, key=lambda change: change.path)]
+
+
+def one_line(text: str) -> str:
+    """A text with line ends and other unprintable characters spelled out, so that no value can pass for a line."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _describe(change: Change) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from controller.datastore.codec import Codec
-from controller.datastore.diff import Change, Edit, describe
+from controller.datastore.diff import Change, Edit, describe, one_line
 from controller.model.errors import InvalidInputError
 from controller.model.identifiers import DeviceName, Owner
 from controller.model.yang_path import Step
@@ -69,15 +69,15 @@ def _lines(change: Change, owners: tuple[Owner, ...]) -> Iterator[DiffLine]:
     depth = len(change.path) - 1
     name = _name(change.path[-1], depth, change.path)
     if change.old is not None:
-        yield DiffLine("-", depth, f"{name} {change.old}".rstrip(), owners if change.new is None else ())
+        yield DiffLine("-", depth, f"{name} {one_line(change.old)}".rstrip(), owners if change.new is None else ())
     if change.new is not None:
-        yield DiffLine("+", depth, f"{name} {change.new}".rstrip(), owners)
+        yield DiffLine("+", depth, f"{name} {one_line(change.new)}".rstrip(), owners)
 
 
 def _name(step: Step, depth: int, path: Sequence[Step]) -> str:
     parent = path[depth - 1].module if depth else ""
     prefix = f"{step.module}:" if step.module != parent else ""
-    keys = " ".join(value for _, value in step.keys)
+    keys = " ".join(one_line(value) for _, value in step.keys)
     return f"{prefix}{step.name} {keys}".rstrip()
 
 

@@ -98,3 +98,13 @@ def test_the_heading_says_how_the_device_takes_part_and_what_it_costs() -> None:
     device = Device(participant=ParticipantClass.IMMEDIATE)
     shown = text(Plan(PlanId("p"), "s", (device.plan((GOLD, {PORT: ""})),)), "paths", codecs("netconf"))
     assert shown.startswith("[r1]  immediate  impact: hitless (only adds what was not there)\n+ /ietf-interfaces")
+
+
+def test_no_value_can_pass_for_a_line_of_the_diff() -> None:
+    device = Device()
+    share = device.plan((GOLD, {f"{PORT}/description": "harmless\n+ enabled true\t\u202eé"}))
+    sly = Plan(PlanId("p"), "s", (share,))
+    for format_ in ("unified", "paths"):
+        shown = text(sly, format_, codecs("netconf"))
+        assert "harmless\\n+ enabled true\\t\\u202eé" in shown
+        assert not any(line.startswith("+ enabled") for line in shown.splitlines())
