@@ -4,20 +4,28 @@ Every door turns bytes into one of these calls and renders what comes back; none
 asks, as authenticated at the door, and ends up in the log.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from controller.datastore.codec import Codec
 from controller.events import types
+from controller.intent.lifecycle import IntentState
 from controller.mapping.intent_to_l3sm import withdrawal
 from controller.mapping.service_change import L3smEdit
-from controller.model.errors import ConflictError, InvalidInputError, NotAuthorizedError, ScheduledError
+from controller.model.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotAuthorizedError,
+    ScheduledError,
+    StalePlanError,
+    UndecidedError,
+)
 from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
 from controller.model.inventory import DeviceRecord
 from controller.model.yang_path import Path, parse_path
 from controller.ports import Capabilities, Clock, EventLog, NewEvent
 from controller.runtime.device_care import DeviceCare, SyncReport
-from controller.runtime.intents import IntentOutcome, Intents
+from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
 from controller.runtime.planner import Planner
 from controller.runtime.sessions import SessionPool
@@ -29,6 +37,9 @@ from controller.transaction.network_state import DeviceKnowledge
 from controller.transaction.plan import Plan
 from controller.transaction.render import text
 from controller.transaction.states import Phase
+
+MakePlan = Callable[[], Awaitable[Plan]]
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +88,12 @@ class Controller:
 
     async def plan_services(self, edit: L3smEdit, summary: str, actor: str) -> Plan:
         """Plan an edit of the L3VPN services and keep the plan."""
-        return await self._keep(self.planner.services(edit, summary), actor)
+        return await self._keep(self.planner.services(edit, summary, self.intents.ended_by(edit)), actor)
 
     async def plan_service_deletion(self, vpn_id: str, actor: str) -> Plan:
         """Plan the end of a VPN with the sites that belong to it alone."""
         edit = withdrawal(vpn_id, self.world.services)
-        return await self._keep(self.planner.services(edit, f"delete VPN {vpn_id}"), actor)
+        return await self._keep(self.planner.services(edit, f"delete VPN {vpn_id}", self.intents.ended_by(edit)), actor)
 
     async def plan_repair(self, devices: Iterable[DeviceName], actor: str) -> Plan:
         """Read the devices, then plan what makes every owned line hold again; refuses to go on with a fight."""
@@ -142,13 +153,61 @@ class Controller:
         plan = self.plan(id_)
         if checksum and checksum != plan.checksum:
             raise InvalidInputError(f"the checksum is not that of plan '{id_}'", remedy="look at the plan again")
+        return await self._commit(plan, options, actor, None)
+
+    async def commit_fresh(self, make_plan: MakePlan, options: CommitOptions, actor: str) -> TransactionSummary:
+        """Plan and commit at once: the wish counts, and it is planned again when others have come between.
+
+        `make_plan` is asked whenever a plan has become stale; what it raises ends the attempt. `StalePlanError` or
+        `UndecidedError` when others keep coming between.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await self._commit(await make_plan(), options, actor, make_plan)
+            except UndecidedError as error:
+                await self.transactions.ended(TransactionId(error.path), options.lease_wait_seconds)
+            except StalePlanError:
+                continue
+        return await self._commit(await make_plan(), options, actor, make_plan)
+
+    async def commit_intent(self, id_: PlanId, options: CommitOptions, actor: str) -> TransactionSummary:
+        """`commit_fresh` for the plan of an intent: planned again from the intent when it has become stale."""
+        plans = [self.plan(id_)]
+
+        async def make_plan() -> Plan:
+            return plans.pop() if plans else await self._plan_again(self.plan(id_), actor)
+
+        return await self.commit_fresh(make_plan, options, actor)
+
+    async def _plan_again(self, plan: Plan, actor: str) -> Plan:
+        served = served_by(plan)
+        record = self.world.intents.get(served[0]) if len(served) == 1 else None
+        if record is not None and record.state in {IntentState.PLANNED, IntentState.FAILED}:
+            return await self.intents.replan(record.id, actor)
+        if record is not None and not any("intent" in effect.data for effect in plan.effects):
+            return await self.intents.withdraw(record.id, actor)
+        raise StalePlanError(f"the plan '{plan.id}' is out of date", remedy="say it again", tag="data-exists")
+
+    async def _commit(
+        self, plan: Plan, options: CommitOptions, actor: str, make_plan: MakePlan | None
+    ) -> TransactionSummary:
         self._require_approval(plan)
         later = await self.intents.approve_later(plan, actor)
         if later is not None:
             raise ScheduledError(f"intent '{later.id}' begins later and will be committed then", path=later.id)
         served = await self.intents.before_commit(plan, actor)
+
+        async def again(error: StalePlanError) -> Plan:
+            nonlocal served
+            await self.intents.after_abort(served, str(error), actor)
+            served = []
+            fresh = await make_plan() if make_plan else plan
+            self._require_approval(fresh)
+            served = await self.intents.before_commit(fresh, actor)
+            return fresh
+
         try:
-            summary = await self.transactions.commit(plan, options, actor)
+            summary = await self.transactions.commit(plan, options, actor, again=again if make_plan else None)
         except Exception as error:
             await self.intents.after_abort(served, str(error), actor)
             raise

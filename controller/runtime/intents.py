@@ -140,6 +140,17 @@ class Intents:
         fact = NewEvent(f"intent/{id_}", types.INTENT_ADVANCED, {"event": event.value, **data})
         await self.log.append([fact], actor=actor, cause=id_)
 
+    def ended_by(self, edit: L3smEdit) -> tuple[NewEvent, ...]:
+        """What the end of services means for the intents that they serve, when it comes from another door."""
+        serving = (self.world.intents.of_vpn(vpn_id) for vpn_id in edit.deleted_services)
+        undo = {"event": IntentEvent.WITHDRAWAL_UNDONE.value}
+        data = {"event": IntentEvent.CREATION_UNDONE.value, "undo": undo, "reason": "its service was deleted"}
+        return tuple(
+            NewEvent(f"intent/{record.id}", types.INTENT_ADVANCED, data)
+            for record in serving
+            if record is not None and record.state.is_serving
+        )
+
     async def approve_later(self, plan: Plan, actor: str) -> IntentRecord | None:
         """If the plan's intent begins later, note who approved it and return it; nothing is committed now."""
         for id_ in served_by(plan):

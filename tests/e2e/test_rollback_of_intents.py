@@ -41,3 +41,17 @@ async def test_an_intent_follows_the_rollback_of_its_creation_its_change_and_its
         replayed = World()
         replayed.load(world.log)
         assert replayed.intents.to_json() == controller.world.intents.to_json()
+
+
+async def test_deleting_the_service_at_another_door_ends_its_intent_and_a_rollback_brings_both_back(tmp_path):
+    async with demo_world(tmp_path) as world:
+        controller = world.controller
+        outcome = await controller.submit_intent("Connect London and Paris with 100 Mbit/s for acme", "alice")
+        await committed(controller, outcome.plan)
+        plan = await controller.plan_service_deletion(outcome.record.vpn_id, "bob")
+        deletion = await committed(controller, plan)
+        ended = controller.world.intents.get(outcome.record.id)
+        assert (ended.state, ended.reason) == (IntentState.WITHDRAWN, "its service was deleted")
+        await committed(controller, await controller.plan_rollback(deletion, "bob"))
+        assert controller.world.intents.get(outcome.record.id).state is IntentState.ACTIVE
+        assert outcome.record.vpn_id in controller.world.services.services
