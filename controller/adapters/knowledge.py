@@ -4,13 +4,12 @@ Unknown keys, duplicate keys and values of the wrong kind are refused with the f
 misspelt word never silently means a default.
 """
 
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from controller.adapters.yaml_files import read_mapping
 from controller.intent.codec import decode_amount
 from controller.intent.knowledge import City, Customer, CustomerSite, KnowledgeBase, ServiceTemplate
 from controller.intent.model import (
@@ -149,31 +148,10 @@ def _require_known_cities(path: Path, places: _Cities, customers: _Customers) ->
 
 def _read(path: Path, model: type[Document]) -> Document:
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise NotFoundError(
-            f"there is no {path}", path=str(path), remedy="give it or name another directory"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path} cannot be read: {error}", path=str(path)) from error
-    try:
-        return model.model_validate(yaml.load(text, Loader=_UniqueKeyLoader))  # noqa: S506 - a SafeLoader, see below
-    except yaml.YAMLError as error:
-        raise InvalidInputError(f"{path} is not the YAML it should be: {error}", path=str(path)) from error
+        return model.model_validate(read_mapping(path))
+    except NotFoundError as error:
+        raise NotFoundError(error.message, path=error.path, remedy="give it or name another directory") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InvalidInputError(f"{path}: {first['msg']}", path=place, remedy="correct the file") from error
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader to which a key that stands twice is an error, not the last one's victory."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build the mapping; raise `yaml.constructor.ConstructorError` with the line of a repeated key."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' stands twice", key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import EnvSettingsSource, SettingsError
 
+from controller.adapters.yaml_files import read_mapping
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.settings import Settings
 
@@ -122,14 +122,10 @@ def _systemd_layer() -> _Layer:
 
 def _file_layer(file: Path) -> _Layer:
     try:
-        tree = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a SafeLoader that refuses repeated keys
-    except FileNotFoundError as error:
+        tree = read_mapping(file)
+    except NotFoundError as error:
         raise NotFoundError("there is no such configuration file", path=str(file)) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"the configuration file cannot be read: {error}", path=str(file)) from error
-    if tree is None:
-        return {}, {}
-    if not isinstance(tree, dict) or not all(isinstance(key, str) for key, _ in _flat(tree)):
+    if not all(isinstance(key, str) for key, _ in _flat(tree)):
         raise InvalidInputError("the configuration file is not a mapping of names to values", path=str(file))
     # A section whose lines are all commented out is an empty one.
     tree = {key: value for key, value in tree.items() if value is not None or key in _keys()}
@@ -261,17 +257,3 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML 1.2 3.2.1.3: keys of a mapping are unique; PyYAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a repeated key with its line."""
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"repeated key '{key}'", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)

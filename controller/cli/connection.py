@@ -65,6 +65,11 @@ def connection_of(preferences: Preferences) -> Connection:
     if preferences.ca and not preferences.ca.exists():
         raise ConfigurationError("there is no such CA file", path=str(preferences.ca))
     token = preferences.token or (_read_token(preferences.token_file) if preferences.token_file else "")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        # It is not shown: what was taken for a token may be another secret.
+        raise ConfigurationError(
+            "what is given as the token is none", remedy="it is one line, as 'accord token add' said"
+        )
     return Connection(url, token, preferences.ca)
 
 

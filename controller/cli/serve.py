@@ -27,8 +27,10 @@ def serve(session: Session, config: ConfigOption = None) -> None:  # noqa: ARG00
     Without --config, /etc/accord/accord.yaml where it exists, then the environment and systemd credentials.
     """
     from controller.adapters.settings_loader import load_settings
-    from controller.serve import serve as run_daemon
 
     with configuration_errors():
-        code = run_daemon(load_settings(config))
+        settings = load_settings(config)
+        from controller.serve import serve as run_daemon  # seconds of imports: what is wrong above is told before
+
+        code = run_daemon(settings)
     raise typer.Exit(int(code))

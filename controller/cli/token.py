@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from controller.cli.exits import UsageError, configuration_errors
+from controller.cli.exits import ConfigurationError, UsageError, configuration_errors
 from controller.cli.serve import ConfigOption
 from controller.cli.session import Session, command, group
 
@@ -36,7 +36,7 @@ def _add(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     role: Annotated[list[RoleName], typer.Option("--role", help="What it may do. Repeatable.")],
     service: Annotated[list[str] | None, typer.Option(help="Only these services (acme-*). Repeatable.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="How long it is good; default: for ever.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="How long it is good; default: for ever.")] = None,
     tokens: Annotated[Path | None, typer.Option(help="The token file; default: that of the settings.")] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -50,6 +50,9 @@ def _add(
     token, entry = new_token(name, [Role(item.value) for item in role], service or ["*"], expires)
     if not file.parent.is_dir():
         raise UsageError("there is no such directory", path=str(file.parent), remedy="say where with --tokens FILE")
-    add_token(file, entry)
+    try:
+        add_token(file, entry)
+    except OSError as error:
+        raise ConfigurationError(f"the token file cannot be written: {error.strerror}", path=str(file)) from error
     session.terminal.show({"name": name, "token": token, "file": str(file)}, Text(token))
     session.terminal.say(f"added '{name}' to {file}; the daemon takes it after a reload (SIGHUP)")

@@ -226,8 +226,11 @@ def _read(file: Path) -> _File:
         raise NotFoundError(
             "there is no token file, so nobody can log in", remedy="make one with 'accord token add'", path=str(file)
         ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInputError(f"the token file cannot be read: {error}", path=str(file)) from error
+    except OSError as error:
+        raise InvalidInputError(f"the token file cannot be read: {error.strerror}", path=str(file)) from error
+    except (UnicodeDecodeError, RecursionError, TypeError, yaml.YAMLError) as error:
+        # The library's own words would show the line.
+        raise InvalidInputError("the token file cannot be read: it is not good YAML", path=str(file)) from error
     if stat.S_IMODE(mode) & 0o077 and not _is_systemd_credential(file):
         raise InvalidInputError(
             f"the token file has mode {stat.S_IMODE(mode):04o}", remedy="make it 0600", path=str(file)

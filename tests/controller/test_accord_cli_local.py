@@ -327,3 +327,27 @@ def test_a_plug_in_without_its_libraries_says_which_extra_to_install(
 
 def test_the_version_is_told(accord: Accord) -> None:
     assert accord("--version").out.startswith("accord ")
+
+
+def test_making_a_token_needs_no_token(accord: Accord, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ACCORD_TOKEN_FILE", str(tmp_path / "not-there-yet"))
+    monkeypatch.setenv("ACCORD_CA", str(tmp_path / "nor-this"))
+    result = accord("token", "add", "me", "--role", "operator", "--tokens", str(tmp_path / "tokens.yaml"))
+    assert result.code == 0
+    assert result.out.startswith("accord_")
+    assert result.out.strip() not in (tmp_path / "tokens.yaml").read_text()
+
+
+@pytest.mark.parametrize("days", ["0", "99999999", "-1", "x"])
+def test_a_token_lives_for_a_number_of_days_that_there_is(accord: Accord, tmp_path: Path, days: str) -> None:
+    words = ("token", "add", "me", "--role", "reader", "--tokens", str(tmp_path / "tokens.yaml"), "--days", days)
+    assert accord(*words).code == 64
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "two words", "caf\xe9", "\x1b[31m"])
+def test_what_is_no_token_is_not_shown(accord: Accord, tmp_path: Path, token: str) -> None:
+    (tmp_path / "token").write_text(token)
+    result = accord("device", "list", "--token-file", str(tmp_path / "token"))
+    assert result.code == 78
+    assert "what is given as the token is none" in result.err
+    assert token not in result.err

@@ -88,12 +88,12 @@ def test_relative_paths_start_where_the_file_stands(file: Path, monkeypatch: pyt
         ("transactions: {confirm_timeout_seconds: 0}", "transactions.confirm_timeout_seconds"),
         ("listen: 5", "listen: Input should be"),
         ("log: {level: loud}", "log.level: Input should be 'debug', 'info', 'warning' or 'error'"),
-        ("- a", "not a mapping"),
-        ("1: 2", "not a mapping"),
-        ("a: [", "cannot be read"),
-        ("listen: {port: 1}\nlisten: {port: 2}", "repeated key 'listen'"),
-        ("listen:\n  port: 1\n  port: 2", "repeated key 'port'"),
-        ("a: !!python/object:os.system {}", "cannot be read"),
+        ("- a", "must hold a mapping"),
+        ("1: 2", "must hold a mapping"),
+        ("a: [", "is not good YAML: line 2"),
+        ("listen: {port: 1}\nlisten: {port: 2}", "line 2: the key 'listen' occurs twice"),
+        ("listen:\n  port: 1\n  port: 2", "line 3: the key 'port' occurs twice"),
+        ("a: !!python/object:os.system {}", "is not good YAML"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named_with_the_file(file: Path, text: str, words: str) -> None:
