@@ -27,10 +27,13 @@ from controller.transaction.plan import Plan
 from controller.transaction.states import Phase
 
 Json = Any
-_ATTEMPTS = 3
 _MOST_KEY_CHARACTERS = 255
 REQUEST_PLANNED = "request.planned"
 """A request with an idempotency key is about to be committed: `content`, `plan`, `url`, `is_new`, `entity_tag`."""
+
+
+class _NothingToDo(Exception):  # noqa: N818 - no error: what was asked for holds already
+    """The write changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +81,24 @@ class Committer:
         return await self.controller.plan_services(write.edit, summary, call.actor)
 
     async def _commit(self, call: Call, meaning: Callable[[], Write], stream: str) -> Response:
-        for attempt in range(1, _ATTEMPTS + 1):
+        latest: list[Write] = []
+
+        async def make_plan() -> Plan:
             write = meaning()
+            latest[:] = [write]
             call.require(Action.CHANGE, "service", services_touched(self.controller.world.services, write.edit))
             if not write.edit:
-                return _done(write, {})
+                raise _NothingToDo
             plan = await self._plan(call, write)
             if stream:
                 await self._note(call, stream, plan, write)
-            try:
-                summary = await self.controller.commit(plan.id, self._options(call), call.actor)
-            except ConflictError as error:
-                # Somebody else's commit came between: the wish is the same, its plan is another.
-                if error.tag == "in-use" or attempt == _ATTEMPTS:
-                    raise
-            else:
-                return _verdict(summary, write)
-        raise ConflictError("others keep changing the same services", remedy="try again", tag="in-use")
+            return plan
+
+        try:
+            summary = await self.controller.commit_fresh(make_plan, self._options(call), call.actor)
+        except _NothingToDo:
+            return _done(latest[0], {})
+        return _verdict(summary, latest[0])
 
     def _options(self, call: Call) -> CommitOptions:
         return CommitOptions(comment=call.query("comment"), confirm_timeout_seconds=self.confirm_timeout_seconds())

@@ -1,7 +1,8 @@
 """Owns committing plans: leases, the check that no base moved, the run to a verdict, and resuming after a crash."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from controller.datastore.codec import Codec
 from controller.datastore.diff import Edit, diff
 from controller.events import types
-from controller.model.errors import ConflictError
+from controller.model.errors import BusyError, ConflictError, StalePlanError
 from controller.model.identifiers import DeviceName, TransactionId
 from controller.model.yang_path import Path
 from controller.ports import Clock, EventLog, NewEvent
@@ -28,6 +29,10 @@ from controller.transaction.recovery import resume
 from controller.transaction.states import Act
 
 _log = structlog.get_logger(__name__)
+
+
+PlanAgain = Callable[[StalePlanError], Awaitable[Plan]]
+"""Makes the plan anew, told why it was stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,15 @@ class Transactions:
     observe_end: Callable[[TransactionSummary], None] = lambda _: None
     _running: dict[TransactionId, tuple[Executor, "asyncio.Task[None]"]] = field(default_factory=dict)
     _accepting: bool = True
+    _planning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def commit(self, plan: Plan, options: CommitOptions, actor: str) -> TransactionSummary:
+    async def commit(
+        self, plan: Plan, options: CommitOptions, actor: str, *, again: PlanAgain | None = None
+    ) -> TransactionSummary:
         """Carry the plan out; returns at the verdict, or when it is UNKNOWN.
 
-        `ConflictError` when a base moved since the plan was made, `BusyError` when a device stays leased to others.
+        `StalePlanError` when a base moved since the plan was made, `BusyError` when a device stays leased to others.
+        With `again` a stale plan is made anew while its devices are held, and nobody plans so at the same time.
         """
         self._refuse_when_stopping()
         plan = replace(plan, waves=options.waves or plan.waves)
@@ -76,14 +85,38 @@ class Transactions:
         lease = await self.leases.take(devices, f"plan {plan.id}", plan.summary, options.lease_wait_seconds)
         try:
             self._refuse_when_stopping()
-            self.refuse_moved(plan)
-            executor, first = await self._plan_durably(plan, options, actor)
+            async with self._planning if again else nullcontext():
+                plan = await self._made_fresh(plan, again)
+                executor, first = await self._plan_durably(plan, options, actor)
+            self.leases.release(set(devices) - {device.device for device in plan.devices}, lease)
         except BaseException:
             self.leases.release(devices, lease)
             raise
         self._start(executor, first, lease)
         await asyncio.shield(executor.verdict)
         return self.world.transactions.get(executor.coordinator.transaction)
+
+    async def _made_fresh(self, plan: Plan, again: PlanAgain | None) -> Plan:
+        try:
+            self.refuse_moved(plan)
+        except StalePlanError as error:
+            if again is None:
+                raise
+            fresh = replace(await again(error), waves=plan.waves)
+            held = {device.device for device in plan.devices}
+            if not held.issuperset(device.device for device in fresh.devices):
+                raise StalePlanError(
+                    f"planned again as '{fresh.id}', it needs other devices", tag="data-exists"
+                ) from None
+            self.refuse_moved(fresh)
+            return fresh
+        return plan
+
+    async def ended(self, transaction: TransactionId, wait_seconds: float) -> None:
+        """Wait until a transaction has ended; `BusyError` when it goes on for longer."""
+        running = self._running.get(transaction)
+        if running and not (await asyncio.wait([running[1]], timeout=wait_seconds))[0]:
+            raise BusyError(f"the transaction '{transaction}' goes on", path=transaction, tag="in-use")
 
     def _refuse_when_stopping(self) -> None:
         if not self._accepting:
@@ -97,7 +130,7 @@ class Transactions:
             base = knowledge.config.within(device.scope)
             if today.edit != device.edit or base != device.base:
                 moved = explain(_moved(device, today, base))
-                raise ConflictError(
+                raise StalePlanError(
                     f"the plan '{plan.id}' is out of date: {moved or 'what it is based on has changed'}",
                     remedy="plan again, and look at the new diff",
                     device=device.device,
