@@ -12,6 +12,7 @@ from collections.abc import Generator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from controller.model.errors import ConnectionFailedError
 
@@ -64,6 +65,53 @@ class _Uvicorn(uvicorn.Server):
         self.is_open.set()
 
 
+class _Connection(H11Protocol):
+    """A connection that is closed when a whole request head does not come in time, however slowly it trickles in.
+
+    The library has a limit for idle connections alone, which the first byte of a head lifts.
+    """
+
+    head_seconds = 30.0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the library
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Stop waiting once there is a request to answer."""
+        super().data_received(data)
+        if self._has_request:
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next head, unless it is there already."""
+        super().on_response_complete()
+        if not self._has_request:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing to wait for."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    @property
+    def _has_request(self) -> bool:
+        # The library declares the cycle as always there, and sets it with the first request.
+        cycle: object = self.cycle
+        return cycle is not None and not self.cycle.response_complete
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
 class HttpServer:
     """Serves one application on one socket."""
 
@@ -73,7 +121,7 @@ class HttpServer:
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
+                http=_Connection,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
