@@ -24,6 +24,8 @@ class CommitWishes:
     on_drift: str = "policy"
     is_agreed: bool = False
     """Whether --yes was said."""
+    is_fresh: bool = False
+    """Whether the wish counts rather than the plan: it is planned again when others have come between."""
 
     def body(self, plan: Json) -> Json:
         """The request; the checksum makes sure that what was shown is what is committed."""
@@ -33,6 +35,7 @@ class CommitWishes:
             "comment": self.comment,
             "canary": list(self.canary),
             "on_drift": self.on_drift,
+            "fresh": self.is_fresh,
         }
         if self.confirm_timeout_seconds is not None:
             body["confirm_timeout_seconds"] = self.confirm_timeout_seconds

@@ -41,7 +41,7 @@ def _submit(
     """Say what is wanted: the answer is a plan, or questions (exit 1). Nothing is sent without --commit."""
     if bool(text) == bool(file):
         raise UsageError("give the words either as TEXT or with -f FILE")
-    wishes = CommitWishes(comment, is_agreed=yes)
+    wishes = CommitWishes(comment, is_agreed=yes, is_fresh=yes)
     if commit:
         refuse_unasked(session, wishes)
     with session.terminal.progress("planning"):

@@ -8,7 +8,7 @@
 | POST /plans {kind: repair, devices} {kind: rollback, transaction} {kind: delete-service, service} | make a plan |
 | GET /plans/ID?format=unified,paths,xml,cli,json&reverse | show a plan |
 | POST /plans/ID/approve | agree to a plan that somebody else asked for |
-| POST /transactions {plan, checksum?, comment?, confirm_timeout_seconds?, canary?, on_drift?} | commit a plan |
+| POST /transactions {plan, checksum?, comment?, confirm_timeout_seconds?, canary?, on_drift?, fresh?} | commit a plan |
 | GET /transactions, /transactions/ID | history: who, why, what |
 | GET /services, /services/ID, /services-validation | L3VPN services; the whole instance against its model |
 | GET /devices, /devices/NAME; POST /devices/NAME/ACTION | look; sync-from, check-sync, compare, adopt, facts |
@@ -29,6 +29,7 @@ from controller.northbound.auth import Action
 from controller.northbound.door import Call, Door, json_response
 from controller.runtime.controller import Controller
 from controller.runtime.transactions import CommitOptions
+from controller.transaction.history import TransactionSummary
 from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json
 from controller.transaction.states import Phase
@@ -152,13 +153,25 @@ class Api:
 
     async def commit(self, call: Call) -> Response:
         """POST /transactions."""
-        body = call.json(("plan", "checksum", "comment", "confirm_timeout_seconds", "canary", "on_drift"))
+        body = call.json(("plan", "checksum", "comment", "confirm_timeout_seconds", "canary", "on_drift", "fresh"))
         plan = self.controller.plan(PlanId(_text(body, "plan")))
         call.require(Action.CHANGE, "transaction", services_of(plan))
-        summary = await self.controller.commit(
-            plan.id, _options(body, plan), call.actor, checksum=_text(body, "checksum", default="")
-        )
+        summary = await self._commit(call, plan, body)
         return json_response(views.transaction_view(summary), 201)
+
+    async def _commit(self, call: Call, plan: Plan, body: Json) -> TransactionSummary:
+        """`fresh`: the intent counts, and is planned again when its plan has become stale."""
+        options, checksum = _options(body, plan), _text(body, "checksum", default="")
+        is_fresh = body.get("fresh", False)
+        if not isinstance(is_fresh, bool):
+            raise InvalidInputError("'fresh' is true or false", path="fresh")
+
+        def permit(made: Plan) -> None:
+            call.require(Action.CHANGE, "transaction", services_of(made))
+
+        if is_fresh:
+            return await self.controller.commit_intent(plan.id, options, call.actor, checksum=checksum, permit=permit)
+        return await self.controller.commit(plan.id, options, call.actor, checksum=checksum)
 
     async def transactions(self, call: Call) -> Response:
         """GET /transactions, newest first."""

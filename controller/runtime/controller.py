@@ -150,10 +150,13 @@ class Controller:
 
         `ScheduledError` tells that the plan's intent begins later, and that it will be committed then.
         """
+        return await self._commit(self._checked(id_, checksum), options, actor, None)
+
+    def _checked(self, id_: PlanId, checksum: str) -> Plan:
         plan = self.plan(id_)
         if checksum and checksum != plan.checksum:
             raise InvalidInputError(f"the checksum is not that of plan '{id_}'", remedy="look at the plan again")
-        return await self._commit(plan, options, actor, None)
+        return plan
 
     async def commit_fresh(self, make_plan: MakePlan, options: CommitOptions, actor: str) -> TransactionSummary:
         """Plan and commit at once: the wish counts, and it is planned again when others have come between.
@@ -170,12 +173,28 @@ class Controller:
                 continue
         return await self._commit(await make_plan(), options, actor, make_plan)
 
-    async def commit_intent(self, id_: PlanId, options: CommitOptions, actor: str) -> TransactionSummary:
-        """`commit_fresh` for the plan of an intent: planned again from the intent when it has become stale."""
-        plans = [self.plan(id_)]
+    async def commit_intent(
+        self,
+        id_: PlanId,
+        options: CommitOptions,
+        actor: str,
+        *,
+        checksum: str = "",
+        permit: Callable[[Plan], None] = lambda _: None,
+    ) -> TransactionSummary:
+        """`commit_fresh` for the plan of an intent: planned again from the intent when it has become stale.
+
+        `permit` is asked before a plan that was made anew is committed; what it raises ends the attempt.
+        """
+        first = self._checked(id_, checksum)
+        plans = [first]
 
         async def make_plan() -> Plan:
-            return plans.pop() if plans else await self._plan_again(self.plan(id_), actor)
+            if plans:
+                return plans.pop()
+            made = await self._plan_again(first, actor)
+            permit(made)
+            return made
 
         return await self.commit_fresh(make_plan, options, actor)
 

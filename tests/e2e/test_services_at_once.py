@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from controller.mapping.service_change import L3smEdit
-from controller.model.errors import ConflictError, StalePlanError, UndecidedError
+from controller.model.errors import ConflictError, NotAuthorizedError, StalePlanError, UndecidedError
 from controller.runtime.controller import Controller
 from controller.transaction.history import TransactionSummary
 from controller.transaction.plan import Plan
@@ -117,3 +119,25 @@ async def test_intents_said_at_once_all_come_true(tmp_path: Path) -> None:
         for record in records:
             await provider.commit_plan(await controller.withdraw_intent(record.id, ACTOR))
         assert provider.running() == before
+
+
+async def test_what_was_planned_anew_is_not_committed_without_permission(tmp_path: Path) -> None:
+    async with open_provider(tmp_path, FEW) as provider:
+        controller = provider.controller
+        said = "Connect Town 00 and Town 01 with 20 Mbit/s for acme"
+        one, two = [await controller.submit_intent(said, ACTOR) for _ in range(2)]
+        assert one.plan is not None
+        assert two.plan is not None
+        await provider.commit_plan(one.plan)
+        before, asked = provider.running(), list[str]()
+
+        def refuse(made: Plan) -> None:
+            asked.append(made.id)
+            raise NotAuthorizedError("not this one")
+
+        with pytest.raises(NotAuthorizedError, match="not this one"):
+            await controller.commit_intent(two.plan.id, QUICK, ACTOR, permit=refuse)
+        assert len(asked) == 1
+        assert provider.running() == before
+        done = await controller.commit_intent(two.plan.id, QUICK, ACTOR, permit=lambda _: None)
+        assert done.phase is Phase.COMMITTED
