@@ -34,8 +34,9 @@ def missing() -> str:
 class Netconfd:
     """One server on an ephemeral port, everything it writes below `home`."""
 
-    def __init__(self, home: Path, *, target: str = "candidate") -> None:
+    def __init__(self, home: Path, *, target: str = "candidate", startup: bool = False) -> None:
         self.home = home
+        self.has_startup = startup
         self.target_datastore = target
         self._key = asyncssh.generate_private_key("ssh-ed25519")
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
@@ -102,6 +103,7 @@ class Netconfd:
             f"--port={self.port}",
             f"--superuser={getpass.getuser()}",
             f"--target={self.target_datastore}",
+            f"--with-startup={str(self.has_startup).lower()}",
             "--no-startup",
         ]
 

@@ -75,3 +75,13 @@ class TestNetconfdWithCandidate(NetconfdContract):
 class TestNetconfdWritingRunning(NetconfdContract):
     datastore = "running"
     participant = ParticipantClass.IMMEDIATE
+
+
+async def test_what_is_applied_is_in_the_startup_that_netconfd_keeps_apart() -> None:
+    async with Netconfd(Path(tempfile.mkdtemp(prefix="netconfd-")), startup=True) as netconfd:
+        session = await NetconfConnector().connect(netconfd.target())
+        assert session.capabilities.supports_startup
+        assert await session.apply(Server(netconfd).edit("lasting")) == ()
+        await session.close()
+        kept = "".join(path.read_text() for path in netconfd.home.rglob("startup-cfg.xml"))
+        assert "<text>lasting</text>" in kept
