@@ -219,9 +219,9 @@ def _rebase(tree: _Tree, key: Sequence[str], base: Path) -> None:
         branch = branch.get(section) if isinstance(branch, dict) else None
     value = branch.get(key[-1]) if isinstance(branch, dict) else None
     if isinstance(value, str):
-        branch[key[-1]] = str(base / value)
+        branch[key[-1]] = os.path.normpath(base / value)
     elif isinstance(value, list):
-        branch[key[-1]] = [str(base / item) if isinstance(item, str) else item for item in value]
+        branch[key[-1]] = [os.path.normpath(base / item) if isinstance(item, str) else item for item in value]
 
 
 def _merge(into: _Tree, tree: Mapping[str, Any]) -> None:

@@ -63,7 +63,11 @@ def connection_of(preferences: Preferences) -> Connection:
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise ConfigurationError(f"'{url}' would send the token in the clear", remedy="use https://", path="url")
     if preferences.ca and not preferences.ca.exists():
-        raise ConfigurationError("there is no such CA file", path=str(preferences.ca))
+        raise ConfigurationError(
+            "there is no such CA file",
+            remedy="a daemon without a certificate makes STATE_DIR/tls/server.crt at its first start",
+            path=str(preferences.ca),
+        )
     token = preferences.token or (_read_token(preferences.token_file) if preferences.token_file else "")
     if not (token.isascii() and token.isprintable()) or " " in token:
         # It is not shown: what was taken for a token may be another secret.

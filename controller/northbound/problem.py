@@ -40,6 +40,8 @@ def status_of(error: AccordError) -> int:
         return 413
     if error.app_tag == "rate-limit":
         return 429
+    if error.device and isinstance(error, (AuthenticationFailedError, NotAuthorizedError)):
+        return 502  # a device let us not in: that is no matter of the caller's token
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
 

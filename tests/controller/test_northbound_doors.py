@@ -10,9 +10,12 @@ from starlette.routing import Route
 
 from controller.adapters.settings_loader import load_settings
 from controller.bootstrap import Daemon, open_daemon
+from controller.model.errors import AccordError, AuthenticationFailedError, NotAuthorizedError
 from controller.northbound.app import Doors
 from controller.northbound.auth import Role, TokenStore, add_token, load_tokens, new_token
 from controller.northbound.metrics_state import Reload
+from controller.northbound.problem import problem_response
+from controller.northbound.restconf_problem import restconf_error_response
 from controller.runtime.upkeep import Upkeep
 from controller.serve import l3sm_schema
 
@@ -248,3 +251,10 @@ async def test_answers_carry_the_common_headers(client: httpx2.AsyncClient) -> N
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
     assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize("kind", [AuthenticationFailedError, NotAuthorizedError])
+def test_a_device_that_lets_us_not_in_is_no_matter_of_the_callers_token(kind: type[AccordError]) -> None:
+    assert problem_response(kind("refused the login", device="pe1")).status_code == 502
+    assert restconf_error_response(kind("refused the login", device="pe1")).status_code == 502
+    assert problem_response(kind("no")).status_code in {401, 403}

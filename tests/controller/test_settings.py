@@ -191,3 +191,10 @@ def test_the_sample_file_names_every_setting_with_its_default() -> None:
     loaded = load_settings(sample)
     assert loaded.settings == Settings()
     assert {origin.source for origin in loaded.origins()} == {f"file {sample}"}
+
+
+def test_paths_are_told_without_detours(file: Path) -> None:
+    file.write_text("state_dir: ../var/state\nyang_path: [../yang]\n")
+    settings = load_settings(file).settings
+    assert settings.state_dir == file.resolve().parent.parent / "var/state"
+    assert settings.yang_path == (file.resolve().parent.parent / "yang",)
