@@ -1,5 +1,6 @@
 """Owns the way from rpc-errors (RFC 6241 section 4.3 and appendix A) and SSH failures to the one error tree."""
 
+import os
 from collections.abc import Sequence
 
 import asyncssh
@@ -67,10 +68,13 @@ def connection_failure(device: DeviceName, where: str, error: Exception) -> Acco
             tag="access-denied",
             device=device,
         )
+    remedy = "check that the device is up, and its address and port in the inventory"
     if isinstance(error, TimeoutError):
-        return ConnectionFailedError(f"{where} did not finish the login in time", device=device)
+        return ConnectionFailedError(f"{where} did not finish the login in time", remedy=remedy, device=device)
     reason = getattr(error, "reason", "") or str(error) or type(error).__name__
-    return ConnectionFailedError(f"no NETCONF session to {where}: {reason}", device=device)
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        reason = os.strerror(error.errno)
+    return ConnectionFailedError(f"no NETCONF session to {where}: {reason}", remedy=remedy, device=device)
 
 
 def _text(value: str | None) -> str:
