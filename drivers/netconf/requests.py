@@ -55,6 +55,8 @@ class _Recorder:
     """Stands for ncclient's session: keeps what an operation would send."""
 
     server_capabilities = _Everything()
+    id = None
+    """Asked for where everything is logged."""
 
     def __init__(self) -> None:
         self.sent = ""

@@ -178,6 +178,7 @@ def test_a_commit_sends_what_was_shown_and_how_it_is_wanted(daemon: Daemon, acco
         "comment": "why",
         "canary": ["r[1]"],
         "on_drift": "strict",
+        "fresh": False,
         "confirm_timeout_seconds": 600.0,
     }
 

@@ -15,7 +15,13 @@ from controller.adapters.logging import configure_logging
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    libraries = [logging.getLogger(name) for name in list(root.manager.loggerDict)]
+    levels = [library.level for library in libraries]
     yield
+    for library, before in zip(libraries, levels, strict=True):
+        library.setLevel(before)
+    for name in set(root.manager.loggerDict) - {library.name for library in libraries}:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
