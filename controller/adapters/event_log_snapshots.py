@@ -1,7 +1,7 @@
 """Owns stored projections: one SQLite file beside the log, a shortcut for replay that may be deleted at any time.
 
-A snapshot counts only while the event at its position still has the hash it was taken at, and its own parts still have
-their digest.
+A snapshot counts only while the event at its position still has the hash it was taken at and all its parts are there.
+Each part carries its own digest, checked when the part is read: a start pays for what it touches.
 """
 
 import hashlib
@@ -16,12 +16,18 @@ from typing import Any
 from controller.adapters.event_log_files import storage_error
 from controller.model.errors import PermanentError
 
-_SCHEMA = """
+_LAYOUT = 2
+"""Of the tables below, as PRAGMA user_version; a file with another one is started anew."""
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS snapshots (
   name TEXT PRIMARY KEY, position INTEGER NOT NULL, hash BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS parts (
-  name TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (name, key)) STRICT;
+  name TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (name, key)) STRICT;
+CREATE INDEX IF NOT EXISTS digests ON parts (name, key, digest);
+PRAGMA user_version = {_LAYOUT};
 """
+_OTHER_VERSIONS = "(name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '@')"
+_Digests = Sequence[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,9 @@ class StoredSnapshot:
     _store: "SnapshotStore"
 
     def part(self, key: str) -> bytes | None:
-        """One part."""
-        rows = self._store.query("SELECT body FROM parts WHERE name = ? AND key = ?", (self._name, key))
-        return bytes(rows[0][0]) if rows else None
+        """One part; None when it is not there or was altered."""
+        rows = self._store.query("SELECT digest, body FROM parts WHERE name = ? AND key = ?", (self._name, key))
+        return bytes(rows[0][1]) if rows and hashlib.sha256(rows[0][1]).digest() == rows[0][0] else None
 
     def keys(self) -> Sequence[str]:
         """All part names, sorted."""
@@ -57,18 +63,17 @@ class SnapshotStore:
             raise storage_error(error, self.path) from error
 
     def save(self, name: str, position: int, event_hash: bytes, parts: Mapping[str, bytes]) -> None:
-        """Replace snapshot `name`, whole or not at all."""
-        digest = _digest(sorted(parts.items()))
+        """Replace snapshot `name`, whole or not at all. `name@VERSION` replaces every version of `name`."""
+        rows = [(name, key, hashlib.sha256(body).digest(), body) for key, body in sorted(parts.items())]
+        head = (name, position, event_hash, _digest([(key, digest) for _, key, digest, _ in rows]))
+        base = name.partition("@")[0]
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.execute("DELETE FROM parts WHERE name = ?", (name,))
-                self._connection.executemany(
-                    "INSERT INTO parts VALUES (?,?,?)", [(name, key, body) for key, body in parts.items()]
-                )
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?)", (name, position, event_hash, digest)
-                )
+                for table in ("parts", "snapshots"):
+                    self._connection.execute(f"DELETE FROM {table} WHERE {_OTHER_VERSIONS}", (base,))  # noqa: S608 - constants
+                self._connection.executemany("INSERT INTO parts VALUES (?,?,?,?)", rows)
+                self._connection.execute("INSERT INTO snapshots VALUES (?,?,?,?)", head)
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._connection.in_transaction:
@@ -76,13 +81,12 @@ class SnapshotStore:
                 raise storage_error(error, self.path) from error
 
     def load(self, name: str) -> tuple[StoredSnapshot, bytes] | None:
-        """The snapshot and the event hash it was taken at; None when there is none or its parts were altered."""
+        """The snapshot and the event hash it was taken at; None when there is none or parts of it are missing."""
         rows = self.query("SELECT position, hash, digest FROM snapshots WHERE name = ?", (name,))
         if not rows:
             return None
         position, event_hash, digest = rows[0]
-        parts = self.query("SELECT key, body FROM parts WHERE name = ? ORDER BY key", (name,))
-        if _digest(sorted(parts)) != digest:
+        if _digest(self.query("SELECT key, digest FROM parts WHERE name = ? ORDER BY key", (name,))) != digest:
             return None
         return StoredSnapshot(position, name, self), event_hash
 
@@ -114,14 +118,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA user_version").fetchone()[0] != _LAYOUT:
+        connection.executescript("DROP TABLE IF EXISTS snapshots; DROP TABLE IF EXISTS parts;")
     connection.executescript(_SCHEMA)
     return connection
 
 
-def _digest(parts: Sequence[tuple[str, bytes]]) -> bytes:
-    """SHA-256 over the parts in key order, lengths included."""
-    digest = hashlib.sha256()
-    for key, body in parts:
+def _digest(digests: _Digests) -> bytes:
+    """SHA-256 over names and digests of the parts in key order, lengths included."""
+    whole = hashlib.sha256()
+    for key, digest in digests:
         name = key.encode()
-        digest.update(len(name).to_bytes(8) + name + len(body).to_bytes(8) + body)
-    return digest.digest()
+        whole.update(len(name).to_bytes(8) + name + digest)
+    return whole.digest()

@@ -7,6 +7,7 @@ ports) is reserved in memory, so that plans made meanwhile choose others. A cras
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 import orjson
 
@@ -23,11 +24,13 @@ from controller.transaction.network_state import NetworkState
 from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
 
-_SNAPSHOT = "world"
-_PLAN_PART = "plan/"
+_SNAPSHOT = "world@2"
+"""The version is of the form of its parts: a snapshot of another version is passed over, and replay takes its place."""
+_HEAD = ("services", "intents", "transactions", "numbers", "plans", "authors", "approvals")
+"""The parts that a start reads; the others are of one device each."""
 _PLANS_KEPT = 200
-_Kept = Plan | Json | Callable[[], bytes]
-"""A plan, as JSON until somebody asks for it, or where the snapshot has it."""
+_Kept = Plan | Json | Callable[[], Json]
+"""A plan, as JSON until somebody asks for it, or the way to the event that has it."""
 
 
 class World:
@@ -41,6 +44,7 @@ class World:
         self.reservations = Reservations(self.services)
         self.position = 0
         self._plans: dict[PlanId, _Kept] = {}
+        self._planned_at: dict[PlanId, int] = {}
         self._authors: dict[PlanId, str] = {}
         self._approvals: dict[PlanId, str] = {}
         self._expected: dict[str, Plan] = {}
@@ -91,8 +95,7 @@ class World:
             raise NotFoundError(f"there is no plan '{id_}'", remedy="make one with: accord diff")
         plan = self._plans[id_]
         if not isinstance(plan, Plan):
-            data: Json = orjson.loads(plan()) if callable(plan) else plan
-            plan = self._plans[id_] = plan_from_json(data)
+            plan = self._plans[id_] = plan_from_json(plan() if callable(plan) else plan)
         return plan
 
     def author_of(self, id_: PlanId) -> str:
@@ -106,10 +109,11 @@ class World:
     def _keep(self, id_: PlanId, event: Event) -> None:
         data: Json = event.data
         self._plans[id_] = self._expected.pop(event.stream, data["plan"])
+        self._planned_at[id_] = event.position
         self._authors[id_] = event.actor
         while len(self._plans) > _PLANS_KEPT:
             oldest = next(iter(self._plans))
-            for kept in (self._plans, self._authors, self._approvals):
+            for kept in (self._plans, self._planned_at, self._authors, self._approvals):
                 kept.pop(oldest, None)
 
     # -- snapshots ---------------------------------------------------------------------------------------------
@@ -117,9 +121,7 @@ class World:
     def load(self, log: EventLog) -> int:
         """Restore from the snapshot, if one fits, and fold the rest of the log; returns how many events were folded."""
         with _without_collector():
-            snapshot = log.load_snapshot(_SNAPSHOT)
-            if snapshot is not None:
-                self._restore(snapshot)
+            self._restore(log)
             folded = 0
             for event in log.read(self.position):
                 self.apply(event)
@@ -135,31 +137,56 @@ class World:
             "intents": self.intents.to_json(),
             "transactions": self.transactions.to_json(),
             "numbers": self._numbers,
+            "plans": self._planned_at,
             "authors": self._authors,
             "approvals": self._approvals,
         }
         parts = {key: orjson.dumps(value) for key, value in head.items()}
-        parts |= {f"{_PLAN_PART}{id_}": _stored(plan) for id_, plan in self._plans.items()}
         log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
         return True
 
-    def _restore(self, snapshot: Snapshot) -> None:
-        def read(key: str) -> bytes:
-            return snapshot.part(key) or b"null"
-
-        services_from_json(self.services, orjson.loads(read("services")))
-        self.intents.load_json(orjson.loads(read("intents")))
-        self.transactions.load_json(orjson.loads(read("transactions")))
-        self._numbers = orjson.loads(read("numbers"))
-        self._authors = orjson.loads(read("authors"))
-        self._approvals = orjson.loads(read("approvals"))
+    def _restore(self, log: EventLog) -> None:
+        """Take what the snapshot has; nothing when there is none, or one of which a part is damaged."""
+        snapshot = log.load_snapshot(_SNAPSHOT)
+        head = {key: snapshot.part(key) for key in _HEAD} if snapshot else {}
+        if snapshot is None or None in head.values():
+            return
+        read = {key: orjson.loads(part or b"") for key, part in head.items()}
+        services_from_json(self.services, read["services"])
+        self.intents.load_json(read["intents"])
+        self.transactions.load_json(read["transactions"])
+        self._numbers, self._planned_at = read["numbers"], read["plans"]
+        self._authors, self._approvals = read["authors"], read["approvals"]
+        self._plans = {id_: _plan_at(log, position) for id_, position in self._planned_at.items()}
         for key in snapshot.keys():  # noqa: SIM118 - a port, not a dict
             if key.startswith("device/"):
-                self.network.load_part(key, _reader(read, key))
-            elif key.startswith(_PLAN_PART):
-                self._plans[PlanId(key.removeprefix(_PLAN_PART))] = _reader(read, key)
-        self._plans = dict(sorted(self._plans.items(), key=lambda item: _number(item[0])))
+                self.network.load_part(key, _device_part(log, snapshot, key))
         self.position = snapshot.position
+
+
+def _plan_at(log: EventLog, position: int) -> Callable[[], Json]:
+    def read() -> Json:
+        data: Json = next(iter(log.read(position - 1, limit=1))).data
+        return cast("Json", data["plan"])
+
+    return read
+
+
+def _device_part(log: EventLog, snapshot: Snapshot, key: str) -> Callable[[], bytes]:
+    """The way to what the snapshot has of a device; to what replay says when that part is damaged."""
+
+    def read() -> bytes:
+        part = snapshot.part(key)
+        return _replayed(log, snapshot.position, key) if part is None else part
+
+    return read
+
+
+def _replayed(log: EventLog, position: int, key: str) -> bytes:
+    world = World()
+    for event in log.read(limit=position):
+        world.apply(event)
+    return world.network.to_parts()[key]
 
 
 @contextmanager
@@ -172,25 +199,10 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-        gc.freeze()
-
-
-def _reader(read: Callable[[str], bytes], key: str) -> Callable[[], bytes]:
-    return lambda: read(key)
 
 
 _PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-"}
 _COUNTED = {"transaction/tx": "transaction", "plan/plan": "plan", "intent/intent": "intent"}
-
-
-def _stored(plan: "_Kept") -> bytes:
-    if isinstance(plan, Plan):
-        return orjson.dumps(plan_to_json(plan))
-    return plan() if callable(plan) else orjson.dumps(plan)
-
-
-def _number(id_: PlanId) -> int:
-    return int(id_.rpartition("-")[2])
 
 
 def plan_created(plan: Plan) -> NewEvent:

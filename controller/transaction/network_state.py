@@ -1,12 +1,15 @@
 """Owns what the controller knows of every device: a fold of the event log, and nothing else.
 
 For each device: the last known configuration (mirror), everybody's contributions, and the values the device is known to
-rewrite. Devices restored from a snapshot are decoded when they are first asked for, so a restart costs what it touches.
+rewrite. Devices restored from a snapshot are decoded when they are first asked for, and what happened to them since is
+kept for that moment, so a restart costs what it touches.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+
+import orjson
 
 from controller.datastore.config_tree import ConfigTree
 from controller.datastore.contributions import Contributions, Delta
@@ -41,7 +44,7 @@ class NetworkState:
 
     def __init__(self) -> None:
         self._known: dict[DeviceName, DeviceKnowledge] = {}
-        self._stored: dict[DeviceName, Callable[[], bytes]] = {}
+        self._stored: dict[DeviceName, _Stored] = {}
         self._open: dict[str, _OpenTransaction] = {}
         self._handlers: Mapping[str, Callable[[Event], None]] = {
             types.DEVICE_SYNCED: self._synced,
@@ -62,7 +65,7 @@ class NetworkState:
         """What is known of a device; `NotFoundError` until it has been synced."""
         stored = self._stored.pop(name, None)
         if stored is not None:
-            self._known[name] = _from_json(json.loads(stored()))
+            self._known[name] = stored.decoded()
         if name not in self._known:
             raise NotFoundError(
                 f"nothing is known of device '{name}' yet",
@@ -81,9 +84,10 @@ class NetworkState:
 
     def to_parts(self) -> dict[str, bytes]:
         """One part per device. Open transactions are not in it: take snapshots between them."""
-        parts = {f"device/{name}": stored() for name, stored in self._stored.items()}
-        parts |= {f"device/{name}": json.dumps(_to_json(known)).encode() for name, known in self._known.items()}
-        return parts
+        for name in [name for name, stored in self._stored.items() if stored.since]:
+            self.device(name)
+        parts = {f"device/{name}": stored.read() for name, stored in self._stored.items()}
+        return parts | {f"device/{name}": orjson.dumps(_to_json(known)) for name, known in self._known.items()}
 
     @property
     def has_open_transactions(self) -> bool:
@@ -92,30 +96,32 @@ class NetworkState:
 
     def load_part(self, key: str, read: Callable[[], bytes]) -> None:
         """Remember where a device's part is."""
-        self._stored[DeviceName(key.removeprefix("device/"))] = read
+        self._stored[DeviceName(key.removeprefix("device/"))] = _Stored(read)
 
     # -- handlers ----------------------------------------------------------------------------------------------
 
-    def _entry(self, name: DeviceName) -> DeviceKnowledge:
-        if name not in self:
-            self._known[name] = DeviceKnowledge(name)
-        return self.device(name)
+    def _change(self, name: DeviceName, change: "_Change") -> None:
+        """Change a device now, or when it is first asked for if nobody has yet."""
+        stored = self._stored.get(name)
+        if stored is not None:
+            stored.since.append(change)
+        else:
+            change(self._known.setdefault(name, DeviceKnowledge(name)))
 
     def _synced(self, event: Event) -> None:
         data: Json = event.data
-        device = self._entry(DeviceName(data["device"]))
-        device.config = ConfigTree({parse_path(path): value for path, value in data["config"].items()})
-        device.participant = ParticipantClass(data["participant"])
-        device.synced_at = event.time
+        self._change(DeviceName(data["device"]), partial(_sync, data, event.time))
 
     def _corrected(self, event: Event) -> None:
         data: Json = event.data
         lines = {parse_path(path): value for path, value in data["config"].items()}
-        self._entry(DeviceName(data["device"])).config.replace(map(parse_path, data["roots"]), lines)
+        roots = tuple(map(parse_path, data["roots"]))
+        self._change(DeviceName(data["device"]), lambda device: device.config.replace(roots, lines))
 
     def _adopted(self, event: Event) -> None:
         data: Json = event.data
-        self._entry(DeviceName(data["device"])).contributions.apply(delta_from_json(data["delta"]))
+        delta = delta_from_json(data["delta"])
+        self._change(DeviceName(data["device"]), lambda device: device.contributions.apply(delta))
 
     def begin(self, stream: str, plan: Plan) -> None:
         """Fold a `transaction.planned` event, whose plan has been decoded."""
@@ -129,18 +135,35 @@ class NetworkState:
         data: Json = event.data
         transaction = self._open.pop(event.stream)
         for plan in transaction.plan.devices:
-            device = self._entry(plan.device)
-            device.config.apply(plan.edit)
-            device.contributions.apply(plan.delta)
-            device.contributions.apply(transaction.adopted.get(plan.device, Delta()))
-            _forget_rewrites(device, plan)
-            _learn(device, data.get("observed", {}).get(plan.device, ()), rewritten=True)
+            adopted = transaction.adopted.get(plan.device, Delta())
+            observed = data.get("observed", {}).get(plan.device, ())
+            self._change(plan.device, partial(_commit, plan, adopted, observed))
 
     def _aborted(self, event: Event) -> None:
         data: Json = event.data
         transaction = self._open.pop(event.stream)
         for plan in transaction.plan.devices:
-            _learn(self._entry(plan.device), data.get("observed", {}).get(plan.device, ()), rewritten=False)
+            observed = data.get("observed", {}).get(plan.device, ())
+            self._change(plan.device, partial(_learn, observed, rewritten=False))
+
+
+_Change = Callable[[DeviceKnowledge], None]
+_Corrections = list[list[str | None]] | tuple[()]
+
+
+@dataclass(slots=True)
+class _Stored:
+    """A device that nobody has asked for since the snapshot was read, and what happened to it since."""
+
+    read: Callable[[], bytes]
+    since: list[_Change] = field(default_factory=list)
+
+    def decoded(self) -> DeviceKnowledge:
+        """The device as it is now."""
+        device = _from_json(orjson.loads(self.read()))
+        for change in self.since:
+            change(device)
+        return device
 
 
 @dataclass(slots=True)
@@ -149,12 +172,22 @@ class _OpenTransaction:
     adopted: dict[DeviceName, Delta] = field(default_factory=dict)
 
 
-def _forget_rewrites(device: DeviceKnowledge, plan: DevicePlan) -> None:
+def _sync(data: Json, time: float, device: DeviceKnowledge) -> None:
+    device.config = ConfigTree({parse_path(path): value for path, value in data["config"].items()})
+    device.participant = ParticipantClass(data["participant"])
+    device.synced_at = time
+
+
+def _commit(plan: DevicePlan, adopted: Delta, observed: _Corrections, device: DeviceKnowledge) -> None:
+    device.config.apply(plan.edit)
+    device.contributions.apply(plan.delta)
+    device.contributions.apply(adopted)
     for change in plan.edit:
         device.rewrites.pop(change.path, None)
+    _learn(observed, device, rewritten=True)
 
 
-def _learn(device: DeviceKnowledge, corrections: list[list[str | None]] | tuple[()], *, rewritten: bool) -> None:
+def _learn(corrections: _Corrections, device: DeviceKnowledge, *, rewritten: bool) -> None:
     for text, sent, stored in corrections:
         path = parse_path(text or "")
         lines = {} if stored is None else {path: stored}

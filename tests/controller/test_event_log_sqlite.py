@@ -157,17 +157,72 @@ async def test_a_snapshot_counts_only_while_the_chain_still_holds_its_event(path
         path.with_name("events.db.head").unlink()
 
 
-async def test_damaged_snapshots_are_as_good_as_none(path: Path, log: SqliteEventLog) -> None:
-    await log.append([something()], actor="me")
-    log.save_snapshot("state", 1, {"a": b"1"})
-    snapshots = path.with_name("events.db.snapshots")
-    connection = sqlite3.connect(snapshots)
-    connection.execute("UPDATE parts SET body = x'32'")
-    connection.commit()
+def change_snapshots(path: Path, statement: str) -> None:
+    connection = sqlite3.connect(path.with_name("events.db.snapshots"))
+    connection.executescript(statement)
     connection.close()
+
+
+async def test_a_damaged_part_of_a_snapshot_is_as_good_as_none_and_the_others_count(log: SqliteEventLog) -> None:
+    await log.append([something()], actor="me")
+    log.save_snapshot("state", 1, {"a": b"1", "b": b"1"})
+    change_snapshots(log._path, "UPDATE parts SET body = x'32' WHERE key = 'a'")
+    snapshot = log.load_snapshot("state")
+    assert snapshot is not None
+    assert snapshot.part("a") is None
+    assert snapshot.part("b") == b"1"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM parts WHERE key = 'a'",
+        "UPDATE parts SET digest = zeroblob(32) WHERE key = 'a'",
+        "UPDATE parts SET key = 'c' WHERE key = 'a'",
+        "UPDATE snapshots SET digest = zeroblob(32)",
+    ],
+)
+async def test_a_snapshot_whose_parts_are_not_those_it_was_saved_with_is_none(log: SqliteEventLog, damage: str) -> None:
+    await log.append([something()], actor="me")
+    log.save_snapshot("state", 1, {"a": b"1", "b": b"1"})
+    change_snapshots(log._path, damage)
     assert log.load_snapshot("state") is None
+
+
+@pytest.mark.parametrize("former", ["state@1", "state", "state@3"])
+async def test_another_version_of_a_snapshot_is_not_there_and_goes_with_the_next_save(
+    log: SqliteEventLog, former: str
+) -> None:
+    await log.append([something()], actor="me")
+    for name in (former, "statement@1"):
+        log.save_snapshot(name, 1, {"a": b"1"})
+    assert log.load_snapshot("state@2") is None
+    log.save_snapshot("state@2", 1, {"a": b"2"})
+    assert log.load_snapshot(former) is None
+    assert log.load_snapshot("statement@1") is not None
+
+
+async def test_snapshots_in_a_layout_of_another_release_are_left_behind(path: Path, log: SqliteEventLog) -> None:
+    await log.append([something()], actor="me")
     log.close()
-    snapshots.write_bytes(b"no database at all, but a file long enough" * 100)
+    path.with_name("events.db.snapshots").unlink()
+    change_snapshots(
+        path,
+        "CREATE TABLE snapshots (name TEXT PRIMARY KEY, position INTEGER, hash BLOB, digest BLOB);"
+        "CREATE TABLE parts (name TEXT, key TEXT, body BLOB, PRIMARY KEY (name, key));"
+        "INSERT INTO snapshots VALUES ('state', 1, x'00', x'00');",
+    )
+    again = reopened(path)
+    assert again.load_snapshot("state") is None
+    again.save_snapshot("state", 1, {"a": b"1"})
+    assert again.load_snapshot("state") is not None
+    again.close()
+
+
+async def test_a_snapshot_file_that_is_no_database_is_started_anew(path: Path, log: SqliteEventLog) -> None:
+    await log.append([something()], actor="me")
+    log.close()
+    path.with_name("events.db.snapshots").write_bytes(b"no database at all, but a file long enough" * 100)
     again = reopened(path)
     assert again.load_snapshot("state") is None
     again.save_snapshot("state", 1, {"a": b"1"})
