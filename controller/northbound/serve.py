@@ -104,7 +104,11 @@ class _Connection(H11Protocol):
 
     def _await_head(self) -> None:
         self._stop_waiting()
-        self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():  # early releases of Python 3.11 fail at aborting what was closed
+            self.transport.abort()
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:

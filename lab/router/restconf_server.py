@@ -5,6 +5,8 @@ class needs only a configuration, shared by all routers of the process, and a se
 """
 
 import asyncio
+import contextlib
+import socket
 from functools import cache, partial
 
 from uvicorn import Config
@@ -106,8 +108,17 @@ class _Connection(H11Protocol):
         return self._session_id
 
     def abort(self) -> None:
-        """Cut the connection."""
-        self.transport.abort()
+        """Cut the connection, also one that is being closed, which early releases of Python 3.11 fail to abort."""
+        if not self.transport.is_closing():
+            self.transport.abort()
+            return
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the library
+        """Keep the socket: a transport that is being closed may not know it any more."""
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the session with its connection."""
