@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)  ## install everything into .venv
 
 test: $(STAMP)  ## run the tests that need nothing but Python
-	$(BIN)/python -m pytest -m "not netconfd and not frr and not prometheus and not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not netconfd and not frr and not prometheus and not slow"
 
 test-netconfd: $(STAMP)  ## drivers against Debian's netconfd (apt-get install netconfd openssh-server)
 	$(BIN)/python -m pytest -m netconfd -rs || [ $$? -eq 5 ]

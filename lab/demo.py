@@ -186,7 +186,7 @@ def walk(demo: Demo) -> None:
     """The story."""
     before = {router: demo.running_of(router) for router in ("pe-london", "pe-paris", "pe-frankfurt")}
     demo.say("steps a to c: the request is read, and what is left unsaid is shown as assumed")
-    demo.accord("intent", "submit", REQUEST)
+    demo.accord("intent", "submit", REQUEST, most_lines=12)
     intent = _rows(demo.json("intent", "list"))[0]
     vpn, plan = intent["vpn_id"], intent["plan"]
 
