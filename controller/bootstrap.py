@@ -4,7 +4,8 @@
 `controller` the doors are built on.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,7 +33,7 @@ from controller.model.errors import AccordError, InvalidInputError
 from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
-from controller.ports import Clock, DeviceConnector, DeviceTarget, EventLog, NewEvent, Transport
+from controller.ports import Clock, DeviceConnector, DeviceSession, DeviceTarget, EventLog, NewEvent, Transport
 from controller.runtime.controller import Controller
 from controller.runtime.device_care import DeviceCare
 from controller.runtime.intents import Intents
@@ -44,9 +45,6 @@ from controller.runtime.transactions import Transactions
 from controller.runtime.world import World
 from controller.settings import Settings
 from controller.transaction.out_of_band import DEFAULT_RULES, Policy, PolicyRule
-from drivers.cli.session import CliConnector
-from drivers.netconf.connector import NetconfConnector
-from drivers.restconf.connector import RestconfConnector
 from drivers.threads import DriverThreads
 
 _log = structlog.get_logger(__name__)
@@ -183,10 +181,45 @@ def build_controller(
 def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:
     """The three ways in."""
     return {
-        Transport.NETCONF: NetconfConnector(),
-        Transport.RESTCONF: RestconfConnector(threads),
-        Transport.CLI: CliConnector(threads),
+        Transport.NETCONF: LazyConnector(_netconf),
+        Transport.RESTCONF: LazyConnector(lambda: _restconf(threads)),
+        Transport.CLI: LazyConnector(lambda: _cli(threads)),
     }
+
+
+class LazyConnector:
+    """A connector whose libraries are loaded, beside the event loop, when the first device needs it."""
+
+    def __init__(self, make: Callable[[], DeviceConnector]) -> None:
+        self._make = make
+        self._made: DeviceConnector | None = None
+        self._making = asyncio.Lock()
+
+    async def connect(self, target: DeviceTarget) -> DeviceSession:
+        """Open a session; see `DeviceConnector`."""
+        async with self._making:
+            if self._made is None:
+                self._made = await asyncio.to_thread(self._make)
+            made = self._made
+        return await made.connect(target)
+
+
+def _netconf() -> DeviceConnector:
+    from drivers.netconf.connector import NetconfConnector
+
+    return NetconfConnector()
+
+
+def _restconf(threads: DriverThreads) -> DeviceConnector:
+    from drivers.restconf.connector import RestconfConnector
+
+    return RestconfConnector(threads)
+
+
+def _cli(threads: DriverThreads) -> DeviceConnector:
+    from drivers.cli.session import CliConnector
+
+    return CliConnector(threads)
 
 
 class Codecs:

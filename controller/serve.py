@@ -8,6 +8,7 @@ keeps the last good ones when anything is wrong with the new.
 import argparse
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import time
@@ -45,18 +46,23 @@ _LAST_ANSWERS_SECONDS = 5.0
 def serve(loaded: LoadedSettings) -> int:
     """Run the daemon until it is told to stop; the exit code. A start that fails is told in one line on stderr."""
     configure_logging(loaded.settings.log.level, loaded.settings.log.format)
+    # What a start makes stays: looking through it for garbage again and again would take a good part of the time.
+    gc.disable()
     try:
         asyncio.run(_Service(loaded).run())
     except (InvalidInputError, NotFoundError) as error:
         return refuse(error, EXIT_CONFIG)
     except (AccordError, OSError) as error:
         return refuse(error, EXIT_FAILURE)
+    finally:
+        gc.enable()
     return 0
 
 
 def l3sm_schema(settings: Settings) -> Schema:
     """The schema of what RESTCONF serves."""
-    return load_schema(("ietf-l3vpn-svc",), (*map(str, settings.yang_path), *default_search_path()))
+    path = (*map(str, settings.yang_path), *default_search_path())
+    return load_schema(("ietf-l3vpn-svc",), path, cache=settings.state_dir / "cache")
 
 
 def refuse(error: Exception, code: int) -> int:
@@ -104,6 +110,8 @@ class _Service:
                 await server.start()
                 self._tell_listening(daemon, server, certificate)
                 background.start()
+                gc.freeze()
+                gc.enable()
                 await self._live(daemon, background, server)
             finally:
                 await self._shut_down(daemon, background, doors, server)

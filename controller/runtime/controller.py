@@ -52,8 +52,14 @@ class DeviceStatus:
     error: str
     is_known: bool
     """Whether its configuration has been read once."""
-    lines: int
+    count_lines: Callable[[], int]
+    """Costs something for a device that nobody has asked for since the start."""
     lease: Lease | None
+
+    @property
+    def lines(self) -> int:
+        """Known lines of its configuration."""
+        return self.count_lines()
 
 
 @dataclass(slots=True)
@@ -249,7 +255,7 @@ class Controller:
             state=connection.state if connection else "idle",
             error=connection.error if connection else "",
             is_known=is_known,
-            lines=len(self.world.network.device(name).config) if is_known else 0,
+            count_lines=lambda: self.world.network.lines(name) if is_known else 0,
             lease=self.leases.holder(name),
         )
 

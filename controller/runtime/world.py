@@ -26,7 +26,7 @@ from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
 
 _SNAPSHOT = "world@2"
 """The version is of the form of its parts: a snapshot of another version is passed over, and replay takes its place."""
-_HEAD = ("services", "intents", "transactions", "numbers", "plans", "authors", "approvals")
+_HEAD = ("services", "intents", "transactions", "numbers", "plans", "authors", "approvals", "lines")
 """The parts that a start reads; the others are of one device each."""
 _PLANS_KEPT = 200
 _Kept = Plan | Json | Callable[[], Json]
@@ -141,6 +141,7 @@ class World:
             "authors": self._authors,
             "approvals": self._approvals,
         }
+        head["lines"] = {name: self.network.lines(name) for name in self.network}
         parts = {key: orjson.dumps(value) for key, value in head.items()}
         log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
         return True
@@ -160,7 +161,8 @@ class World:
         self._plans = {id_: _plan_at(log, position) for id_, position in self._planned_at.items()}
         for key in snapshot.keys():  # noqa: SIM118 - a port, not a dict
             if key.startswith("device/"):
-                self.network.load_part(key, _device_part(log, snapshot, key))
+                lines = read["lines"][key.removeprefix("device/")]
+                self.network.load_part(key, _device_part(log, snapshot, key), lines)
         self.position = snapshot.position
 
 

@@ -74,6 +74,11 @@ class NetworkState:
             )
         return self._known[name]
 
+    def lines(self, name: DeviceName) -> int:
+        """How many lines of a device's configuration are known; `NotFoundError` until it has been synced."""
+        stored = self._stored.get(name)
+        return len(self.device(name).config) if stored is None or stored.since else stored.lines
+
     def apply(self, event: Event) -> None:
         """Fold one event."""
         handler = self._handlers.get(event.type)
@@ -94,9 +99,9 @@ class NetworkState:
         """Whether a snapshot would lose what the journal of an open transaction says."""
         return bool(self._open)
 
-    def load_part(self, key: str, read: Callable[[], bytes]) -> None:
-        """Remember where a device's part is."""
-        self._stored[DeviceName(key.removeprefix("device/"))] = _Stored(read)
+    def load_part(self, key: str, read: Callable[[], bytes], lines: int) -> None:
+        """Remember where a device's part is, and how many lines of configuration it has."""
+        self._stored[DeviceName(key.removeprefix("device/"))] = _Stored(read, lines)
 
     # -- handlers ----------------------------------------------------------------------------------------------
 
@@ -156,6 +161,7 @@ class _Stored:
     """A device that nobody has asked for since the snapshot was read, and what happened to it since."""
 
     read: Callable[[], bytes]
+    lines: int
     since: list[_Change] = field(default_factory=list)
 
     def decoded(self) -> DeviceKnowledge:

@@ -104,7 +104,9 @@ async def test_a_snapshot_of_a_restored_world_nobody_has_looked_at_tells_the_sam
     assert state_of(second) == state_of(replayed(log))
 
 
-@pytest.mark.parametrize("part", ["services", "transactions", "plans", "numbers", "intents", "authors", "approvals"])
+@pytest.mark.parametrize(
+    "part", ["services", "transactions", "plans", "numbers", "intents", "authors", "approvals", "lines"]
+)
 async def test_a_snapshot_with_a_damaged_part_is_replaced_by_replay(
     fleet: Fleet, log: SqliteEventLog, part: str
 ) -> None:
@@ -155,6 +157,20 @@ async def test_a_device_that_is_new_since_the_snapshot_is_known(fleet: Fleet, lo
     world, _ = restored(log)
     assert DeviceName("pe9") in world.network
     assert len(list(world.network)) == ROUTERS + 1
+
+
+async def test_lines_of_a_device_are_counted_without_reading_it_unless_something_happened_to_it(
+    fleet: Fleet, log: SqliteEventLog
+) -> None:
+    world, _ = restored(log)
+    counted = {name: world.network.lines(name) for name in world.network}
+    assert counted == {name: len(world.network.device(name).config) for name in world.network}
+    assert world.save(log)
+    damage(log, "UPDATE parts SET body = x'7b207d' WHERE key LIKE 'device/%'")
+    again, _ = restored(log)
+    assert {name: again.network.lines(name) for name in again.network} == counted
+    with pytest.raises(NotFoundError, match="nothing is known of device 'nobody'"):
+        again.network.lines(DeviceName("nobody"))
 
 
 async def test_plans_made_before_the_snapshot_are_read_from_the_log_and_old_ones_are_gone(
