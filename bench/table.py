@@ -1,7 +1,10 @@
-"""Owns what every bench prints and writes: one table, and `bench/results/NAME.json`."""
+"""Owns what every bench prints and writes: one table, and `bench/results/NAME.json`.
+
+`python -m bench.table` prints the last results of all of them.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,13 +35,54 @@ def row(  # noqa: PLR0917 - the columns of the table, in their order
 
 def write(name: str, rows: Sequence[Row]) -> None:
     """Print the table and write the results of bench `name`."""
-    print(f"\n{name}")
-    print(f"{'what':<34}{'n':>7}{'ours':>12}{'baseline':>12}{'ratio':>9}  {'unit':<18}baseline")
-    for item in rows:
-        ratio = "-" if item.ratio is None else f"{item.ratio:.2f}"
-        print(
-            f"{item.name:<34}{item.n:>7}{item.ours:>12.2f}{item.baseline:>12.2f}{ratio:>9}  "
-            f"{item.unit:<18}{item.baseline_name}"
-        )
+    print(f"\n{table({name: rows})}")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps([asdict(item) for item in rows], indent=1) + "\n")
+
+
+def read_all(directory: Path = RESULTS) -> dict[str, list[Row]]:
+    """Every bench's last results, by name; `ValueError` names a file that does not hold any."""
+    return {file.stem: _read(file) for file in sorted(directory.glob("*.json"))}
+
+
+def _read(file: Path) -> list[Row]:
+    try:
+        return [Row(**item) for item in json.loads(file.read_text())]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file} holds no results: {error}") from error
+
+
+def table(benches: Mapping[str, Sequence[Row]]) -> str:
+    """The rows of all benches under one head, each column as wide as it must be."""
+    lines = [_HEAD]
+    lines += [_cells(name, item) for name, rows in benches.items() for item in rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+    return "\n".join(_line(line, widths) for line in lines)
+
+
+_HEAD: tuple[str, ...] = ("bench", "what", "n", "ours", "baseline", "ratio", "unit", "baseline is")
+_NUMBERS = {"n", "ours", "baseline", "ratio"}
+
+
+def _cells(bench: str, item: Row) -> tuple[str, ...]:
+    ratio = "-" if item.ratio is None else f"{item.ratio:.2f}"
+    figures = (str(item.n), f"{item.ours:.2f}", f"{item.baseline:.2f}", ratio)
+    return (bench, item.name, *figures, item.unit, item.baseline_name)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    aligned = [
+        cell.rjust(width) if column in _NUMBERS else cell.ljust(width)
+        for column, cell, width in zip(_HEAD, cells, widths, strict=True)
+    ]
+    return "  ".join(aligned).rstrip()
+
+
+def main() -> None:
+    """All results as one table."""
+    benches = read_all()
+    print(table(benches) if benches else f"no results in {RESULTS} yet: run make bench")
+
+
+if __name__ == "__main__":
+    main()
