@@ -1,7 +1,8 @@
 """Owns turning YANG modules into `controller.datastore.schema.Schema` (RFC 7950), with pyang as the parser.
 
 Choice and case disappear, augments and deviations are applied, types are resolved through typedefs and leafrefs to
-their built-in base. A parsed set is kept for the life of the process: schemas are never changed.
+their built-in base. A parsed set is kept for the life of the process: schemas are never changed. pyang itself is loaded
+when there is something to parse: a start that finds its schemas in the cache does without.
 """
 
 import os
@@ -9,16 +10,15 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pyang import error as pyang_error
-from pyang.context import Context
-from pyang.repository import FileRepository
+from typing import TYPE_CHECKING, Any
 
 from controller.adapters.resources import shared_directory, standard_yang_directories
 from controller.adapters.yang_schema_cache import SchemaCache
 from controller.datastore.schema import NodeKind, Schema, SchemaNode
 from controller.model.errors import InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    from pyang.context import Context
 
 PROFILE_MODULES: Mapping[str, tuple[str, ...]] = {
     "ietf": (
@@ -87,13 +87,17 @@ def load_schema(
         return _schemas[key]
 
 
-def compile_modules(modules: Sequence[str], path: Sequence[str], features: Features) -> Context:
+def compile_modules(modules: Sequence[str], path: Sequence[str], features: Features) -> "Context":
     """A validated pyang context holding `modules` and what they import; errors as `load_schema` has them."""
     with _parsing:
         return _compile(modules, path, features)
 
 
-def _compile(modules: Sequence[str], path: Sequence[str], features: Features) -> Context:
+def _compile(modules: Sequence[str], path: Sequence[str], features: Features) -> "Context":
+    from pyang import error as pyang_error
+    from pyang.context import Context
+    from pyang.repository import FileRepository
+
     existing = [str(Path(directory)) for directory in path if Path(directory).is_dir()]
     context = Context(FileRepository(os.pathsep.join(existing), use_env=False))
     context.features = {name: list(names) for name, names in features.items()}
@@ -110,8 +114,10 @@ def _compile(modules: Sequence[str], path: Sequence[str], features: Features) ->
     return context
 
 
-def _refuse_errors(context: Context) -> None:
+def _refuse_errors(context: "Context") -> None:
     """Raise for what makes a module unusable, in pyang's own words."""
+    from pyang import error as pyang_error
+
     words = [
         f"{position}: {pyang_error.err_to_str(tag, arguments)}"
         for position, tag, arguments in context.errors
@@ -130,7 +136,7 @@ def _refuse_errors(context: Context) -> None:
 class _Builder:
     """Walks one compiled context. pyang is untyped: statements are `Any` here and nowhere else."""
 
-    context: Context
+    context: "Context"
     namespaces: dict[str, str] = field(default_factory=dict)
 
     def build(self, modules: Sequence[str]) -> Schema:

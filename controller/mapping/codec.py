@@ -80,7 +80,18 @@ def _tuple_decoder(arguments: tuple[Any, ...]) -> _Decoder:
             return tuple
         return lambda document: tuple(map(item, document))
     decoders = tuple(_decoder(argument) for argument in arguments)
+    if all(decode is _plain for decode in decoders):
+        return _plain_tuple_decoder(len(decoders))
     return lambda document: tuple(decode(item) for decode, item in zip(decoders, document, strict=True))
+
+
+def _plain_tuple_decoder(size: int) -> _Decoder:
+    def decode(document: Json) -> Any:
+        if len(document) != size:
+            raise ValueError(f"{size} values expected, not {len(document)}")
+        return tuple(document)
+
+    return decode
 
 
 def _optional_decoder(arguments: tuple[Any, ...]) -> _Decoder:

@@ -20,8 +20,8 @@ def target(transport: Transport) -> DeviceTarget:
     )
 
 
-def test_a_start_loads_no_library_that_only_devices_need() -> None:
-    libraries = ("netmiko", "paramiko", "ncclient", "requests")
+def test_a_start_loads_no_library_that_only_devices_or_modules_never_seen_need() -> None:
+    libraries = ("netmiko", "paramiko", "ncclient", "asyncssh", "requests", "pyang.context")
     program = f"import sys, controller.bootstrap; print([n for n in {libraries} if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
