@@ -353,7 +353,10 @@ async def _all(directory: Path) -> list[Row]:
         home = directory / str(devices)
         with _lab(home, devices):
             rows += await _measure(devices, home)
-        print(f"  {devices} devices: {[(r['name'], r['ratio']) for r in rows if r['n'] == devices]}", file=sys.stderr)
+        print(
+            f"  {devices} devices: {[(found.name, found.ratio) for found in rows if found.n == devices]}",
+            file=sys.stderr,
+        )
     devices = 2 * AT_ONCE
     for delay, name in ((DELAY_SECONDS, f"routers take {1000 * DELAY_SECONDS:.0f} ms an answer"), (0.0, "no delay")):
         home = directory / f"at-once-{delay}"
