@@ -32,7 +32,7 @@ class Upkeep:
     """The last check of each device that is in the inventory."""
     unreadable: dict[DeviceName, str] = field(default_factory=dict)
     """Why the last reading failed, for devices whose last reading did."""
-    _saved_at: int = 0
+    events_between_snapshots: int = 10_000
 
     async def read_new(self) -> int:
         """Read every device of the inventory that was never read; returns how many could be."""
@@ -48,12 +48,13 @@ class Upkeep:
         return await self._each(names, self._check)
 
     def save(self) -> bool:
-        """Store a snapshot if anything happened since the last one and no transaction is open."""
+        """Store a snapshot once enough has happened since the last one and no transaction is open.
+
+        It is taken on the event loop, so it must be rare; the events since are folded within about a second at a start.
+        """
         world = self.controller.world
-        if world.position == self._saved_at or not world.save(self.controller.log):
-            return False
-        self._saved_at = world.position
-        return True
+        since = world.position - world.snapshot_position
+        return since >= self.events_between_snapshots and world.save(self.controller.log)
 
     def drift(self) -> Mapping[DeviceName, int]:
         """Differing lines of each device at its last check, for devices that are still in the inventory."""

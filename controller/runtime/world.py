@@ -43,6 +43,7 @@ class World:
         self.intents = IntentBook()
         self.reservations = Reservations(self.services)
         self.position = 0
+        self.snapshot_position = 0
         self._plans: dict[PlanId, _Kept] = {}
         self._planned_at: dict[PlanId, int] = {}
         self._authors: dict[PlanId, str] = {}
@@ -144,6 +145,7 @@ class World:
         head["lines"] = {name: self.network.lines(name) for name in self.network}
         parts = {key: orjson.dumps(value) for key, value in head.items()}
         log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
+        self.snapshot_position = self.position
         return True
 
     def _restore(self, log: EventLog) -> None:
@@ -163,7 +165,7 @@ class World:
             if key.startswith("device/"):
                 lines = read["lines"][key.removeprefix("device/")]
                 self.network.load_part(key, _device_part(log, snapshot, key), lines)
-        self.position = snapshot.position
+        self.position = self.snapshot_position = snapshot.position
 
 
 def _plan_at(log: EventLog, position: int) -> Callable[[], Json]:

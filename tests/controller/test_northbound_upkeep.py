@@ -24,8 +24,9 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
     await opened.stop(1.0)
 
 
-async def test_a_snapshot_is_stored_only_when_something_happened(daemon: Daemon) -> None:
-    upkeep = Upkeep(daemon.controller)
+async def test_a_snapshot_is_stored_only_when_enough_has_happened(daemon: Daemon) -> None:
+    assert not Upkeep(daemon.controller).save()
+    upkeep = Upkeep(daemon.controller, events_between_snapshots=1)
     assert upkeep.save()
     assert not upkeep.save()
     await daemon.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="test")

@@ -1,5 +1,7 @@
 """What a stock client sees of each scripted fault, and what the router has done by then."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from ncclient import manager
 from ncclient.operations import RPCError
 from ncclient.operations.errors import TimeoutExpiredError
-from ncclient.transport.errors import NCClientError
+from ncclient.transport.errors import NCClientError, SSHError
 
 from lab.faults import FaultScript
 from lab.network import LabNetwork, running_lab
@@ -40,6 +42,18 @@ def session(network: LabNetwork) -> Iterator[manager.Manager]:
     connected = connect(network)
     yield connected
     connected._session.close()
+
+
+def connect_when_up(network: LabNetwork) -> manager.Manager:
+    """A rebooting router refuses connections for a moment."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return connect(network)
+        except SSHError:
+            if time.monotonic() > deadline:
+                raise
+            threading.Event().wait(0.05)
 
 
 def connect(network: LabNetwork, timeout: float = 10) -> manager.Manager:
@@ -148,7 +162,7 @@ def test_a_reboot_drops_every_session_and_undoes_an_unconfirmed_commit(
     with pytest.raises(GONE):
         other.get_config("running")
     assert description(network) == "confirmed"
-    with connect(network) as again:
+    with connect_when_up(network) as again:
         assert "confirmed" in again.get_config("running").data_xml
 
 
