@@ -98,7 +98,7 @@ def _vpn(vpn_id: str, numbers: Sequence[int], rate: int) -> L3smEdit:
 
 
 async def _commit(daemon: Daemon, plan: Plan) -> None:
-    summary = await daemon.controller.transactions.commit(plan, CommitOptions(), "bench")
+    summary = await daemon.controller.transactions.commit(plan, CommitOptions(confirm_timeout_seconds=1800.0), "bench")
     if summary.phase is not Phase.COMMITTED:
         raise SystemExit(f"the transaction ended as {summary.phase}: {summary.reason}")
 
