@@ -97,6 +97,17 @@ def _vpn(vpn_id: str, numbers: Sequence[int], rate: int) -> L3smEdit:
     return edit(service(vpn_id), *sites)
 
 
+async def _commit_fresh(daemon: Daemon, wish: L3smEdit, summary: str) -> None:
+    """Planned when it is committed: plans made side by side would choose the same numbers."""
+
+    async def make_plan() -> Plan:
+        return await daemon.controller.plan_services(wish, summary, "bench")
+
+    done = await daemon.controller.commit_fresh(make_plan, CommitOptions(confirm_timeout_seconds=1800.0), "bench")
+    if done.phase is not Phase.COMMITTED:
+        raise SystemExit(f"the transaction ended as {done.phase}: {done.reason}")
+
+
 async def _commit(daemon: Daemon, plan: Plan) -> None:
     summary = await daemon.controller.transactions.commit(plan, CommitOptions(confirm_timeout_seconds=1800.0), "bench")
     if summary.phase is not Phase.COMMITTED:
@@ -329,10 +340,9 @@ async def _at_once(directory: Path, devices: int, delay: str) -> list[Row]:
 
         async def commit(wanted: Sequence[int], rate: int) -> float:
             edits = [(number, _vpn(f"vpn-{number}", groups[number], rate)) for number in wanted]
-            plans = [daemon.controller.planner.services(each, f"vpn {number}") for number, each in edits]
 
             async def run() -> None:
-                await asyncio.gather(*(_commit(daemon, plan) for plan in plans))
+                await asyncio.gather(*(_commit_fresh(daemon, wish, f"vpn {number}") for number, wish in edits))
                 await _until_idle(daemon)
 
             return (await _timed(run))[0]
