@@ -14,7 +14,7 @@ from lxml import etree
 from lab.addressing import AUTONOMOUS_SYSTEM, LOOPBACK, RouterAddresses
 from lab.router.schema import Schema
 from lab.router.xml import add, data
-from lab.topology import Node, Topology
+from lab.topology import Link, Node, Topology
 
 LOCATOR = "main"
 _IF = "{urn:ietf:params:xml:ns:yang:ietf-interfaces}"
@@ -22,6 +22,8 @@ _IP = "{urn:ietf:params:xml:ns:yang:ietf-ip}"
 _IANA = "urn:ietf:params:xml:ns:yang:iana-if-type"
 _ACCORD = "{urn:accord:router}"
 _MICROSECONDS_PER_METRIC = 10
+_NODE_FUNCTION = 0xE000
+_FIRST_ADJACENCY_FUNCTION = 0xA000  # one more for each core port; VPN segments start at 1
 
 
 def day0_configuration(
@@ -41,8 +43,7 @@ def day0_configuration(
         interface = _interface(interfaces, port, "ethernetCsmacd", f"to {link.other_end(node.name)}")
         _addresses(interface, *own.ports[port])
         if ours:
-            metric = max(1, round(link.delay_seconds * 1e6 / _MICROSECONDS_PER_METRIC))
-            add(add(interface, f"{_ACCORD}igp"), f"{_ACCORD}metric", str(metric))
+            _core_link(interface, link, node.core_ports.index(port))
     loopback = _interface(interfaces, LOOPBACK, "softwareLoopback", "")
     _addresses(loopback, f"{own.loopback}/32", f"{own.loopback6}/128")
     if ours:
@@ -59,6 +60,17 @@ def _interface(parent: etree._Element, name: str, kind: str, description: str) -
     add(interface, f"{_IF}type", f"ianaift:{kind}", ianaift=_IANA)
     add(interface, f"{_IF}enabled", "true")
     return interface
+
+
+def _core_link(interface: etree._Element, link: Link, position: int) -> None:
+    """Routing over the link, the segment that leaves over it, and what traffic engineering must know."""
+    igp = add(interface, f"{_ACCORD}igp")
+    add(igp, f"{_ACCORD}metric", str(max(1, round(link.delay_seconds * 1e6 / _MICROSECONDS_PER_METRIC))))
+    add(igp, f"{_ACCORD}adjacency-function", str(_FIRST_ADJACENCY_FUNCTION + position))
+    te = add(igp, f"{_ACCORD}te")
+    for group in link.srlgs:
+        add(te, f"{_ACCORD}srlg", str(group))
+    add(te, f"{_ACCORD}maximum-reservable-bandwidth", str(link.capacity_bit_rate))
 
 
 def _addresses(interface: etree._Element, *addresses: str) -> None:
@@ -83,6 +95,7 @@ def _router(tree: etree._Element, own: RouterAddresses, plan: Mapping[str, Route
     locator = add(srv6, f"{_ACCORD}locator")
     add(locator, f"{_ACCORD}name", LOCATOR)
     add(locator, f"{_ACCORD}prefix", own.locator)
+    add(locator, f"{_ACCORD}node-function", str(_NODE_FUNCTION))
     add(add(router, f"{_ACCORD}oam"), f"{_ACCORD}stamp-reflector")
 
 

@@ -19,7 +19,7 @@ _RANGES = {
     "rt": (1, 2**32 - 1),
     "soo": (1, 2**32 - 1),
     "vlan": (2, 4094),
-    "function": (256, 2**16 - 1),
+    "function": (256, 0x9FFF),  # above are the segments of routers and links
     "vrf": (1, 2**31),
     "slaac": (1, 2**31),
 }

@@ -11,7 +11,18 @@ from ipaddress import IPv6Address, IPv6Network
 
 from lxml import etree
 
-from lab.planes import BgpPeer, Interface, PrefixExport, RouterForwarding, StaticRoute, VpnInstance
+from lab.planes import (
+    BgpPeer,
+    CandidatePath,
+    Interface,
+    PrefixExport,
+    RouterForwarding,
+    SegmentList,
+    SrPolicy,
+    StampSession,
+    StaticRoute,
+    VpnInstance,
+)
 
 IF = "{urn:ietf:params:xml:ns:yang:ietf-interfaces}"
 IP = "{urn:ietf:params:xml:ns:yang:ietf-ip}"
@@ -20,6 +31,7 @@ ACCORD = "{urn:accord:router}"
 OPENCONFIG_IF = "{http://openconfig.net/yang/interfaces}"
 OPENCONFIG_IP = "{http://openconfig.net/yang/interfaces/ip}"
 _FUNCTION_BITS = 16
+_SRV6 = f"{ACCORD}srv6/"
 
 
 def read_forwarding(config: etree._Element) -> RouterForwarding:
@@ -42,7 +54,65 @@ def read_forwarding(config: etree._Element) -> RouterForwarding:
         peers=(*_core_peers(router), *_customer_peers(config)),
         instances=instances,
         stamp_reflector=router is not None and router.find(f"{ACCORD}oam/{ACCORD}stamp-reflector") is not None,
+        source_address=_text(router, f"{_SRV6}{ACCORD}source-address"),
+        locators=tuple(locators.values()),
+        node_segments=tuple(_node_segments(router, locators)),
+        adjacency_segments=dict(_adjacency_segments(interfaces, locators)),
+        policies=tuple(map(_policy, () if router is None else router.findall(f"{_SRV6}{ACCORD}policy"))),
+        stamp_sessions=tuple(
+            map(_stamp_session, () if router is None else router.findall(f"{ACCORD}oam/{ACCORD}stamp-session"))
+        ),
     )
+
+
+def _node_segments(router: etree._Element | None, locators: dict[str, str]) -> Iterator[str]:
+    for locator in () if router is None else router.findall(f"{_SRV6}{ACCORD}locator"):
+        function = _text(locator, f"{ACCORD}node-function")
+        if function:
+            yield _segment(locators[_text(locator, f"{ACCORD}name")], function)
+
+
+def _adjacency_segments(interfaces: list[etree._Element], locators: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """An interface's segment is taken from every locator of the router."""
+    for element in interfaces:
+        function = _text(element, f"{ACCORD}igp/{ACCORD}adjacency-function")
+        for locator in locators.values() if function else ():
+            yield _segment(locator, function), _text(element, f"{IF}name")
+
+
+def _policy(element: etree._Element) -> SrPolicy:
+    return SrPolicy(
+        color=int(_text(element, f"{ACCORD}color")),
+        endpoint=str(IPv6Address(_text(element, f"{ACCORD}endpoint"))),
+        name=_text(element, f"{ACCORD}name"),
+        paths=tuple(
+            CandidatePath(
+                discriminator=int(_text(path, f"{ACCORD}discriminator")),
+                preference=int(_text(path, f"{ACCORD}preference") or 100),
+                segment_lists=tuple(
+                    SegmentList(_segments(found), int(_text(found, f"{ACCORD}weight") or 1))
+                    for found in path.findall(f"{ACCORD}segment-list")
+                ),
+            )
+            for path in element.findall(f"{ACCORD}candidate-path")
+        ),
+    )
+
+
+def _stamp_session(element: etree._Element) -> StampSession:
+    return StampSession(
+        number=int(_text(element, f"{ACCORD}id")),
+        remote_address=_text(element, f"{ACCORD}remote-address"),
+        remote_port=int(_text(element, f"{ACCORD}remote-port") or 862),
+        instance=_text(element, f"{ACCORD}network-instance"),
+        interval_seconds=int(_text(element, f"{ACCORD}interval") or 1000) / 1000,
+        segments=_segments(element),
+    )
+
+
+def _segments(element: etree._Element) -> tuple[str, ...]:
+    found = sorted(element.findall(f"{ACCORD}segment"), key=lambda segment: int(_text(segment, f"{ACCORD}index")))
+    return tuple(str(IPv6Address(_text(segment, f"{ACCORD}sid"))) for segment in found)
 
 
 def _text(parent: etree._Element | None, path: str) -> str:
@@ -65,7 +135,18 @@ def _interface(element: etree._Element) -> Interface:
         addresses=tuple(addresses),
         announce_subnet=_text(element, f"{ACCORD}attachment/{ACCORD}announce-subnet") == "true",
         local_preference=int(_text(element, f"{ACCORD}attachment/{ACCORD}local-preference") or 100),
+        metric=_metric(element),
+        input_bit_rate=int(_text(element, f"{ACCORD}qos/{ACCORD}input-bandwidth") or 0),
+        output_bit_rate=int(_text(element, f"{ACCORD}qos/{ACCORD}output-bandwidth") or 0),
+        neighbours=tuple(
+            (found.text or "").strip() for found in element.findall(f"{ACCORD}attachment/{ACCORD}neighbor")
+        ),
     )
+
+
+def _metric(element: etree._Element) -> int | None:
+    igp = element.find(f"{ACCORD}igp")
+    return None if igp is None else int(_text(igp, f"{ACCORD}metric") or 10)
 
 
 def _openconfig_interfaces(config: etree._Element) -> Iterator[Interface]:
@@ -111,6 +192,7 @@ def _instance(element: etree._Element, interfaces: frozenset[str], locators: dic
             for entry in element.findall(f"{targets}/{ACCORD}prefix-export")
         ),
         interfaces=interfaces,
+        color=int(_text(vpn, f"{ACCORD}color") or 0),
         static_routes=tuple(
             StaticRoute(_text(r, f"{ACCORD}prefix"), _text(r, f"{ACCORD}next-hop"), _text(r, f"{ACCORD}tag"))
             for r in element.findall(f"{ACCORD}l3vpn/{ACCORD}static-route")

@@ -19,10 +19,11 @@ _DATA_KINDS = {"container", "list", "leaf", "leaf-list", "anydata", "anyxml"}
 def yang_path(module_set: ModuleSet | None = None) -> tuple[Path, ...]:
     """Return the folders searched for modules, first the set's, then ours, then those that pyang installed."""
     prefix = Path(sysconfig.get_path("data"))
+    checkout = Path(__file__).resolve().parents[2] / "yang"
     candidates = [
         *(module_set.search_path if module_set else ()),
-        Path(__file__).resolve().parents[2] / "yang",
-        prefix / "share" / "accord" / "yang",
+        # Not both: what an editable installation copied there may be older than the checkout.
+        checkout if checkout.is_dir() else prefix / "share" / "accord" / "yang",
     ]
     candidates += [
         Path(root) / "share" / "yang" / "modules" / body for root in (prefix, sys.prefix) for body in ("ietf", "iana")
