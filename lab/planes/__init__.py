@@ -286,6 +286,11 @@ class FlowReport:
     delay_maximum_seconds: float | None = None
     longest_gap_seconds: float = 0.0
     """The longest time in which nothing arrived."""
+    delay_p99_seconds: float | None = None
+    late: int = 0
+    """Packets that left more than an interval after they were due: the generator had to catch up."""
+    missed: int = 0
+    """Packets that arrived and found the receiver's own buffer full; they are neither received nor lost."""
 
 
 LinkListener = Callable[[str, str, bool], None]
