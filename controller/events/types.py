@@ -1,6 +1,7 @@
 """Owns the names of events. Their data is JSON; upcasters (`upcasting`) bring old shapes up to date when they are read.
 
-Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `services` (the L3SM datastore), `daemon`.
+Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `change/<id>`, `services` (the L3SM
+datastore), `daemon`.
 """
 
 from typing import Final
@@ -28,5 +29,9 @@ INTENT_SUBMITTED: Final = "intent.submitted"
 INTENT_ADVANCED: Final = "intent.advanced"
 INTENT_APPROVED: Final = "intent.approved"
 """Somebody committed the plan of an intent that begins later: it is committed when it begins."""
+CHANGE_BEGUN: Final = "change.begun"
+"""A change in stages (make-before-break) was asked for: `plan`, a `StagedPlan` as JSON."""
+CHANGE_ADVANCED: Final = "change.advanced"
+"""It took a step: `cue`, the `stage` that follows, and the `reason`."""
 DAEMON_STARTED: Final = "daemon.started"
 DAEMON_STOPPED: Final = "daemon.stopped"

@@ -23,10 +23,11 @@ from controller.transaction.history import TransactionHistory
 from controller.transaction.network_state import NetworkState
 from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
+from controller.transaction.stage_history import StagedHistory
 
-_SNAPSHOT = "world@2"
+_SNAPSHOT = "world@3"
 """The version is of the form of its parts: a snapshot of another version is passed over, and replay takes its place."""
-_HEAD = ("services", "intents", "transactions", "numbers", "plans", "authors", "approvals", "lines")
+_HEAD = ("services", "intents", "transactions", "changes", "numbers", "plans", "authors", "approvals", "lines")
 """The parts that a start reads; the others are of one device each."""
 _PLANS_KEPT = 200
 _Kept = Plan | Json | Callable[[], Json]
@@ -41,6 +42,7 @@ class World:
         self.transactions = TransactionHistory()
         self.services = L3smState()
         self.intents = IntentBook()
+        self.changes = StagedHistory()
         self.reservations = Reservations(self.services)
         self.position = 0
         self.snapshot_position = 0
@@ -49,7 +51,7 @@ class World:
         self._authors: dict[PlanId, str] = {}
         self._approvals: dict[PlanId, str] = {}
         self._expected: dict[str, Plan] = {}
-        self._numbers = {"transaction": 0, "plan": 0, "intent": 0}
+        self._numbers = dict.fromkeys(_PREFIXES, 0)
 
     def apply(self, event: Event) -> None:
         """Fold one event."""
@@ -60,6 +62,7 @@ class World:
         self.network.apply(event)
         self.transactions.apply(event)
         self.intents.apply(event)
+        self.changes.apply(event)
         if event.type == types.SERVICES_CHANGED:
             self.reservations.settle(event)
         elif event.type == types.PLAN_CREATED:
@@ -77,7 +80,7 @@ class World:
             self.apply(event)
 
     def next_id(self, kind: str) -> str:
-        """The next `tx-N`, `plan-N` or `intent-N`; numbers are never used twice."""
+        """The next `tx-N`, `plan-N`, `intent-N` or `change-N`; numbers are never used twice."""
         self._numbers[kind] += 1
         return f"{_PREFIXES[kind]}{self._numbers[kind]}"
 
@@ -137,6 +140,7 @@ class World:
             "services": services_to_json(self.services),
             "intents": self.intents.to_json(),
             "transactions": self.transactions.to_json(),
+            "changes": self.changes.to_json(),
             "numbers": self._numbers,
             "plans": self._planned_at,
             "authors": self._authors,
@@ -157,6 +161,7 @@ class World:
         read = {key: orjson.loads(part or b"") for key, part in head.items()}
         services_from_json(self.services, read["services"])
         self.intents.load_json(read["intents"])
+        self.changes.load_json(read["changes"])
         self.transactions.load_json(read["transactions"])
         self._numbers, self._planned_at = read["numbers"], read["plans"]
         self._authors, self._approvals = read["authors"], read["approvals"]
@@ -205,8 +210,8 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-_PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-"}
-_COUNTED = {"transaction/tx": "transaction", "plan/plan": "plan", "intent/intent": "intent"}
+_PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-", "change": "change-"}
+_COUNTED = {f"{kind}/{prefix.removesuffix('-')}": kind for kind, prefix in _PREFIXES.items()}
 
 
 def plan_created(plan: Plan) -> NewEvent:
