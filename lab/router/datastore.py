@@ -85,6 +85,7 @@ class ConfigStore:
         self._users: dict[int, str] = {}
         self._listeners: list[Callable[[ConfigChange], None]] = []
         self._commit_listeners: list[Callable[[CommitEvent], None]] = []
+        self._rules: list[Callable[[etree._Element], None]] = []
         self._epoch = secrets.token_hex(4)
         self._version = 0
         self._running = data() if initial is None else self._built(initial)
@@ -283,6 +284,10 @@ class ConfigStore:
         """Call `listener` on each step of a confirmed commit's life."""
         self._commit_listeners.append(listener)
 
+    def require(self, rule: Callable[[etree._Element], None]) -> None:
+        """Ask `rule` about each tree that is to be valid, beyond what its schema says; it raises RpcError to refuse."""
+        self._rules.append(rule)
+
     def reboot(self) -> None:
         """Forget sessions, locks and candidate; undo a pending confirmed commit; load what the profile boots from."""
         self._locks.clear()
@@ -370,6 +375,8 @@ class ConfigStore:
     def _check(self, tree: etree._Element) -> None:
         if tree is not self._valid and tree is not self._running:
             check_tree(self.schema, tree)
+            for rule in self._rules:
+                rule(tree)
         self._valid = tree
 
 
