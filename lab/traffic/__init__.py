@@ -1,0 +1,1 @@
+"""Test traffic: numbered, timestamped packets between customers' hosts, and what became of them."""
