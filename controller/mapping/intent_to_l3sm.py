@@ -7,7 +7,7 @@ every value that nobody asked for is listed with its path, so that it can be sho
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.intent.model import (
@@ -48,15 +48,16 @@ def l3sm_of_intent(
     plan: AddressPlan | None = None,
     *,
     profiles: Mapping[str, tuple[QosClass, ...]] = STANDARD_QOS_PROFILES,
-    removes_other_sites: bool = False,
+    former: ConnectivityRequest | None = None,
 ) -> IntentMapping:
     """The edit that makes an intent's connectivity. Sites that exist keep their addresses.
 
-    With `removes_other_sites` the VPN has no site but the intent's. `NotSupportedError` for what the plan cannot fill.
+    `former` is what the intent asked for before: a site that is asked for no longer goes, and what others made of the
+    service meanwhile (through RESTCONF) stays. `NotSupportedError` for what the plan cannot fill.
     """
     if not request.sites:
         raise InvalidInputError("the intent names no site", path="delivery/sites", remedy="name the cities to connect")
-    return _Writer(request, state, plan or AddressPlan(), profiles).write(removes_other_sites=removes_other_sites)
+    return _Writer(request, state, plan or AddressPlan(), profiles).write(former)
 
 
 def withdrawal(vpn_id: str, state: L3smState) -> L3smEdit:
@@ -65,6 +66,11 @@ def withdrawal(vpn_id: str, state: L3smState) -> L3smEdit:
         raise NotFoundError(f"there is no VPN service '{vpn_id}'", tag="data-missing")
     sites = tuple(site for site in state.vpn_sites.get(vpn_id, ()) if state.site_vpns[site] == (vpn_id,))
     return L3smEdit(deleted_services=(vpn_id,), deleted_sites=sites)
+
+
+def _is_alike(one: ConnectivityRequest, other: ConnectivityRequest) -> bool:
+    """Whether two requests want the same of each site."""
+    return replace(one, sites=(), vpn_id=None) == replace(other, sites=(), vpn_id=None)
 
 
 def _slug(text: str) -> str:
@@ -96,14 +102,16 @@ class _Writer:
     assumed: list[tuple[str, str]] = field(default_factory=list)
     vpn_id: str = ""
 
-    def write(self, *, removes_other_sites: bool) -> IntentMapping:
+    def write(self, former: ConnectivityRequest | None) -> IntentMapping:
         self.vpn_id = self.request.vpn_id or self._free_vpn_id()
         numbers = self._free_numbers()
         sites: dict[str, Json] = {}
         for wanted in self.request.sites:
             site_id = wanted.site_id or self._free_site_id(wanted, sites)
-            sites[site_id] = self._site(site_id, wanted, numbers)
-        deleted = set(self.state.vpn_sites.get(self.vpn_id, ())) - sites.keys() if removes_other_sites else ()
+            is_same = former is not None and wanted in former.sites and _is_alike(former, self.request)
+            stored = self.state.sites.get(site_id) if is_same else None
+            sites[site_id] = stored or self._site(site_id, wanted, numbers)
+        deleted = set(self._left_out(former)) - sites.keys() if former else ()
         edit = L3smEdit(
             upserted_services={self.vpn_id: self._service()},
             upserted_sites=sites,
@@ -111,6 +119,15 @@ class _Writer:
             profiles=self._profiles(),
         )
         return IntentMapping(self.vpn_id, edit, tuple(self.assumed))
+
+    def _left_out(self, former: ConnectivityRequest) -> Iterator[str]:
+        """Sites of the VPN in cities that were asked for before."""
+        cities = {wanted.city for wanted in former.sites}
+        named = {wanted.site_id for wanted in former.sites}
+        for site_id in self.state.vpn_sites.get(self.vpn_id, ()):
+            places = self.state.sites[site_id].get("locations", {}).get("location", [])
+            if site_id in named or any(place.get("city") in cities for place in places):
+                yield site_id
 
     def _assume(self, path: str, value: object) -> None:
         self.assumed.append((path, str(value)))

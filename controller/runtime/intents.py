@@ -105,8 +105,9 @@ class Intents:
             undo: dict[str, object] = {"event": IntentEvent.WITHDRAWAL_UNDONE.value}
             effect, event = _committed(record.id, undo), IntentEvent.PLAN_WITHDRAWAL
         else:
-            intent = amend(_intent(record.intent), wish)
-            _, edit = self._edit_for(replace(intent, vpn_id=record.vpn_id))
+            before = _intent(record.intent)
+            intent = amend(before, wish)
+            _, edit = self._edit_for(replace(intent, vpn_id=record.vpn_id), former=before)
             undo = {"event": IntentEvent.CHANGE_UNDONE.value, "intent": record.intent}
             effect, event = _committed(record.id, undo, encode(intent)), IntentEvent.PLAN
         plan = self.planner.services(edit, text, (effect,))
@@ -114,10 +115,11 @@ class Intents:
         await self._advance(record.id, event, actor, plan=plan.id)
         return plan
 
-    def _edit_for(self, intent: Intent) -> tuple[str, L3smEdit]:
+    def _edit_for(self, intent: Intent, former: Intent | None = None) -> tuple[str, L3smEdit]:
         """The service of an intent, less what is stored the same already."""
         state = self.world.services
-        wanted = l3sm_of_intent(connectivity_of(intent), state, removes_other_sites=intent.vpn_id in state.services)
+        before = connectivity_of(former) if former else None
+        wanted = l3sm_of_intent(connectivity_of(intent), state, former=before)
         return wanted.vpn_id, without_repeats(state, wanted.edit)
 
     def _running(self, vpn_id: str) -> IntentRecord:

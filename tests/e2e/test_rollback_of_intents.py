@@ -1,6 +1,9 @@
 """Rolling back a transaction takes its intent along: what it says is what the network does."""
 
+import orjson
+
 from controller.intent.lifecycle import IntentState
+from controller.mapping.service_change import L3smEdit
 from controller.runtime.transactions import CommitOptions
 from controller.runtime.world import World
 from controller.transaction.states import Phase
@@ -55,3 +58,26 @@ async def test_deleting_the_service_at_another_door_ends_its_intent_and_a_rollba
         await committed(controller, await controller.plan_rollback(deletion, "bob"))
         assert controller.world.intents.get(outcome.record.id).state is IntentState.ACTIVE
         assert outcome.record.vpn_id in controller.world.services.services
+
+
+async def test_what_was_added_at_another_door_survives_the_next_change_of_the_intent(tmp_path):
+    async with demo_world(tmp_path) as world:
+        controller = world.controller
+        outcome = await controller.submit_intent("Connect London and Paris with 100 Mbit/s for acme", "alice")
+        vpn = outcome.record.vpn_id
+        await committed(controller, outcome.plan)
+        services = controller.world.services
+        london = services.sites[f"{vpn}-london"]
+        text = orjson.dumps(london).decode().replace(f"{vpn}-london", "by-hand").replace("London", "Frankfurt")
+        by_hand = orjson.loads(text.replace('"GB"', '"DE"').replace("10.", "172."))
+        faster = orjson.loads(orjson.dumps(london).replace(b'"100000000"', b'"300000000"'))
+        assert faster != london
+        edit = L3smEdit(upserted_sites={"by-hand": by_hand, f"{vpn}-london": faster})
+        await committed(controller, await controller.plan_services(edit, "by hand", "bob"))
+        grown = await controller.submit_intent(f"add Madrid to vpn {vpn}", "alice")
+        await committed(controller, grown.plan)
+        assert set(services.vpn_sites[vpn]) == {f"{vpn}-london", f"{vpn}-paris", f"{vpn}-madrid", "by-hand"}
+        assert services.sites[f"{vpn}-london"] == faster
+        shrunk = await controller.submit_intent(f"remove Madrid from vpn {vpn}", "alice")
+        await committed(controller, shrunk.plan)
+        assert set(services.vpn_sites[vpn]) == {f"{vpn}-london", f"{vpn}-paris", "by-hand"}
