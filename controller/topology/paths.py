@@ -23,7 +23,7 @@ from controller.topology.network import Network, Path
 from controller.topology.search import BLOCKED, Bound, Hops, cheapest, cheapest_first
 from controller.topology.te_database import NANOSECONDS, TeDatabase
 
-__all__ = ["Constraint", "NoPathError", "Objective", "Path", "PathRequest", "k_shortest", "shortest_path"]
+__all__ = ["Constraint", "NoPathError", "Objective", "Path", "PathRequest", "explained", "k_shortest", "shortest_path"]
 
 _ONE_HOP = 1
 _HOPS_PER_COST = 1 << 20

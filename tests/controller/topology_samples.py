@@ -43,7 +43,7 @@ def varied(network: Network, seed: str) -> Network:
             link,
             capacity=BitRate(draw.randint(1, 10) * GIGABIT),
             metric=draw.randint(1, 30),
-            delay_seconds=draw.randint(1, 5000) / 10**6,
+            delay_seconds=draw.randint(1, 5) / 1000,
             admin_group=draw.getrandbits(3),
             srlgs=frozenset(draw.sample(range(12), draw.randint(0, 2))),
         )
