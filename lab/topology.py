@@ -7,11 +7,13 @@ RFC 8795 section 4 (capacity, delay, shared risk link groups); `port` stands for
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
 from typing import TypeVar
+
+from lab.optical.domain import OpticalDomain, problems_of
 
 EARTH_RADIUS_KILOMETRES = 6371.0
 FIBRE_KILOMETRES_PER_SECOND = 200_000.0
@@ -78,6 +80,8 @@ class Link:
     capacity_bit_rate: int
     delay_seconds: float
     srlgs: tuple[int, ...] = ()
+    over: str = ""
+    """The optical domain that a tunnel has to be set up in before this link carries; empty for a fibre of its own."""
 
     def other_end(self, node: str) -> PortRef:
         """The end that is not at `node`."""
@@ -105,12 +109,14 @@ class Topology:
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
     demands: tuple[Demand, ...] = ()
+    optical: OpticalDomain | None = None
     _by_name: dict[str, Node] = field(init=False, repr=False, compare=False, default_factory=dict)
     _links_of: dict[str, list[Link]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = [*_node_problems(self.nodes), *_link_problems(self.nodes, self.links)]
         problems += _demand_problems(self.nodes, self.demands)
+        problems += _optical_problems(self)
         if problems:
             raise TopologyError(self.name, problems)
         self._by_name.update((node.name, node) for node in self.nodes)
@@ -209,6 +215,43 @@ def _demand_problems(nodes: tuple[Node, ...], demands: tuple[Demand, ...]) -> li
         if demand.bit_rate < 0:
             problems.append(f"{label}: {demand.bit_rate} bit/s is negative")
     return problems
+
+
+def _optical_problems(topology: Topology) -> list[str]:
+    """What does not fit between the optical domain and the routers."""
+    domain = topology.optical
+    name = domain.name if domain else ""
+    problems = [
+        f"link {link.name}: there is no optical domain {link.over}"
+        for link in topology.links
+        if link.over and link.over != name
+    ]
+    if domain is None:
+        return problems
+    links = {link.name for link in topology.links}
+    if name in links or any(node.name == name for node in topology.nodes):
+        problems.append(f"optical domain {name}: a router or a link has this name already")
+    problems += [
+        f"optical link {link.name}: a link has this name already" for link in domain.links if link.name in links
+    ]
+    return [*problems, *problems_of(domain), *_client_problems(topology, domain)]
+
+
+def _client_problems(topology: Topology, domain: OpticalDomain) -> Iterator[str]:
+    ports = {node.name: node.core_ports for node in topology.nodes}
+    own = {end for link in topology.links if not link.over for end in (link.a, link.b)}
+    for client, port in domain.clients.items():
+        label = f"optical domain {domain.name}: client port {client}"
+        if port.router not in ports:
+            yield f"{label}: there is no node {port.router}"
+        elif port.router_port not in ports[port.router]:
+            yield f"{label}: node {port.router} has no core port {port.router_port}"
+        elif PortRef(port.router, port.router_port) in own:
+            yield f"{label}: {port.router}:{port.router_port} carries a link of its own"
+    for link in topology.links:
+        for end in (link.a, link.b) if link.over == domain.name else ():
+            if domain.client_of(end.node, end.port) is None:
+                yield f"link {link.name}: {end} is not attached to {domain.name}"
 
 
 def _repeated(values: Iterable[_T]) -> set[_T]:

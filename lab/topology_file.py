@@ -6,7 +6,6 @@ which name the object by its name and not by its position.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from lab.optical.allocation import least_delay_seconds
+from lab.optical.domain import OpticalDomain
+from lab.optical.file import OpticalEntry, optical_document
 from lab.topology import (
     Demand,
     Link,
@@ -26,28 +28,9 @@ from lab.topology import (
     fibre_delay_seconds,
     great_circle_kilometres,
 )
+from lab.topology_values import parse_bit_rate, parse_port_ref
 
-_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BIT_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(?:bit/s|bps)?")
 _ROUTE_FACTOR = 1.3  # fibre does not run in straight lines
-
-
-def parse_bit_rate(value: object) -> int:
-    """Bit/s from an integer or from text such as `10G` or `2.5 Gbit/s`; ValueError for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = _BIT_RATE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is not a bit rate: write bit/s as a number, or text such as 10G or 400M")
-    return round(float(match[1]) * _SUFFIXES[match[2]])
-
-
-def parse_port_ref(value: object) -> PortRef:
-    """A port written `node:port`; the node is what stands before the first colon."""
-    if not isinstance(value, str) or not all(value.partition(":")):
-        raise ValueError(f"{value!r} is not a port: write node:port")
-    node, _, port = value.partition(":")
-    return PortRef(node, port)
 
 
 _BitRate = Annotated[int, BeforeValidator(parse_bit_rate)]
@@ -83,6 +66,7 @@ class _LinkEntry(_Entry):
     capacity: _BitRate
     delay_milliseconds: float | None = None
     srlgs: tuple[Annotated[int, Field(ge=0, le=2**32 - 1)], ...] = ()
+    over: str = ""
 
 
 class _DemandEntry(_Entry):
@@ -96,6 +80,7 @@ class _TopologyEntry(_Entry):
     nodes: tuple[_NodeEntry, ...]
     links: tuple[_LinkEntry, ...] = ()
     demands: tuple[_DemandEntry, ...] = ()
+    optical: OpticalEntry | None = None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -143,22 +128,25 @@ def topology_from_document(document: Mapping[str, Any], *, source: str) -> Topol
 
 def topology_document(topology: Topology) -> dict[str, Any]:
     """The file form of a topology: what `topology_from_document` reads back as an equal topology."""
-    return {
+    document = {
         "name": topology.name,
         "nodes": [_node_document(node) for node in topology.nodes],
         "links": [_link_document(link) for link in topology.links],
         "demands": [{"source": d.source, "target": d.target, "bit_rate": d.bit_rate} for d in topology.demands],
     }
+    return document if topology.optical is None else {**document, "optical": optical_document(topology.optical)}
 
 
 def _build(entry: _TopologyEntry) -> Topology:
     nodes = tuple(_node(item) for item in entry.nodes)
     sites = {node.name: node.site for node in nodes}
+    optical = entry.optical.domain() if entry.optical else None
     return Topology(
         name=entry.name,
         nodes=nodes,
-        links=tuple(_link(item, sites) for item in entry.links),
+        links=tuple(_link(item, sites, optical) for item in entry.links),
         demands=tuple(Demand(item.source, item.target, item.bit_rate) for item in entry.demands),
+        optical=optical,
     )
 
 
@@ -167,16 +155,25 @@ def _node(item: _NodeEntry) -> Node:
     return Node(item.name, item.role, site, item.core_ports, item.access_ports, item.access_bit_rate)
 
 
-def _link(item: _LinkEntry, sites: Mapping[str, Site]) -> Link:
+def _link(item: _LinkEntry, sites: Mapping[str, Site], optical: OpticalDomain | None) -> Link:
     name = item.name or f"{item.a.node}--{item.b.node}"
     if item.delay_milliseconds is not None:
         delay_seconds = round(item.delay_milliseconds / 1000, 9)
+    elif item.over:
+        delay_seconds = _optical_delay_seconds(item, optical)
     elif item.a.node in sites and item.b.node in sites:
         kilometres = great_circle_kilometres(sites[item.a.node], sites[item.b.node])
         delay_seconds = fibre_delay_seconds(kilometres * _ROUTE_FACTOR)
     else:
         delay_seconds = 0.0  # the topology's own check names the missing node
-    return Link(name, item.a, item.b, item.capacity, delay_seconds, item.srlgs)
+    return Link(name, item.a, item.b, item.capacity, delay_seconds, item.srlgs, item.over)
+
+
+def _optical_delay_seconds(item: _LinkEntry, optical: OpticalDomain | None) -> float:
+    """The delay of the tunnel that is going to carry the link; 0 where the topology's own check finds what is wrong."""
+    clients = [optical.client_of(end.node, end.port) for end in (item.a, item.b)] if optical else []
+    ends = [client for client in clients if client is not None]
+    return (least_delay_seconds(optical, *ends) or 0.0) if optical and len(ends) == 2 else 0.0
 
 
 def _node_document(node: Node) -> dict[str, Any]:
@@ -198,7 +195,9 @@ def _node_document(node: Node) -> dict[str, Any]:
 
 
 def _link_document(link: Link) -> dict[str, Any]:
+    over = {"over": link.over} if link.over else {}
     return {
+        **over,
         "name": link.name,
         "a": str(link.a),
         "b": str(link.b),

@@ -76,6 +76,12 @@ def free_slots(domain: OpticalDomain, wishes: Iterable[Wish], routes: Mapping[st
     return free
 
 
+def least_delay_seconds(domain: OpticalDomain, source: Client, target: Client) -> float | None:
+    """The least delay between two client ports while no link is full or cut; None when no fibre leads there."""
+    links = _least_delay(domain.links, source.node, target.node)
+    return None if links is None else Route(source, target, links).delay_seconds
+
+
 def _stands(wish: Wish, standing: Mapping[str, Route]) -> bool:
     route = standing.get(wish.name)
     return route is not None and (route.source, route.target) == (wish.source, wish.target)
