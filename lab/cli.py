@@ -15,14 +15,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from lab.cli_help import DRIFT, FAULT, UP
-from lab.control_socket import DEFAULT_DIRECTORY, DIRECTORY_VARIABLE, ControlError, ask, is_running, lab_directory
+from lab.cli_output import DirOption, Output, OutputOption, ask_lab, fail, messages, print_rows
+from lab.control_socket import ControlError, is_running, lab_directory
 from lab.faults import FaultRequest
 from lab.home import LOG, leftovers, occupied, occupied_error, tenant
 from lab.router.faults_point import Fault
@@ -40,18 +39,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-_messages = Console(stderr=True, highlight=False, soft_wrap=True)
 _DETACHED_START_SECONDS = 600.0
 _POLL_SECONDS = 0.1
 _FILE_SUFFIXES = {".yaml", ".yml", ".json"}
-_UNCUT_COLUMNS = 240  # what is piped is not cut to a screen
-
-
-class Output(StrEnum):
-    """How data is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class PhaseName(StrEnum):
@@ -60,13 +50,6 @@ class PhaseName(StrEnum):
     BEFORE = "before"
     AFTER = "after"
     REPLY = "reply"
-
-
-DirOption = Annotated[
-    Path | None,
-    typer.Option("--dir", help=f"Directory of the lab (default ${DIRECTORY_VARIABLE} or {DEFAULT_DIRECTORY})."),
-]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
 
 
 @app.command(help=UP)
@@ -95,7 +78,7 @@ def up(
     home = lab_directory(directory)
     with tenant(home) as running:
         if running is not None:
-            _fail(str(occupied_error(home, running.pid)))
+            fail(str(occupied_error(home, running.pid)))
     chosen = _chosen_topology(topology, routers)
     personalities = _pairs(personality_for or [], "--personality-for")
     options = NetworkOptions(
@@ -107,14 +90,14 @@ def up(
     try:
         if detach:
             _start_detached(home, _up_words(topology, routers, options))
-            _print_status(_ask(home, "status"), output)
+            _print_status(ask_lab(home, "status"), output)
             return
         with occupied(home):
             asyncio.run(_serve(chosen, options, home, output))
     except (ControlError, NetworkError) as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"the lab in {home} did not start: {error}: choose another --dir or --first-port")
+        fail(f"the lab in {home} did not start: {error}: choose another --dir or --first-port")
 
 
 @app.command()
@@ -128,21 +111,21 @@ def down(directory: DirOption = None, output: OutputOption = Output.TABLE) -> No
         if running is None:
             _clear_away(home, output)
             return
-        stopped = _ask(home, "down")
+        stopped = ask_lab(home, "down")
         _wait(
             running.has_exited, f"the lab in {home} (pid {running.pid}) does not end: `kill -9 {running.pid}` ends it"
         )
     _remove(leftovers(home))
-    _print([stopped], output)
+    print_rows([stopped], output)
 
 
 def _clear_away(home: Path, output: Output) -> None:
     left = leftovers(home)
     if not left:
-        _fail(f"no lab is running in {home}: start one with `accord lab up`, or name its directory with --dir")
-    _messages.print(f"the lab in {home} was dead already: its files are removed")
+        fail(f"no lab is running in {home}: start one with `accord lab up`, or name its directory with --dir")
+    messages.print(f"the lab in {home} was dead already: its files are removed")
     _remove(left)
-    _print([{"pid": None}], output)
+    print_rows([{"pid": None}], output)
 
 
 def _remove(files: Iterable[Path]) -> None:
@@ -153,7 +136,7 @@ def _remove(files: Iterable[Path]) -> None:
 @app.command()
 def status(directory: DirOption = None, output: OutputOption = Output.TABLE) -> None:
     """List the routers of the running lab with their ports and sessions."""
-    _print_status(_ask(lab_directory(directory), "status"), output)
+    _print_status(ask_lab(lab_directory(directory), "status"), output)
 
 
 @app.command(help=FAULT)
@@ -174,7 +157,7 @@ def fault(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Script a fault of a router."""
-    members = {
+    members: dict[str, Any] = {
         "router": router,
         "rpc": rpc,
         "action": action.value,
@@ -188,7 +171,7 @@ def fault(
         "message": message,
     }
     _check_fault(members)
-    _print([_ask(lab_directory(directory), "fault", **members)], output)
+    print_rows([ask_lab(lab_directory(directory), "fault", **members)], output)
 
 
 @app.command()
@@ -200,7 +183,7 @@ def faults(
 ) -> None:
     """List the faults that may still strike, or clear them."""
     home = lab_directory(directory)
-    _print([_ask(home, "clear", router=router)] if clear else _ask(home, "faults"), output)
+    print_rows([ask_lab(home, "clear", router=router)] if clear else ask_lab(home, "faults"), output)
 
 
 @app.command(help=DRIFT)
@@ -222,7 +205,7 @@ def drift(
     members: dict[str, Any] = {"interface": interface, "description": description, "enabled": enabled}
     if edit is not None:
         members = {"xml": _text(edit)}
-    _print([_ask(lab_directory(directory), "drift", router=router, **members)], output)
+    print_rows([ask_lab(lab_directory(directory), "drift", router=router, **members)], output)
 
 
 @app.command()
@@ -235,7 +218,7 @@ def link(
     """Cut or restore a link between two routers."""
     if state not in {"up", "down"}:
         raise typer.BadParameter(f"a link goes up or down, not {state}")
-    _print([_ask(lab_directory(directory), "link", link=name, state=state)], output)
+    print_rows([ask_lab(lab_directory(directory), "link", link=name, state=state)], output)
 
 
 @app.command()
@@ -246,7 +229,7 @@ def reboot(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Reboot a router: sessions drop, an unconfirmed commit is undone, it comes back on the same ports."""
-    _print([_ask(lab_directory(directory), "reboot", router=router, down_seconds=down_seconds)], output)
+    print_rows([ask_lab(lab_directory(directory), "reboot", router=router, down_seconds=down_seconds)], output)
 
 
 async def _serve(topology: Topology, options: NetworkOptions, home: Path, output: Output) -> None:
@@ -261,7 +244,7 @@ async def _serve(topology: Topology, options: NetworkOptions, home: Path, output
         await service.start()
         try:
             _print_status(await service.handle("status", {}), output)
-            _messages.print(f"lab is up in {home}: inventory.yaml and credentials.yaml are there, Ctrl-C stops it")
+            messages.print(f"lab is up in {home}: inventory.yaml and credentials.yaml are there, Ctrl-C stops it")
             await service.wait_down()
         finally:
             await service.stop()
@@ -277,14 +260,14 @@ def _chosen_topology(name: str, routers: int | None) -> Topology:
             raise typer.BadParameter("--routers cuts or grows a topohub topology, a file has the routers it lists")
         return load_topology(Path(name) if name else _demo_file())
     except TopologyError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        _fail(f"cannot read the edit {path}: {error}: give a document in UTF-8")
+        fail(f"cannot read the edit {path}: {error}: give a document in UTF-8")
 
 
 def _is_file(name: str) -> bool:
@@ -316,7 +299,7 @@ def _module_sets(personalities: dict[str, str], search_path: Sequence[Path]) -> 
     try:
         return {router: personality(name, search_path) for router, name in personalities.items()}
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _up_words(topology: str, routers: int | None, options: NetworkOptions) -> list[str]:
@@ -345,10 +328,10 @@ def _start_detached(home: Path, words: Sequence[str]) -> None:
     deadline = time.monotonic() + _DETACHED_START_SECONDS
     while not is_running(home):
         if process.poll() is not None:
-            _fail(_last_words(log))
+            fail(_last_words(log))
         if time.monotonic() > deadline:
             process.terminate()
-            _fail(f"the lab in {home} did not answer within {_DETACHED_START_SECONDS:g} s: see {log}")
+            fail(f"the lab in {home} did not answer within {_DETACHED_START_SECONDS:g} s: see {log}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -366,18 +349,18 @@ def _wait(condition: Callable[[], bool], failure: str, *, seconds: float = 60.0)
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            _fail(failure)
+            fail(failure)
         time.sleep(_POLL_SECONDS)
 
 
 def _progress(topology: Topology) -> Callable[[int, int], None]:
     """Tell now and then how many routers have started; a terminal sees one line that changes."""
-    end = "\r" if _messages.is_terminal else "\n"
+    end = "\r" if messages.is_terminal else "\n"
 
     def tell(started: int, total: int) -> None:
         if started == total or started % 50 == 0:
             last = "\n" if started == total else end
-            _messages.print(f"{topology.name}: {started} of {total} routers started", end=last)
+            messages.print(f"{topology.name}: {started} of {total} routers started", end=last)
 
     return tell
 
@@ -391,38 +374,11 @@ def _check_fault(members: dict[str, Any]) -> None:
         raise typer.BadParameter("; ".join(item["msg"] for item in error.errors())) from error
 
 
-def _ask(home: Path, operation: str, **members: Any) -> Any:
-    try:
-        return ask(home, operation, **members)
-    except ControlError as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    _messages.print(f"error: {' '.join(message.split())}", markup=False)
-    raise typer.Exit(1)
-
-
 def _print_status(found: dict[str, Any], output: Output) -> None:
     if output is Output.JSON:
         print(json.dumps({"schema_version": 1, **found}, indent=2))
         return
-    _print(found["routers"], output)
-
-
-def _print(rows: list[dict[str, Any]], output: Output) -> None:
-    if output is Output.JSON:
-        print(json.dumps({"schema_version": 1, "items": rows}, indent=2))
-        return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _UNCUT_COLUMNS
-    table = Table(box=None, pad_edge=False)
-    for column in rows[0] if rows else ():
-        table.add_column(column.replace("_", " ").upper(), no_wrap=True)
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    console.print(table)
+    print_rows(found["routers"], output)
 
 
 if __name__ == "__main__":
