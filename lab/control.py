@@ -119,12 +119,28 @@ class LabService:
             "pid": os.getpid(),
             "directory": str(self._directory.resolve()),
             "links": {link.name: self._link_state(link.name) for link in network.topology.links},
+            **self._optical_status(),
             "faults": len(network.faults.rules()),
             "routers": [self._router_status(router) for router in network],
         }
 
     def _link_state(self, link: str) -> str:
         return "down" if link in self._network.plane.cut_links() else "up"
+
+    def _optical_status(self) -> dict[str, Any]:
+        """The optical domain, in a network that has one."""
+        optical = self._network.optical
+        if optical is None:
+            return {}
+        tunnels = optical.state.tunnels
+        return {
+            "optical": {
+                "name": optical.domain.name,
+                "restconf_port": optical.router.restconf_port,
+                "links": {link.name: "down" if link.name in tunnels.cut else "up" for link in optical.domain.links},
+                "tunnels": {tunnel.wish.name: tunnel.status.value for tunnel in tunnels},
+            }
+        }
 
     def _router_status(self, router: Router) -> dict[str, Any]:
         node = self._network.topology.node(router.name)

@@ -22,6 +22,9 @@ _IP = "{urn:ietf:params:xml:ns:yang:ietf-ip}"
 _IANA = "urn:ietf:params:xml:ns:yang:iana-if-type"
 _ACCORD = "{urn:accord:router}"
 _MICROSECONDS_PER_METRIC = 10
+_LEAST_WANTED = 16777214  # only who is steered there goes over an optical tunnel
+OPTICAL_ADMIN_GROUP = 1
+"""Administrative group of links over the optical domain."""
 _NODE_FUNCTION = 0xE000
 _FIRST_ADJACENCY_FUNCTION = 0xA000  # one more for each core port; VPN segments start at 1
 
@@ -65,9 +68,12 @@ def _interface(parent: etree._Element, name: str, kind: str, description: str) -
 def _core_link(interface: etree._Element, link: Link, position: int) -> None:
     """Routing over the link, the segment that leaves over it, and what traffic engineering must know."""
     igp = add(interface, f"{_ACCORD}igp")
-    add(igp, f"{_ACCORD}metric", str(max(1, round(link.delay_seconds * 1e6 / _MICROSECONDS_PER_METRIC))))
+    metric = max(1, round(link.delay_seconds * 1e6 / _MICROSECONDS_PER_METRIC))
+    add(igp, f"{_ACCORD}metric", str(_LEAST_WANTED if link.over else metric))
     add(igp, f"{_ACCORD}adjacency-function", str(_FIRST_ADJACENCY_FUNCTION + position))
     te = add(igp, f"{_ACCORD}te")
+    if link.over:
+        add(te, f"{_ACCORD}admin-group", str(OPTICAL_ADMIN_GROUP))
     for group in link.srlgs:
         add(te, f"{_ACCORD}srlg", str(group))
     add(te, f"{_ACCORD}maximum-reservable-bandwidth", str(link.capacity_bit_rate))

@@ -47,6 +47,16 @@ class RunningRouter:
     """Whether it is configured in OpenConfig's words."""
 
     @property
+    def name(self) -> str:
+        """Its name in the inventory."""
+        return self.node.name
+
+    @property
+    def role(self) -> str:
+        """What it does in the network."""
+        return self.node.role.value
+
+    @property
     def transport(self) -> str:
         """The best way in: netconf, else restconf, else cli."""
         return "netconf" if self.netconf_port else "restconf" if self.restconf_port else "cli"
@@ -57,13 +67,35 @@ class RunningRouter:
         return self.netconf_port or self.restconf_port or self.cli_port
 
 
-def inventory_document(routers: Iterable[RunningRouter], *, username: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class RunningDomain:
+    """What a client has to know to reach an optical domain's controller: RESTCONF only, in the words of accord-otn."""
+
+    name: str
+    address: str
+    restconf_port: int
+    role: str = "optical-domain"
+    transport: str = "restconf"
+    netconf_port: int = 0
+    cli_port: int = 0
+    host_key: str = ""
+
+    @property
+    def port(self) -> int:
+        """The port of the way in."""
+        return self.restconf_port
+
+
+def inventory_document(routers: Iterable[RunningRouter | RunningDomain], *, username: str) -> dict[str, Any]:
     """The inventory of these routers."""
     found = list(routers)
-    roles = dict.fromkeys(router.node.role.value for router in found)
+    roles = dict.fromkeys(router.role for router in found)
     transports = dict.fromkeys(router.transport for router in found)
     return {
-        "hosts": {router.node.name: _host(router) for router in found},
+        "hosts": {
+            router.name: _host(router) if isinstance(router, RunningRouter) else _domain_host(router)
+            for router in found
+        },
         "groups": {
             **{role: {"data": {"role": role}} for role in roles},
             **{transport: {"data": {"transport": transport}} for transport in transports},
@@ -73,7 +105,12 @@ def inventory_document(routers: Iterable[RunningRouter], *, username: str) -> di
 
 
 def write_files(
-    directory: Path, routers: Iterable[RunningRouter], *, username: str, password: str, authority_pem: bytes
+    directory: Path,
+    routers: Iterable[RunningRouter | RunningDomain],
+    *,
+    username: str,
+    password: str,
+    authority_pem: bytes,
 ) -> dict[str, Path]:
     """Write the lab's files into the directory, each one whole or not at all; returns their paths by kind."""
     found = list(routers)
@@ -128,6 +165,23 @@ def _host(router: RunningRouter) -> dict[str, Any]:
     }
 
 
+def _domain_host(domain: RunningDomain) -> dict[str, Any]:
+    return {
+        "hostname": domain.address,
+        "port": domain.port,
+        "platform": PLATFORM,
+        "groups": [domain.role, domain.transport],
+        "data": {
+            "transport": domain.transport,
+            "ports": {"restconf": domain.restconf_port},
+            "credential": CREDENTIAL,
+            "tls_ca": FILES["ca"],
+            "mapping_profile": "otn",
+            "role": domain.role,
+        },
+    }
+
+
 def _network_data(own: RouterAddresses) -> dict[str, Any]:
     return {
         "autonomous_system": AUTONOMOUS_SYSTEM,
@@ -137,7 +191,7 @@ def _network_data(own: RouterAddresses) -> dict[str, Any]:
     }
 
 
-def _known_hosts_lines(routers: Iterable[RunningRouter]) -> Iterable[str]:
+def _known_hosts_lines(routers: Iterable[RunningRouter | RunningDomain]) -> Iterable[str]:
     for router in routers:
         for port in (router.netconf_port, router.cli_port):
             if port and router.host_key:

@@ -22,7 +22,9 @@ from lxml import etree
 from lab.addressing import address_plan
 from lab.day0 import day0_configuration
 from lab.faults import FaultScript
-from lab.inventory import RunningRouter
+from lab.inventory import RunningDomain, RunningRouter
+from lab.optical.controller import Access, OpticalController
+from lab.optical.domain import ClientPort
 from lab.personalities import OPENCONFIG, openconfig_day0
 from lab.planes import RouterForwarding
 from lab.planes.memory import MemoryPlane
@@ -90,13 +92,16 @@ class LabNetwork:
         self._progress = progress
         self._plan = address_plan(topology)
         self._routers: dict[str, Router] = {}
+        self.optical: OpticalController | None = None
         self._forwarding: dict[str, tuple[etree._Element, RouterForwarding]] = {}
         self._next_port = self.options.first_port
         self._modules = self.options.modules or default_module_set()
         self.plane = MemoryPlane(topology, self.forwarding, now=time.time)
 
     def __getitem__(self, name: str) -> Router:
-        """The router of that name; KeyError when it has not been started."""
+        """The router, or the optical domain's controller, of that name; KeyError when it has not been started."""
+        if self.optical is not None and self.optical.router.name == name:
+            return self.optical.router
         try:
             return self._routers[name]
         except KeyError:
@@ -131,9 +136,13 @@ class LabNetwork:
             await router.start()
             self._progress(number, len(self.topology.nodes))
             await asyncio.sleep(0)
+        await self._start_optical()
 
     async def stop(self) -> None:
         """Stop every router and forget them."""
+        optical, self.optical = self.optical, None
+        if optical is not None:
+            await optical.stop()
         routers, self._routers = list(self._routers.values()), {}
         for router in routers:
             await router.stop()
@@ -150,7 +159,19 @@ class LabNetwork:
         return known[1]
 
     def set_link(self, link: str, *, up: bool) -> None:
-        """Cut or restore a link, and tell both its routers' subscribers; KeyError for an unknown link."""
+        """Cut or restore a link, and tell both its routers' subscribers; KeyError for an unknown link.
+
+        A link of the optical domain is one too; one that the domain's tunnels carry goes and comes with them.
+        """
+        if self.optical is not None and any(found.name == link for found in self.optical.domain.links):
+            self.optical.set_link(link, up=up)
+            return
+        for found in self.topology.links:
+            if found.name == link and found.over:
+                raise KeyError(f"link {link} goes and comes with its tunnel: cut or mend a link of {found.over}")
+        self._carrier(link, up=up)
+
+    def _carrier(self, link: str, *, up: bool) -> None:
         self.plane.set_link(link, up=up)
         for found in self.topology.links:
             if found.name == link:
@@ -158,8 +179,13 @@ class LabNetwork:
                     if end.node in self._routers:
                         self._routers[end.node].publish(_link_event(end.port, up=up))
 
-    def running_routers(self) -> list[RunningRouter]:
-        """What clients have to know, in the order of the topology."""
+    def running_routers(self) -> list[RunningRouter | RunningDomain]:
+        """What clients have to know, in the order of the topology; the optical domain's controller comes last."""
+        optical = [] if self.optical is None else [self.optical.router]
+        domains = [RunningDomain(router.name, router.host, router.restconf_port) for router in optical]
+        return [*self._running_routers(), *domains]
+
+    def _running_routers(self) -> list[RunningRouter]:
         return [
             RunningRouter(
                 node=self.topology.node(router.name),
@@ -200,6 +226,29 @@ class LabNetwork:
         router.store.subscribe(lambda change: self._changed(name, change))
         self._number_ports(router)
         return router
+
+    async def _start_optical(self) -> None:
+        """The domain's controller; until it has set up a tunnel, the links over it have no carrier."""
+        domain = self.topology.optical
+        if domain is None:
+            return
+        for link in self.topology.links:
+            if link.over:
+                self._carrier(link.name, up=False)
+        options = self.options
+        access = Access(options.host, options.username, self.password, options.authorized_keys)
+        loop = asyncio.get_running_loop()
+        optical = OpticalController(domain, access=access, scheduler=loop, carrier=self._joined, faults=self.faults)
+        self._number_ports(optical.router)
+        await optical.start()
+        self.optical = optical
+
+    def _joined(self, one: ClientPort, other: ClientPort, is_up: bool) -> None:
+        """A tunnel joins two client ports, or no longer: the link between the router ports attached to them follows."""
+        ends = {(one.router, one.router_port), (other.router, other.router_port)}
+        for link in self.topology.links:
+            if link.over and {(link.a.node, link.a.port), (link.b.node, link.b.port)} == ends:
+                self._carrier(link.name, up=is_up)
 
     def _day0(self, name: str, modules: ModuleSet) -> etree._Element:
         node = self.topology.node(name)
