@@ -17,6 +17,7 @@ from lab.optical.domain import OpticalDomain, problems_of
 
 EARTH_RADIUS_KILOMETRES = 6371.0
 FIBRE_KILOMETRES_PER_SECOND = 200_000.0
+DEFAULT_BUFFER_SECONDS = 0.05
 _T = TypeVar("_T")
 
 
@@ -72,7 +73,11 @@ class PortRef:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A bidirectional link between two core ports; capacity in bit/s and delay in seconds, each per direction."""
+    """A bidirectional link between two core ports; capacity in bit/s and delay in seconds, each per direction.
+
+    `jitter_seconds` is the most that a packet waits beyond the delay, evenly from nothing on; packets keep their order.
+    `buffer_seconds` is how long the queue before the link takes to empty when it is full.
+    """
 
     name: str
     a: PortRef
@@ -82,6 +87,9 @@ class Link:
     srlgs: tuple[int, ...] = ()
     over: str = ""
     """The optical domain that a tunnel has to be set up in before this link carries; empty for a fibre of its own."""
+    loss_ratio: float = 0.0
+    jitter_seconds: float = 0.0
+    buffer_seconds: float = DEFAULT_BUFFER_SECONDS
 
     def other_end(self, node: str) -> PortRef:
         """The end that is not at `node`."""
@@ -201,6 +209,12 @@ def _value_problems(link: Link) -> list[str]:
         problems.append(f"link {link.name}: delay {link.delay_seconds:g} s is negative")
     if link.capacity_bit_rate <= 0:
         problems.append(f"link {link.name}: capacity {link.capacity_bit_rate} bit/s is not positive")
+    if not 0 <= link.loss_ratio <= 1:
+        problems.append(f"link {link.name}: loss {link.loss_ratio:g} is not a share from 0 to 1")
+    if link.jitter_seconds < 0:
+        problems.append(f"link {link.name}: jitter {link.jitter_seconds:g} s is negative")
+    if link.buffer_seconds <= 0:
+        problems.append(f"link {link.name}: buffer {link.buffer_seconds:g} s is not positive")
     if _repeated(link.srlgs):
         problems.append(f"link {link.name}: SRLG {min(_repeated(link.srlgs))} is listed twice")
     return problems

@@ -17,6 +17,7 @@ from lab.optical.allocation import least_delay_seconds
 from lab.optical.domain import OpticalDomain
 from lab.optical.file import OpticalEntry, optical_document
 from lab.topology import (
+    DEFAULT_BUFFER_SECONDS,
     Demand,
     Link,
     Node,
@@ -67,6 +68,9 @@ class _LinkEntry(_Entry):
     delay_milliseconds: float | None = None
     srlgs: tuple[Annotated[int, Field(ge=0, le=2**32 - 1)], ...] = ()
     over: str = ""
+    loss: float = 0.0
+    jitter_milliseconds: float = 0.0
+    buffer_milliseconds: float = DEFAULT_BUFFER_SECONDS * 1000
 
 
 class _DemandEntry(_Entry):
@@ -166,7 +170,18 @@ def _link(item: _LinkEntry, sites: Mapping[str, Site], optical: OpticalDomain | 
         delay_seconds = fibre_delay_seconds(kilometres * _ROUTE_FACTOR)
     else:
         delay_seconds = 0.0  # the topology's own check names the missing node
-    return Link(name, item.a, item.b, item.capacity, delay_seconds, item.srlgs, item.over)
+    return Link(
+        name,
+        item.a,
+        item.b,
+        item.capacity,
+        delay_seconds,
+        item.srlgs,
+        item.over,
+        loss_ratio=item.loss,
+        jitter_seconds=round(item.jitter_milliseconds / 1000, 9),
+        buffer_seconds=round(item.buffer_milliseconds / 1000, 9),
+    )
 
 
 def _optical_delay_seconds(item: _LinkEntry, optical: OpticalDomain | None) -> float:
@@ -204,6 +219,9 @@ def _link_document(link: Link) -> dict[str, Any]:
         "capacity": link.capacity_bit_rate,
         "delay_milliseconds": round(link.delay_seconds * 1000, 6),
         "srlgs": list(link.srlgs),
+        "loss": link.loss_ratio,
+        "jitter_milliseconds": round(link.jitter_seconds * 1000, 6),
+        "buffer_milliseconds": round(link.buffer_seconds * 1000, 6),
     }
 
 

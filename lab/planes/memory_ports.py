@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lab.planes import Adjacency, Counters, Forwarding, Interface, InterfaceState
-from lab.topology import Link, Topology
+from lab.planes import Counters, Forwarding, Interface, InterfaceState
+from lab.planes.fib_links import LinkStates
+from lab.topology import Topology
 from lab.topology_traffic import Graph, directed_shortest_path_loads, seeded_fraction
 
 _KEEPALIVE_BIT_RATE = 2_000.0  # routing protocols and LLDP on any port that is up
@@ -39,31 +40,17 @@ class _Meter:
 class Ports:
     """Interface states and counters of every router."""
 
-    def __init__(self, topology: Topology, forwarding: Forwarding, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self, topology: Topology, forwarding: Forwarding, links: LinkStates, *, now: Callable[[], float]
+    ) -> None:
         self._topology = topology
         self._forwarding = forwarding
         self._now = now
         self._started = now()
-        self._link_names = {link.name for link in topology.links}
-        self.cut: set[str] = set()
-        """Names of the links that are cut."""
+        self._links = links
         self._meters: dict[tuple[str, str], _Meter] = {}
         self._watched: dict[str, list[str]] = {}
         self._loads = _link_loads(topology)
-        self._ports = {
-            node.name: {link.end_at(node.name).port: link for link in topology.links_of(node.name)}
-            for node in topology.nodes
-        }
-
-    def set_link(self, name: str, *, up: bool) -> None:
-        """Cut or restore a link; KeyError when the topology has none of that name."""
-        if name not in self._link_names:
-            raise KeyError(f"topology {self._topology.name} has no link {name!r}")
-        (self.cut.discard if up else self.cut.add)(name)
-        for link in self._topology.links:
-            if link.name == name:
-                self.settle(link.a.node)
-                self.settle(link.b.node)
 
     def settle(self, router: str) -> None:
         """Bring the counters that somebody has read, here and at the neighbours' ends, to the present states."""
@@ -80,16 +67,6 @@ class Ports:
         names = dict.fromkeys((*node.core_ports, *node.access_ports, *self._forwarding(router).interfaces))
         return {name: self._interface_state(router, name) for name in names}
 
-    def adjacencies(self, router: str) -> tuple[Adjacency, ...]:
-        """Neighbours over the core ports that are up."""
-        self._topology.node(router)
-        found = []
-        for port, link in self._ports[router].items():
-            if self.is_up(router, port):
-                end = link.other_end(router)
-                found.append(Adjacency(port, end.node, end.port))
-        return tuple(found)
-
     def _interface_state(self, router: str, name: str) -> InterfaceState:
         meter = self._settle_interface(router, name)
         configured = self._forwarding(router).interfaces.get(name)
@@ -101,31 +78,12 @@ class Ports:
         node = self._topology.node(router)
         if port in node.access_ports:
             return node.access_bit_rate
-        link = self._ports[router].get(port)
+        link = self._links.ports(router).get(port)
         return link.capacity_bit_rate if link else 0
-
-    def is_up(self, router: str, name: str) -> bool:
-        """Whether an interface carries traffic; False for one that is not configured."""
-        configured = self._forwarding(router).interfaces.get(name)
-        if configured is None or not configured.enabled:
-            return False
-        if configured.loopback:
-            return True
-        if configured.parent:
-            return configured.parent != name and self.is_up(router, configured.parent)
-        link = self._ports[router].get(name)
-        if link is None:
-            return name in self._topology.node(router).access_ports
-        return link.name not in self.cut and self._end_enabled(link, router)
-
-    def _end_enabled(self, link: Link, router: str) -> bool:
-        end = link.other_end(router)
-        far = self._forwarding(end.node).interfaces.get(end.port)
-        return far is not None and far.enabled
 
     def _settle_interface(self, router: str, name: str) -> _Meter:
         """Bring the meter to the interface's present state, its octets being those gathered in the old one."""
-        now, up = self._now(), self.is_up(router, name)
+        now, up = self._now(), self._links.is_up(router, name)
         rates = self._rates(router, name) if up else (0.0, 0.0)
         meter = self._meters.get((router, name))
         if meter is None:
@@ -146,7 +104,7 @@ class Ports:
     def _rates(self, router: str, name: str) -> tuple[float, float]:
         """Bit/s received and sent while up."""
         configured = self._forwarding(router).interfaces.get(name)
-        link = self._ports[router].get(name)
+        link = self._links.ports(router).get(name)
         if link is not None:
             far = link.other_end(router).node
             return (

@@ -1,4 +1,4 @@
-"""The routing of a network in memory: BGP sessions, VPN routes, measured delays.
+"""The VPN routing of a network: BGP sessions, and the routes of VRFs that they carry.
 
 Owns the rules: a session is established when both routers configure each other and a path joins them (RFC 4271 section
 8, seen from outside); a VRF imports what a target it imports is exported with (RFC 4364 section 4.3), over sessions or
@@ -7,31 +7,28 @@ through one route reflector (RFC 4456). What follows from configurations is reme
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 from lab.planes import BgpPeer, Forwarding, PeerState, RouterForwarding, VpnInstance, VpnRoute
-from lab.planes.memory_ports import Ports
+from lab.planes.fib_links import LinkStates
+from lab.planes.fib_prefixes import covers, host, prefix_order, subnet
 from lab.topology import Topology
-from lab.topology_traffic import Graph, shortest_path_length
-
-_REMEMBERED_ADDRESSES = 65_536  # of a network of a thousand routers, parsed once
 
 
 class Routing:
     """Sessions and routes of every router."""
 
-    def __init__(self, topology: Topology, forwarding: Forwarding, ports: Ports) -> None:
+    def __init__(self, topology: Topology, forwarding: Forwarding, links: LinkStates) -> None:
         self._topology = topology
         self._forwarding = forwarding
-        self._ports = ports
+        self._links = links
         self._islands_by_router: dict[str, int] = {}
         self._owner_by_address: dict[str, str] = {}
         self._peer_states: dict[str, tuple[PeerState, ...]] = {}
         self._core_of: dict[str, tuple[object, ...]] = {}
         self._local: dict[str, dict[str, tuple[VpnRoute, ...]]] = {}
+        self._exported: dict[str, Mapping[str, Sequence[VpnRoute]]] = {}
 
     def configuration_changed(self, router: str) -> None:
         """Forget what followed from the old configuration.
@@ -40,6 +37,7 @@ class Routing:
         """
         self._peer_states.pop(router, None)
         self._local.pop(router, None)
+        self._exported.pop(router, None)
         if router in self._core_of and self._core_of[router] != _core(self._forwarding(router)):
             self.forget()
 
@@ -50,6 +48,7 @@ class Routing:
         self._peer_states.clear()
         self._core_of.clear()
         self._local.clear()
+        self._exported.clear()
 
     def peers(self, router: str) -> tuple[PeerState, ...]:
         """The state of each configured BGP session; one to an address outside the network faces a customer."""
@@ -72,24 +71,13 @@ class Routing:
                 best: dict[str, VpnRoute] = {}
                 for route in sorted(candidates, key=_route_rank):
                     best.setdefault(route.prefix, route)
-                routes += sorted(best.values(), key=lambda route: _prefix_order(route.prefix))
+                routes += sorted(best.values(), key=lambda route: prefix_order(route.prefix))
         return tuple(routes)
-
-    def round_trip_seconds(self, router: str, address: str) -> float | None:
-        """Delay to a router's core address and back over the shortest path, None when nothing reflects there."""
-        self._topology.node(router)
-        owner = self._address_owners().get(_host(address))
-        if owner is None or not self._forwarding(owner).stamp_reflector:
-            return None
-        up = [link for link in self._topology.links if self._ports.is_up(link.a.node, link.a.port)]
-        lengths = {(link.a.node, link.b.node): link.delay_seconds for link in up}
-        delay = shortest_path_length(Graph(tuple(node.name for node in self._topology.nodes), lengths), router, owner)
-        return None if delay is None else 2 * delay
 
     def _peer_state(self, router: str, own: RouterForwarding, peer: BgpPeer) -> PeerState:
         if peer.instance:
             return self._customer_session(router, own, peer)
-        neighbour = self._address_owners().get(_host(peer.address), "")
+        neighbour = self._address_owners().get(host(peer.address), "")
         reason = self._obstacle(router, own, peer, neighbour)
         return PeerState(peer.address, peer.instance, established=not reason, neighbour=neighbour, reason=reason)
 
@@ -98,7 +86,7 @@ class Routing:
         instance = next((found for found in own.instances if found.name == peer.instance), None)
         for name in sorted(instance.interfaces) if instance and instance.enabled else ():
             interface = own.interfaces.get(name)
-            if interface and self._ports.is_up(router, name) and _covers(interface.addresses, peer.address):
+            if interface and self._links.is_up(router, name) and covers(interface.addresses, peer.address):
                 return PeerState(peer.address, peer.instance, established=True, neighbour="customer")
         return PeerState(
             peer.address, peer.instance, established=False, reason="no interface of the instance reaches it"
@@ -109,8 +97,8 @@ class Routing:
         if not neighbour or neighbour == router:
             return "no router has this address"
         theirs = self._forwarding(neighbour)
-        mine = {_host(address) for interface in own.interfaces.values() for address in interface.addresses}
-        back = [p for p in theirs.peers if not p.instance and _host(p.address) in mine]
+        mine = {host(address) for interface in own.interfaces.values() for address in interface.addresses}
+        back = [p for p in theirs.peers if not p.instance and host(p.address) in mine]
         islands = self._islands()
         checks = {
             f"{neighbour} has no session towards this router": bool(back),
@@ -130,7 +118,7 @@ class Routing:
                 private = {name for instance in own.instances for name in instance.interfaces}
                 core = [interface for name, interface in own.interfaces.items() if name not in private]
                 for interface in core:
-                    self._owner_by_address.update((_host(address), node.name) for address in interface.addresses)
+                    self._owner_by_address.update((host(address), node.name) for address in interface.addresses)
         return self._owner_by_address
 
     def _islands(self) -> Mapping[str, int]:
@@ -147,7 +135,7 @@ class Routing:
             router = waiting.pop()
             if router not in islands:
                 islands[router] = number
-                waiting += [adjacency.neighbour for adjacency in self._ports.adjacencies(router)]
+                waiting += [adjacency.neighbour for adjacency in self._links.adjacencies(router)]
 
     def _heard(self, router: str) -> set[str]:
         """The routers whose VPN routes arrive: direct peers, and through a reflector unless both are non-clients."""
@@ -183,30 +171,42 @@ class Routing:
         up = [
             own.interfaces[n]
             for n in sorted(instance.interfaces)
-            if n in own.interfaces and self._ports.is_up(router, n)
+            if n in own.interfaces and self._links.is_up(router, n)
         ]
         for interface in up:
-            for prefix in sorted(set(map(_subnet, interface.addresses))):
+            for prefix in sorted(set(map(subnet, interface.addresses))):
                 targets = instance.targets_of(prefix) if interface.announce_subnet else frozenset()
                 preference = interface.local_preference
                 yield VpnRoute(instance.name, prefix, "direct", router, interface.name, targets, preference)
         for route in instance.static_routes:
-            through = next((found for found in up if _covers(found.addresses, route.next_hop)), None)
+            through = next((found for found in up if covers(found.addresses, route.next_hop)), None)
             if through is not None:
                 targets = instance.targets_of(route.prefix, route.tag)
                 preference = through.local_preference
                 yield VpnRoute(instance.name, route.prefix, "static", router, route.next_hop, targets, preference)
 
     def _imported_routes(self, heard: Iterable[str], instance: VpnInstance) -> Iterator[VpnRoute]:
+        targets = sorted(instance.imports)
         for router in heard:
-            theirs = self._forwarding(router)
+            exported = self._exported_routes(router)
+            found = dict.fromkeys(route for target in targets for route in exported.get(target, ()))
+            for route in found:
+                yield replace(route, instance=instance.name)
+
+    def _exported_routes(self, router: str) -> Mapping[str, Sequence[VpnRoute]]:
+        """The routes that a router tells the others, by each route target they carry."""
+        if router not in self._exported:
+            own = self._forwarding(router)
             local = self._local_routes(router)
-            for other in theirs.instances:
-                if not instance.imports.isdisjoint(other.all_targets):
-                    next_hop = other.segment or theirs.router_id
-                    for route in local.get(other.name, ()):
-                        if route.targets & instance.imports:
-                            yield replace(route, instance=instance.name, source="vpn", next_hop=next_hop)
+            exported: dict[str, list[VpnRoute]] = {}
+            for instance in own.instances:
+                next_hop = instance.segment or own.router_id
+                for route in local.get(instance.name, ()):
+                    told = replace(route, source="vpn", next_hop=next_hop)
+                    for target in route.targets:
+                        exported.setdefault(target, []).append(told)
+            self._exported[router] = exported
+        return self._exported[router]
 
 
 def _core(own: RouterForwarding) -> tuple[object, ...]:
@@ -216,26 +216,6 @@ def _core(own: RouterForwarding) -> tuple[object, ...]:
     return core, own.local_as, own.router_id, tuple(peer for peer in own.peers if not peer.instance)
 
 
-@lru_cache(maxsize=_REMEMBERED_ADDRESSES)
-def _host(address: str) -> str:
-    return str(ipaddress.ip_interface(address).ip)
-
-
-def _subnet(address: str) -> str:
-    return str(ipaddress.ip_interface(address).network)
-
-
-def _covers(addresses: Iterable[str], peer: str) -> bool:
-    host = ipaddress.ip_address(_host(peer))
-    networks = [ipaddress.ip_interface(address).network for address in addresses]
-    return any(network.version == host.version and host in network for network in networks)
-
-
 def _route_rank(route: VpnRoute) -> tuple[int, int]:
     """Low is good; what is equal is taken in the order of interfaces and router names."""
     return ("direct", "static", "vpn").index(route.source), -route.preference
-
-
-def _prefix_order(prefix: str) -> tuple[int, int, int]:
-    network = ipaddress.ip_network(prefix, strict=False)
-    return network.version, int(network.network_address), network.prefixlen
