@@ -20,7 +20,7 @@ from controller.model.inventory import AccessPort, DeviceRecord, Loopback, OutOf
 from controller.model.units import BitRate
 from controller.ports import DeviceTarget, Transport
 
-MAPPING_PROFILES = frozenset({"ietf", "openconfig"})
+MAPPING_PROFILES = frozenset({"ietf", "openconfig", "otn"})
 LAB_PLATFORM = "accord_lab"
 """Emulated routers: their `profile` is the router's capabilities, not a mapping profile."""
 _SPLIT_FILES = {"hosts": "hosts.yaml", "groups": "groups.yaml", "defaults": "defaults.yaml"}

@@ -40,6 +40,7 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = {
         "openconfig-bfd",
         "iana-if-type",
     ),
+    "otn": ("accord-otn",),
 }
 """The modules of each device profile. Those of OpenConfig come from the configured search path: no wheel has them."""
 
