@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab import cli_traffic
 from lab.cli_help import DRIFT, FAULT, UP
 from lab.cli_output import DirOption, Output, OutputOption, ask_lab, fail, messages, print_rows
 from lab.control_socket import ControlError, is_running, lab_directory
@@ -39,6 +40,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.add_typer(cli_traffic.app)
 _DETACHED_START_SECONDS = 600.0
 _POLL_SECONDS = 0.1
 _FILE_SUFFIXES = {".yaml", ".yml", ".json"}

@@ -1,7 +1,7 @@
 """A lab as a service: the directory it lives in, the files it writes, and what can be asked of it while it runs.
 
-Owns the operations behind the control socket: `status`, `fault`, `faults`, `clear`, `drift`, `link`, `reboot`, `down`.
-It writes the inventory, credentials, known hosts and the topology into the directory.
+Owns the operations behind the control socket: `status`, `fault`, `faults`, `clear`, `drift`, `link`, `reboot`, `down`,
+and those of `lab.traffic.service`. It writes the inventory, credentials, known hosts and topology into the directory.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
+from inspect import isawaitable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ from lab.network import LabNetwork
 from lab.router.router import Router
 from lab.router.rpc_errors import RpcError
 from lab.topology_file import topology_document
+from lab.traffic.service import TrafficService
 
 
 class _Request(BaseModel):
@@ -65,6 +67,7 @@ class LabService:
         self._down = asyncio.Event()
         self._server = ControlServer(directory, self.handle)
         self._reboots: set[asyncio.Task[None]] = set()
+        self._traffic = TrafficService(network.topology, network.plane, network.forwarding)
 
     async def start(self) -> None:
         """Write the files, then listen: whoever can connect finds them."""
@@ -101,6 +104,7 @@ class LabService:
             "link": (self._link, _LinkRequest),
             "reboot": (self._reboot, _RebootRequest),
             "down": (self._go_down, _Nothing),
+            **self._traffic.operations(),
         }
         if operation not in operations:
             raise ControlError(f"the lab cannot {operation}: it can {', '.join(operations)}")
@@ -110,7 +114,8 @@ class LabService:
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or operation}: {e['msg']}" for e in error.errors())
             raise ControlError(f"{operation}: {problems}") from error
-        return carry_out(request)
+        answer = carry_out(request)
+        return await answer if isawaitable(answer) else answer
 
     def _status(self, _: _Nothing) -> dict[str, Any]:
         network = self._network
