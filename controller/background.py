@@ -93,7 +93,7 @@ class Background:
         self._scheduler.add_job(work, "interval", seconds=seconds)
 
     async def _save(self) -> None:
-        self.upkeep.save()
+        await self.upkeep.save()
 
     async def _tell_status(self) -> None:
         self.notifier.status(self.status())

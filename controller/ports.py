@@ -4,7 +4,7 @@ Devices (RFC 6241, 8040, CLI) stand behind `DeviceSession`; the event log behind
 knowledge behind `SchemaSource` and `InstanceValidator`. A dry run gets none of the writing ones: it cannot send.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -267,8 +267,11 @@ class EventLog(Protocol):
         """Call `listener` on the event loop with each batch after it is durable; returns the unsubscribe."""
         ...
 
-    def save_snapshot(self, name: str, position: int, parts: Mapping[str, bytes]) -> None:
-        """Replace snapshot `name`, taken at `position`; parts are stored separately so they can be read lazily."""
+    def save_snapshot(self, name: str, position: int, parts: Mapping[str, bytes], kept: Collection[str] = ()) -> None:
+        """Replace snapshot `name`, taken at `position`; parts are stored separately so they can be read lazily.
+
+        Parts named in `kept` stay as they were stored last; `InvalidInputError` when one is not there.
+        """
         ...
 
     def load_snapshot(self, name: str) -> "Snapshot | None":

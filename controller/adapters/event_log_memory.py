@@ -1,7 +1,7 @@
 """Owns an event log that forgets: `controller.ports.EventLog` in memory, for tests and dry runs, chained alike."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.events.chain import Head, Origin, Record, draft, refuse_moved_streams, seal, unicode_text
@@ -88,11 +88,16 @@ class MemoryEventLog:
 
         return unsubscribe
 
-    def save_snapshot(self, name: str, position: int, parts: Mapping[str, bytes]) -> None:
-        """Replace snapshot `name`; `InvalidInputError` when there is no event at `position`."""
+    def save_snapshot(self, name: str, position: int, parts: Mapping[str, bytes], kept: Collection[str] = ()) -> None:
+        """Replace snapshot `name`; `InvalidInputError` when there is no event at `position`, or a kept part is not."""
         if not 0 <= position <= len(self._records):
             raise InvalidInputError(f"the event log has no event {position}")
-        self._snapshots[name] = MemorySnapshot(position, dict(parts))
+        former = self._snapshots.get(name)
+        parts_kept = {key: former.part(key) if former else None for key in kept}
+        if missing := [key for key, body in parts_kept.items() if body is None]:
+            raise InvalidInputError(f"the snapshot '{name}' has no part '{min(missing)}' to keep")
+        found = {key: body for key, body in parts_kept.items() if body is not None}
+        self._snapshots[name] = MemorySnapshot(position, found | dict(parts))
 
     def load_snapshot(self, name: str) -> MemorySnapshot | None:
         """The latest snapshot of that name, or None."""

@@ -8,13 +8,13 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from controller.adapters.event_log_files import storage_error
-from controller.model.errors import PermanentError
+from controller.model.errors import InvalidInputError, PermanentError
 
 _LAYOUT = 2
 """Of the tables below, as PRAGMA user_version; a file with another one is started anew."""
@@ -62,23 +62,42 @@ class SnapshotStore:
         except sqlite3.Error as error:
             raise storage_error(error, self.path) from error
 
-    def save(self, name: str, position: int, event_hash: bytes, parts: Mapping[str, bytes]) -> None:
-        """Replace snapshot `name`, whole or not at all. `name@VERSION` replaces every version of `name`."""
+    def save(
+        self, name: str, position: int, event_hash: bytes, parts: Mapping[str, bytes], kept: Collection[str] = ()
+    ) -> None:
+        """Replace snapshot `name`, whole or not at all; its `kept` parts stay as they are stored.
+
+        `name@VERSION` replaces every version of `name`. `InvalidInputError` when a part to keep is not there.
+        """
         rows = [(name, key, hashlib.sha256(body).digest(), body) for key, body in sorted(parts.items())]
-        head = (name, position, event_hash, _digest([(key, digest) for _, key, digest, _ in rows]))
         base = name.partition("@")[0]
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
-                for table in ("parts", "snapshots"):
-                    self._connection.execute(f"DELETE FROM {table} WHERE {_OTHER_VERSIONS}", (base,))  # noqa: S608 - constants
+                digests = self._keep_only(name, set(kept))
+                digests += [(key, digest) for _, key, digest, _ in rows]
+                others = f"DELETE FROM parts WHERE {_OTHER_VERSIONS} AND name <> ?2"  # noqa: S608 - constants
+                self._connection.execute(others, (base, name))
+                self._connection.execute(f"DELETE FROM snapshots WHERE {_OTHER_VERSIONS}", (base,))  # noqa: S608
                 self._connection.executemany("INSERT INTO parts VALUES (?,?,?,?)", rows)
+                head = (name, position, event_hash, _digest(sorted(digests)))
                 self._connection.execute("INSERT INTO snapshots VALUES (?,?,?,?)", head)
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
+                raise storage_error(error, self.path) from error
+            finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise storage_error(error, self.path) from error
+
+    def _keep_only(self, name: str, kept: set[str]) -> list[tuple[str, bytes]]:
+        """Delete the parts of a snapshot that are not kept; keys and digests of those that are."""
+        stored = self._connection.execute("SELECT key, digest FROM parts WHERE name = ?", (name,)).fetchall()
+        gone = [(name, key) for key, _ in stored if key not in kept]
+        self._connection.executemany("DELETE FROM parts WHERE name = ? AND key = ?", gone)
+        found = [(key, digest) for key, digest in stored if key in kept]
+        if missing := kept.difference(key for key, _ in found):
+            raise InvalidInputError(f"the snapshot '{name}' has no part '{min(missing)}' to keep")
+        return found
 
     def load(self, name: str) -> tuple[StoredSnapshot, bytes] | None:
         """The snapshot and the event hash it was taken at; None when there is none or parts of it are missing."""

@@ -8,7 +8,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,9 +151,9 @@ class SqliteEventLog:
 
         return unsubscribe
 
-    def save_snapshot(self, name: str, position: int, parts: Mapping[str, bytes]) -> None:
-        """Replace snapshot `name`, taken at `position`; `InvalidInputError` when there is no such event."""
-        self._snapshots.save(name, position, self._hash_at(position), parts)
+    def save_snapshot(self, name: str, position: int, parts: Mapping[str, bytes], kept: Collection[str] = ()) -> None:
+        """Replace snapshot `name`; `InvalidInputError` when there is no event at `position`, or a kept part is not."""
+        self._snapshots.save(name, position, self._hash_at(position), parts, kept)
 
     def load_snapshot(self, name: str) -> StoredSnapshot | None:
         """The latest snapshot whose position still matches the chain, or None."""

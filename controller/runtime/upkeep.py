@@ -47,14 +47,18 @@ class Upkeep:
         names = [name for name in self.controller.records() if name in known]
         return await self._each(names, self._check)
 
-    def save(self) -> bool:
+    async def save(self) -> bool:
         """Store a snapshot once enough has happened since the last one and no transaction is open.
 
-        It is taken on the event loop, so it must be rare; the events since are folded within about a second at a start.
+        Devices are encoded ahead, one at a time, so that the loop is held for what is left only.
         """
         world = self.controller.world
-        since = world.position - world.snapshot_position
-        return since >= self.events_between_snapshots and world.save(self.controller.log)
+        if world.position - world.snapshot_position < self.events_between_snapshots:
+            return False
+        for name in world.network.to_encode:
+            world.network.encode(name)
+            await asyncio.sleep(0)
+        return world.save(self.controller.log)
 
     def drift(self) -> Mapping[DeviceName, int]:
         """Differing lines of each device at its last check, for devices that are still in the inventory."""

@@ -46,6 +46,9 @@ class NetworkState:
         self._known: dict[DeviceName, DeviceKnowledge] = {}
         self._stored: dict[DeviceName, _Stored] = {}
         self._open: dict[str, _OpenTransaction] = {}
+        self._changed: set[DeviceName] = set()
+        """Devices that are not as the last snapshot has them."""
+        self._encoded: dict[DeviceName, bytes] = {}
         self._handlers: Mapping[str, Callable[[Event], None]] = {
             types.DEVICE_SYNCED: self._synced,
             types.DEVICE_CORRECTED: self._corrected,
@@ -87,12 +90,36 @@ class NetworkState:
 
     # -- snapshots ---------------------------------------------------------------------------------------------
 
+    @property
+    def to_encode(self) -> tuple[DeviceName, ...]:
+        """Devices that have changed since the last snapshot and are not encoded for the next one."""
+        return tuple(self._changed - self._encoded.keys())
+
+    def encode(self, name: DeviceName) -> None:
+        """Do ahead what a snapshot takes for one device, so that the snapshot itself is quick."""
+        self._encoded[name] = orjson.dumps(_to_json(self.device(name)))
+
+    def changed_parts(self) -> dict[str, bytes]:
+        """A part for each device that has changed since `saved`. Take snapshots between open transactions."""
+        for name in self.to_encode:
+            self.encode(name)
+        return {_part(name): body for name, body in self._encoded.items()}
+
+    def unchanged_parts(self) -> set[str]:
+        """The keys of the other devices' parts."""
+        return {_part(name) for name in self if name not in self._changed}
+
     def to_parts(self) -> dict[str, bytes]:
-        """One part per device. Open transactions are not in it: take snapshots between them."""
+        """One part per device, whether it has changed or not."""
         for name in [name for name, stored in self._stored.items() if stored.since]:
             self.device(name)
-        parts = {f"device/{name}": stored.read() for name, stored in self._stored.items()}
-        return parts | {f"device/{name}": orjson.dumps(_to_json(known)) for name, known in self._known.items()}
+        parts = {_part(name): stored.read() for name, stored in self._stored.items()}
+        return parts | {_part(name): orjson.dumps(_to_json(known)) for name, known in self._known.items()}
+
+    def saved(self) -> None:
+        """A snapshot has everything as it is now."""
+        self._changed.clear()
+        self._encoded.clear()
 
     @property
     def has_open_transactions(self) -> bool:
@@ -107,6 +134,8 @@ class NetworkState:
 
     def _change(self, name: DeviceName, change: "_Change") -> None:
         """Change a device now, or when it is first asked for if nobody has yet."""
+        self._changed.add(name)
+        self._encoded.pop(name, None)
         stored = self._stored.get(name)
         if stored is not None:
             stored.since.append(change)
@@ -150,6 +179,10 @@ class NetworkState:
         for plan in transaction.plan.devices:
             observed = data.get("observed", {}).get(plan.device, ())
             self._change(plan.device, partial(_learn, observed, rewritten=False))
+
+
+def _part(name: DeviceName) -> str:
+    return f"device/{name}"
 
 
 _Change = Callable[[DeviceKnowledge], None]

@@ -187,3 +187,15 @@ class EventLogContract:
         assert snapshot.part("a") is None
         with pytest.raises(InvalidInputError, match="no event 3"):
             log.save_snapshot("state", 3, {})
+
+    async def test_a_snapshot_keeps_the_parts_it_is_told_to_and_refuses_to_keep_what_is_not_there(
+        self, log: EventLog
+    ) -> None:
+        await log.append([something(), something()], actor="me")
+        log.save_snapshot("state", 1, {"a": b"1", "b": b"1", "c": b"1"})
+        log.save_snapshot("state", 2, {"b": b"2"}, kept=["a"])
+        with pytest.raises(InvalidInputError, match="no part 'c' to keep"):
+            log.save_snapshot("state", 2, {"b": b"3"}, kept=["a", "c"])
+        snapshot = log.load_snapshot("state")
+        assert snapshot is not None
+        assert {key: snapshot.part(key) for key in snapshot.keys()} == {"a": b"1", "b": b"2"}  # noqa: SIM118

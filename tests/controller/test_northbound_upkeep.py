@@ -25,12 +25,12 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 
 async def test_a_snapshot_is_stored_only_when_enough_has_happened(daemon: Daemon) -> None:
-    assert not Upkeep(daemon.controller).save()
+    assert not await Upkeep(daemon.controller).save()
     upkeep = Upkeep(daemon.controller, events_between_snapshots=1)
-    assert upkeep.save()
-    assert not upkeep.save()
+    assert await upkeep.save()
+    assert not await upkeep.save()
     await daemon.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="test")
-    assert upkeep.save()
+    assert await upkeep.save()
 
 
 async def test_the_pulse_beats_while_the_log_answers(daemon: Daemon) -> None:

@@ -4,6 +4,7 @@ import gc
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -102,6 +103,36 @@ async def test_a_snapshot_of_a_restored_world_nobody_has_looked_at_tells_the_sam
     second, folded = restored(log)
     assert folded == 0
     assert state_of(second) == state_of(replayed(log))
+
+
+async def test_the_next_snapshot_writes_only_the_devices_that_have_changed_since(
+    fleet: Fleet, log: SqliteEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = restored(log)
+    assert world.save(log)
+    written: list[set[str]] = []
+    original = SqliteEventLog.save_snapshot
+
+    def save(self: SqliteEventLog, name: str, position: int, parts: dict[str, bytes], kept: Any = ()) -> None:
+        written.append({key for key in parts if key.startswith("device/")})
+        original(self, name, position, parts, kept)
+
+    monkeypatch.setattr(SqliteEventLog, "save_snapshot", save)
+    log.subscribe(world.apply_all)
+    plan = await commit(fleet, small_service(7, CITIES))
+    assert world.save(log)
+    assert written == [{f"device/{device.device}" for device in plan.devices}]
+    assert len(plan.devices) < len(list(world.network))
+    assert state_of(restored(log)[0]) == state_of(replayed(log))
+
+
+async def test_a_snapshot_that_has_lost_its_devices_is_written_whole_again(fleet: Fleet, log: SqliteEventLog) -> None:
+    world, _ = restored(log)
+    for name in world.network:
+        world.network.device(name)
+    damage(log, "DELETE FROM parts WHERE key LIKE 'device/%'")
+    assert world.save(log)
+    assert state_of(restored(log)[0]) == state_of(replayed(log))
 
 
 @pytest.mark.parametrize(
