@@ -1,8 +1,8 @@
 """Owns dataclass to JSON and back, by the types that the fields declare: so that a change can be an event.
 
 Compiled once per class. A field that equals its default is left out. Supports what the mapping's records are made of:
-str, int, bool, None, tuples, optional values and records of these. Documents come from our own log: plain values are
-taken as they are.
+str, int, float, bool, None, tuples, optional values and records of these. Documents come from our own log: plain values
+are taken as they are.
 """
 
 import types
@@ -19,7 +19,7 @@ _Decoder = Callable[[Json], Any]
 
 def to_json(value: Any) -> Json:
     """JSON of a record, a tuple of records, or a plain value."""
-    if isinstance(value, (str, int, bool, type(None))):
+    if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if isinstance(value, tuple):
         return [to_json(item) for item in value]

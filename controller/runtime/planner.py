@@ -19,6 +19,9 @@ from controller.mapping.service import touched_document
 from controller.mapping.service_change import L3smChange, L3smEdit
 from controller.mapping.service_inverse import inverse
 from controller.mapping.service_staleness import refuse_stale
+from controller.mapping.tunnel import tunnel_lines
+from controller.mapping.tunnel_book import TunnelChange
+from controller.mapping.tunnel_steering import recolored, vrfs_by_tunnel
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName, IntentId, Owner, PlanId, TransactionId
 from controller.model.yang_path import Path
@@ -60,11 +63,41 @@ class Planner:
         plan = Plan(
             id=self._next_id(),
             summary=summary,
-            devices=self._devices(lines),
+            devices=self._devices(_by_device(lines), self._colors_after(change)),
             effects=(_services_changed(change, back), *effects),
         )
         self.observe("plan", time.perf_counter() - started)
         return plan
+
+    def tunnels(self, change: TunnelChange, summary: str, effects: tuple[NewEvent, ...] = ()) -> Plan:
+        """The plan that makes tunnels as the change has them, with the colours of the VRFs that they serve.
+
+        What holds already is left out; where all of it does, the plan has no effects.
+        """
+        started = time.perf_counter()
+        change = self.world.tunnels.news_in(change)
+        vrfs = vrfs_by_tunnel(change.upserted, self.world.services.fragments)
+        before = [self.world.tunnels.get(name) for name in change.names if name in self.world.tunnels]
+        wanted: _Wanted = {}
+        for tunnel in before:
+            wanted.setdefault(tunnel.source, {})[tunnel.owner] = {}
+        for tunnel in change.upserted:
+            wanted.setdefault(tunnel.source, {})[tunnel.owner] = tunnel_lines(tunnel, vrfs[tunnel.name])
+        plan = Plan(
+            id=self._next_id(),
+            summary=summary,
+            devices=self._devices(wanted),
+            effects=(*([self.world.tunnels.changed(change)] if change.names else []), *effects),
+        )
+        self.observe("plan", time.perf_counter() - started)
+        return plan
+
+    def _colors_after(self, change: L3smChange) -> "_Wanted":
+        """Tunnels' lines on routers where VRFs that they serve come or go."""
+        wanted: _Wanted = {}
+        for tunnel, vrfs in recolored(tuple(self.world.tunnels), self.world.services.fragments, change):
+            wanted.setdefault(tunnel.source, {})[tunnel.owner] = tunnel_lines(tunnel, vrfs)
+        return wanted
 
     def repair(self, devices: Iterable[DeviceName], summary: str) -> Plan:
         """The plan that makes every line that is owned hold again, as last read back."""
@@ -77,6 +110,7 @@ class Planner:
         for later in self.world.transactions.committed_after(transaction):
             refuse_overlap(undone, self._plan_of(later), later.id)
         undone = replace(undone, effects=tuple(map(_with_profiles_kept, undone.effects)))
+        self._refuse_changed_tunnels(undone.effects)
         for effect in (effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED):
             back, change = (L3smChange.from_json(effect.data[part]) for part in ("back", "change"))
             refuse_stale(self.world.services, back, change, self.infrastructure)
@@ -89,6 +123,11 @@ class Planner:
             devices=devices,
             effects=effects,
         )
+
+    def _refuse_changed_tunnels(self, effects: Iterable[NewEvent]) -> None:
+        """What is undone must still be so."""
+        changed = (effect for effect in effects if effect.type == types.TUNNELS_CHANGED)
+        self.world.tunnels.refuse_stale(map(_undone, changed))
 
     def _refuse_busy_intents(self, effects: Iterable[NewEvent]) -> None:
         """`ConflictError` when an intent is in a state in which what made it so cannot be undone."""
@@ -141,11 +180,13 @@ class Planner:
                 f"not a valid ietf-l3vpn-svc document: {first.message}{more}", path=first.path, app_tag=first.app_tag
             )
 
-    def _devices(self, lines: Mapping[Fragment, Mapping[Path, str]]) -> tuple[DevicePlan, ...]:
-        deltas: dict[DeviceName, dict[Owner, Mapping[Path, str]]] = {}
-        for fragment, wanted in lines.items():
-            deltas.setdefault(fragment.device, {})[fragment.owner] = wanted
-        return tuple(self._device(name, by_owner) for name, by_owner in sorted(deltas.items()))
+    def _devices(self, *wanted: "_Wanted") -> tuple[DevicePlan, ...]:
+        """`wanted` says by device and owner what lines there are to be; the owners of each are others."""
+        owners: dict[DeviceName, dict[Owner, Mapping[Path, str]]] = {}
+        for part in wanted:
+            for name, by_owner in part.items():
+                owners.setdefault(name, {}).update(by_owner)
+        return tuple(self._device(name, by_owner) for name, by_owner in sorted(owners.items()))
 
     def _device(self, name: DeviceName, by_owner: Mapping[Owner, Mapping[Path, str]]) -> DevicePlan:
         known = self.world.network.device(name)
@@ -156,6 +197,16 @@ class Planner:
 
     def _next_id(self) -> PlanId:
         return PlanId(self.world.next_id("plan"))
+
+
+_Wanted = dict[DeviceName, dict[Owner, Mapping[Path, str]]]
+
+
+def _by_device(lines: Mapping[Fragment, Mapping[Path, str]]) -> _Wanted:
+    found: _Wanted = {}
+    for fragment, wanted in lines.items():
+        found.setdefault(fragment.device, {})[fragment.owner] = wanted
+    return found
 
 
 def with_waves(plan: Plan, canary: Iterable[DeviceName]) -> Plan:

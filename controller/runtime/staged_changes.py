@@ -135,7 +135,7 @@ class StagedChanges:
 
         try:
             plan = await make_plan()
-            if plan.is_empty:
+            if plan.is_empty and not plan.effects:
                 return Cue.COMMITTED, "it held already"
             plans = [plan]
 

@@ -137,6 +137,7 @@ class Transactions:
                     tag="data-exists",
                 )
         self.world.reservations.refuse_stale(plan)
+        self.world.tunnels.refuse_stale(plan.effects)
 
     async def _plan_durably(self, plan: Plan, options: CommitOptions, actor: str) -> tuple[Executor, Output]:
         transaction = TransactionId(self.world.next_id("transaction"))

@@ -5,8 +5,8 @@ ports) is reserved in memory, so that plans made meanwhile choose others. A cras
 """
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import orjson
@@ -15,7 +15,8 @@ from controller.events import types
 from controller.intent.book import IntentBook
 from controller.mapping.service import L3smState
 from controller.mapping.service_snapshot import services_from_json, services_to_json
-from controller.model.errors import InvalidInputError, NotFoundError
+from controller.mapping.tunnel_book import TunnelBook
+from controller.model.errors import NotFoundError
 from controller.model.identifiers import PlanId, TransactionId
 from controller.ports import Event, EventLog, NewEvent, Snapshot
 from controller.runtime.reservations import Reservations
@@ -25,9 +26,20 @@ from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
 from controller.transaction.stage_history import StagedHistory
 
-_SNAPSHOT = "world@3"
+_SNAPSHOT = "world@4"
 """The version is of the form of its parts: a snapshot of another version is passed over, and replay takes its place."""
-_HEAD = ("services", "intents", "transactions", "changes", "numbers", "plans", "authors", "approvals", "lines")
+_HEAD = (
+    "services",
+    "tunnels",
+    "intents",
+    "transactions",
+    "changes",
+    "numbers",
+    "plans",
+    "authors",
+    "approvals",
+    "lines",
+)
 """The parts that a start reads; the others are of one device each."""
 _PLANS_KEPT = 200
 _Kept = Plan | Json | Callable[[], Json]
@@ -41,6 +53,7 @@ class World:
         self.network = NetworkState()
         self.transactions = TransactionHistory()
         self.services = L3smState()
+        self.tunnels = TunnelBook()
         self.intents = IntentBook()
         self.changes = StagedHistory()
         self.reservations = Reservations(self.services)
@@ -63,6 +76,7 @@ class World:
         self.transactions.apply(event)
         self.intents.apply(event)
         self.changes.apply(event)
+        self.tunnels.apply(event)
         if event.type == types.SERVICES_CHANGED:
             self.reservations.settle(event)
         elif event.type == types.PLAN_CREATED:
@@ -138,6 +152,7 @@ class World:
             return False
         head = {
             "services": services_to_json(self.services),
+            "tunnels": self.tunnels.to_json(),
             "intents": self.intents.to_json(),
             "transactions": self.transactions.to_json(),
             "changes": self.changes.to_json(),
@@ -147,19 +162,10 @@ class World:
             "approvals": self._approvals,
         }
         head["lines"] = {name: self.network.lines(name) for name in self.network}
-        self._store(log, {key: orjson.dumps(value) for key, value in head.items()})
-        self.network.saved()
+        parts = {key: orjson.dumps(value) for key, value in head.items()}
+        log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
         self.snapshot_position = self.position
         return True
-
-    def _store(self, log: EventLog, head: Mapping[str, bytes]) -> None:
-        """Devices that have not changed keep the part they have; all of them are written when one is not there."""
-        kept = self.network.unchanged_parts() if self.snapshot_position else set()
-        if kept:
-            with suppress(InvalidInputError):
-                log.save_snapshot(_SNAPSHOT, self.position, {**head, **self.network.changed_parts()}, kept)
-                return
-        log.save_snapshot(_SNAPSHOT, self.position, {**head, **self.network.to_parts()})
 
     def _restore(self, log: EventLog) -> None:
         """Take what the snapshot has; nothing when there is none, or one of which a part is damaged."""
@@ -169,6 +175,7 @@ class World:
             return
         read = {key: orjson.loads(part or b"") for key, part in head.items()}
         services_from_json(self.services, read["services"])
+        self.tunnels.load_json(read["tunnels"])
         self.intents.load_json(read["intents"])
         self.changes.load_json(read["changes"])
         self.transactions.load_json(read["transactions"])
@@ -179,7 +186,6 @@ class World:
             if key.startswith("device/"):
                 lines = read["lines"][key.removeprefix("device/")]
                 self.network.load_part(key, _device_part(log, snapshot, key), lines)
-        self.network.saved()
         self.position = self.snapshot_position = snapshot.position
 
 
