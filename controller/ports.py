@@ -184,6 +184,10 @@ class DeviceSession(Protocol):
         """Subscribe and yield each notification's XML; ends when the session closes."""
         ...
 
+    async def subscribe(self) -> AsyncIterator[bytes]:
+        """As `notifications`, but returns when the device has agreed, so that a state read then is not too old."""
+        ...
+
     async def close(self) -> None:
         """Close politely within a second, else abort. Idempotent."""
         ...

@@ -86,6 +86,12 @@ class SessionPool:
         connection.error = ""
         connection.connected_at = self._clock.now()
 
+    async def open_another(self, device: DeviceName) -> DeviceSession:
+        """A session beside the kept one, for a stream of notifications; whoever opened it closes it."""
+        target = self._targets(device)
+        async with self._connecting:
+            return await self._connectors[target.transport].connect(target)
+
     @asynccontextmanager
     async def use(self, device: DeviceName) -> AsyncIterator[DeviceSession]:
         """The session, exclusively; a session that failed in transit is dropped."""

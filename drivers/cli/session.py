@@ -120,8 +120,12 @@ class CliSession:
 
     async def notifications(self) -> AsyncIterator[bytes]:
         """Refused: a CLI has none."""
-        self._refuse("notifications")
+        await self.subscribe()
         yield b""
+
+    async def subscribe(self) -> AsyncIterator[bytes]:
+        """Refused: a CLI has none."""
+        self._refuse("notifications")
 
     async def close(self) -> None:
         """Close; a pending call fails at once. Idempotent."""

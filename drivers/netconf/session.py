@@ -251,10 +251,14 @@ class NetconfSession:
 
     async def notifications(self) -> AsyncIterator[bytes]:
         """Subscribe and yield until the session ends; without `interleave` it can do nothing else then (RFC 5277 6)."""
+        async for notification in await self.subscribe():
+            yield notification
+
+    async def subscribe(self) -> AsyncIterator[bytes]:
+        """Subscribe; returns the stream once the device has agreed to send it."""
         if self._stream is None:
             self._stream = await self._subscribe()
-        async for notification in self._stream:
-            yield notification
+        return self._stream
 
     async def _subscribe(self) -> NotificationStream:
         stream = NotificationStream(self.device)

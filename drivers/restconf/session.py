@@ -112,9 +112,13 @@ class RestconfSession:
 
     async def notifications(self) -> AsyncIterator[bytes]:
         """The `NETCONF` event stream (RFC 8040 section 6.3); ends when the device or `close` ends it."""
-        location = await self._call(self._stream_path, "notifications")
-        async for event in events.follow(self._target, location, self._threads, self._stream_enders):
+        async for event in await self.subscribe():
             yield event
+
+    async def subscribe(self) -> AsyncIterator[bytes]:
+        """The stream, found; its connection is opened by the first read."""
+        location = await self._call(self._stream_path, "notifications")
+        return events.follow(self._target, location, self._threads, self._stream_enders)
 
     async def close(self) -> None:
         """Close; a pending call fails at once. Idempotent."""

@@ -112,6 +112,9 @@ class MemoryDevice:
         for nothing in ():
             yield nothing
 
+    async def subscribe(self) -> AsyncIterator[bytes]:
+        return self.notifications()
+
     async def close(self) -> None:
         pass
 
