@@ -107,6 +107,7 @@ class Daemon:
 
         A disk without room keeps nobody from stopping: sessions and locks go, and the next start replays what is there.
         """
+        await self.controller.changes.stop()
         is_drained = await self.controller.transactions.drain(drain_seconds)
         try:
             await self.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="accord")
@@ -139,6 +140,7 @@ async def open_daemon(loaded: LoadedSettings) -> Daemon:
     )
     await log.append([NewEvent("daemon", types.DAEMON_STARTED, {"folded": folded})], actor="accord")
     await controller.transactions.resume_open()
+    controller.changes.resume()
     return Daemon(ReloadableSettings(loaded), catalogue, controller, log, sessions, threads, folded)
 
 

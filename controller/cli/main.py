@@ -18,6 +18,7 @@ from controller.cli import (
     intent,
     serve,
     service,
+    staged,
     status,
     token,
     transaction,
@@ -57,7 +58,17 @@ app = typer.Typer(
 )
 for noun in (serve, status, change, completion):
     noun.register(app)
-for noun_app in (intent.app, service.app, transaction.app, device.app, event.app, audit.app, config.app, token.app):
+for noun_app in (
+    intent.app,
+    service.app,
+    transaction.app,
+    staged.app,
+    device.app,
+    event.app,
+    audit.app,
+    config.app,
+    token.app,
+):
     app.add_typer(noun_app)
 
 

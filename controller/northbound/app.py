@@ -15,6 +15,7 @@ from controller.datastore.schema import Schema
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.northbound.api import Api
 from controller.northbound.auth import TokenStore
+from controller.northbound.changes import Changes
 from controller.northbound.door import Door, Limits
 from controller.northbound.events import EventFeed
 from controller.northbound.metrics import Flows
@@ -61,6 +62,7 @@ class Doors:
         restconf = Restconf(self.controller, self.schema, self._confirm_timeout_seconds)
         self.routes = [
             *Api(self.controller).routes(door),
+            *Changes(self.controller.changes).routes(door),
             *self.feed.routes(door),
             *restconf.routes(door),
             *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),

@@ -5,14 +5,17 @@ asks, as authenticated at the door, and ends up in the log.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from controller.datastore.codec import Codec
 from controller.events import types
 from controller.intent.lifecycle import IntentState
 from controller.mapping.intent_to_l3sm import withdrawal
 from controller.mapping.service_change import L3smEdit
+from controller.mapping.tunnel_book import TunnelChange
 from controller.model.errors import (
+    BusyError,
     ConflictError,
     InvalidInputError,
     NotAuthorizedError,
@@ -28,7 +31,9 @@ from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
 from controller.runtime.planner import Planner
+from controller.runtime.probes import Probes
 from controller.runtime.sessions import SessionPool
+from controller.runtime.staged_changes import StagedChanges
 from controller.runtime.transactions import CommitOptions, Transactions
 from controller.runtime.world import World, plan_created
 from controller.transaction.history import TransactionSummary
@@ -36,10 +41,12 @@ from controller.transaction.impact import Impact
 from controller.transaction.network_state import DeviceKnowledge
 from controller.transaction.plan import Plan
 from controller.transaction.render import text
+from controller.transaction.stages import Json
 from controller.transaction.states import Phase
 
 MakePlan = Callable[[], Awaitable[Plan]]
 _ATTEMPTS = 8
+_HEALING_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,14 @@ class Controller:
     records: Callable[[], Mapping[DeviceName, DeviceRecord]]
     approval: str = "never"
     """Which plans need it: `never`, `traffic-affecting`, `always`."""
+    changes: StagedChanges = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Staged changes go the same road as everybody's: plan, proof, transaction."""
+        probes = Probes(self.sessions, self.clock)
+        self.changes = StagedChanges(
+            self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome
+        )
 
     # -- intents -----------------------------------------------------------------------------------------------
 
@@ -239,6 +254,17 @@ class Controller:
         if summary.phase is Phase.ABORTED:
             await self.intents.after_abort(served, summary.reason, actor)
         return summary
+
+    async def _plan_wanted(self, wanted: Json, summary: str, actor: str) -> Plan:
+        """The plan of a staged change's next state of tunnels."""
+        return await self._keep(self.planner.tunnels(TunnelChange.from_json(wanted), summary), actor)
+
+    async def _outcome(self, summary: TransactionSummary) -> Phase:
+        """The verdict of a transaction that is UNKNOWN, when it has healed."""
+        while (now := self.world.transactions.get(summary.id)).phase is Phase.UNKNOWN:
+            with suppress(BusyError):
+                await self.transactions.ended(summary.id, _HEALING_SECONDS)
+        return now.phase
 
     # -- devices -----------------------------------------------------------------------------------------------
 

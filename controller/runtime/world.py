@@ -5,8 +5,8 @@ ports) is reserved in memory, so that plans made meanwhile choose others. A cras
 """
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import orjson
@@ -16,7 +16,7 @@ from controller.intent.book import IntentBook
 from controller.mapping.service import L3smState
 from controller.mapping.service_snapshot import services_from_json, services_to_json
 from controller.mapping.tunnel_book import TunnelBook
-from controller.model.errors import NotFoundError
+from controller.model.errors import InvalidInputError, NotFoundError
 from controller.model.identifiers import PlanId, TransactionId
 from controller.ports import Event, EventLog, NewEvent, Snapshot
 from controller.runtime.reservations import Reservations
@@ -162,10 +162,19 @@ class World:
             "approvals": self._approvals,
         }
         head["lines"] = {name: self.network.lines(name) for name in self.network}
-        parts = {key: orjson.dumps(value) for key, value in head.items()}
-        log.save_snapshot(_SNAPSHOT, self.position, parts | self.network.to_parts())
+        self._store(log, {key: orjson.dumps(value) for key, value in head.items()})
+        self.network.saved()
         self.snapshot_position = self.position
         return True
+
+    def _store(self, log: EventLog, head: Mapping[str, bytes]) -> None:
+        """Devices that have not changed keep the part they have; all of them are written when one is not there."""
+        kept = self.network.unchanged_parts() if self.snapshot_position else set()
+        if kept:
+            with suppress(InvalidInputError):
+                log.save_snapshot(_SNAPSHOT, self.position, {**head, **self.network.changed_parts()}, kept)
+                return
+        log.save_snapshot(_SNAPSHOT, self.position, {**head, **self.network.to_parts()})
 
     def _restore(self, log: EventLog) -> None:
         """Take what the snapshot has; nothing when there is none, or one of which a part is damaged."""
@@ -186,6 +195,7 @@ class World:
             if key.startswith("device/"):
                 lines = read["lines"][key.removeprefix("device/")]
                 self.network.load_part(key, _device_part(log, snapshot, key), lines)
+        self.network.saved()
         self.position = self.snapshot_position = snapshot.position
 
 
