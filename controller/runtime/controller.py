@@ -34,13 +34,16 @@ from controller.runtime.planner import Planner
 from controller.runtime.probes import Probes
 from controller.runtime.sessions import SessionPool
 from controller.runtime.staged_changes import StagedChanges
+from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.transactions import CommitOptions, Transactions
+from controller.runtime.tunnels import Tunnels
 from controller.runtime.world import World, plan_created
 from controller.transaction.history import TransactionSummary
 from controller.transaction.impact import Impact
 from controller.transaction.network_state import DeviceKnowledge
 from controller.transaction.plan import Plan
 from controller.transaction.render import text
+from controller.transaction.stage_history import StagedChange
 from controller.transaction.stages import Json
 from controller.transaction.states import Phase
 
@@ -86,10 +89,14 @@ class Controller:
     records: Callable[[], Mapping[DeviceName, DeviceRecord]]
     approval: str = "never"
     """Which plans need it: `never`, `traffic-affecting`, `always`."""
+    topology: TopologyView = field(init=False)
+    tunnels: Tunnels = field(init=False)
     changes: StagedChanges = field(init=False)
 
     def __post_init__(self) -> None:
         """Staged changes go the same road as everybody's: plan, proof, transaction."""
+        self.topology = TopologyView(self.world, self.sessions, self.records)
+        self.tunnels = Tunnels(self.world, self.planner, self.topology)
         probes = Probes(self.sessions, self.clock)
         self.changes = StagedChanges(
             self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome
@@ -115,6 +122,10 @@ class Controller:
         """Plan the end of a VPN with the sites that belong to it alone."""
         edit = withdrawal(vpn_id, self.world.services)
         return await self._keep(self.planner.services(edit, f"delete VPN {vpn_id}", self.intents.ended_by(edit)), actor)
+
+    async def plan_tunnels(self, make: Callable[[Tunnels], Plan], actor: str) -> Plan:
+        """Plan something about tunnels and keep the plan."""
+        return await self._keep(make(self.tunnels), actor)
 
     async def plan_repair(self, devices: Iterable[DeviceName], actor: str) -> Plan:
         """Read the devices, then plan what makes every owned line hold again; refuses to go on with a fight."""
@@ -254,6 +265,16 @@ class Controller:
         if summary.phase is Phase.ABORTED:
             await self.intents.after_abort(served, summary.reason, actor)
         return summary
+
+    async def begin_staged(self, id_: PlanId, actor: str, *, checksum: str = "") -> StagedChange:
+        """Carry out a plan of tunnels in stages (make-before-break); it goes on by itself."""
+        plan = self._checked(id_, checksum)
+        self._require_approval(plan)
+        return await self.changes.begin(self.tunnels.staged(plan), actor)
+
+    async def commit_tunnels(self, plan: Plan) -> TransactionSummary:
+        """Carry out a plan that the daemon made itself: what the operator allowed beforehand needs no approval."""
+        return await self.transactions.commit(plan, CommitOptions(comment=plan.summary), "accord")
 
     async def _plan_wanted(self, wanted: Json, summary: str, actor: str) -> Plan:
         """The plan of a staged change's next state of tunnels."""

@@ -1,0 +1,148 @@
+"""Owns what happens when links fail or come back: tunnels get live paths, through plan, proof and transaction.
+
+What carries nothing any more goes first, in a transaction of its own over the head ends concerned; protection that was
+used up is put back after that. A dead path is no reason for stages: nothing can be lost on it any more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from controller.events import types
+from controller.mapping.tunnel import Tunnel
+from controller.mapping.tunnel_book import TunnelChange
+from controller.mapping.tunnel_paths import is_alive, restored
+from controller.model.errors import AccordError, StalePlanError, UndecidedError
+from controller.ports import EventLog, NewEvent
+from controller.runtime.topology_discovery import TopologyView
+from controller.runtime.tunnels import Tunnels, reserving, route
+from controller.runtime.world import World
+from controller.topology.network import LinkId
+from controller.topology.paths import NoPathError
+from controller.transaction.history import TransactionSummary
+from controller.transaction.plan import Plan
+from controller.transaction.states import Phase
+
+_log = structlog.get_logger(__name__)
+_ATTEMPTS = 5
+_RETRY_SECONDS = 0.2
+OUTCOMES = ("repaired", "protected", "failed", "unroutable")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """New tunnels in place of broken ones, and those for which there is no way."""
+
+    tunnels: tuple[Tunnel, ...]
+    unroutable: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class TunnelRepair:
+    """Repairs tunnels. `commit` carries a plan out, proved before; `is_wanted` says whether the operator wants it."""
+
+    world: World
+    log: EventLog
+    topology: TopologyView
+    tunnels: Tunnels
+    commit: Callable[[Plan], Awaitable[TransactionSummary]]
+    is_wanted: Callable[[], bool] = lambda: True
+    observe: Callable[[str, float], None] = lambda *_: None
+    """Called with an outcome and the seconds from the first event."""
+
+    async def repair(self, links: frozenset[LinkId], since: float) -> None:
+        """React to links whose state changed; `since` is the loop's time of the first event."""
+        if not self.is_wanted() or not len(self.world.tunnels):
+            return
+        await self._repair(links, since, "repaired", self._dead)
+        await self._repair(links, since, "protected", self._unprotected)
+
+    async def _repair(
+        self, links: frozenset[LinkId], since: float, outcome: str, which: Callable[[], Iterable[Tunnel]]
+    ) -> None:
+        for attempt in range(_ATTEMPTS):
+            found = self._new_paths(which())
+            if not found.tunnels:
+                await self._tell(links, since, "unroutable", found)
+                return
+            try:
+                plan = self.tunnels.plan(TunnelChange(found.tunnels), _summary(links, outcome))
+                done = await self.commit(plan)
+            except (StalePlanError, UndecidedError):
+                continue
+            except AccordError as error:
+                _log.warning("repair_refused", links=sorted(links), error=str(error))
+                await self._tell(links, since, "failed", found, reason=str(error))
+                await asyncio.sleep(_RETRY_SECONDS * (attempt + 1))
+                continue
+            if done.phase is Phase.COMMITTED:
+                await self._tell(links, since, outcome, found, transaction=done.id)
+                return
+            await self._tell(links, since, "failed", found, transaction=done.id, reason=done.reason)
+
+    def _dead(self) -> list[Tunnel]:
+        """Those of which no path lives."""
+        database = self.topology.database
+        return [t for t in self.world.tunnels if t.paths and not any(is_alive(database, path) for path in t.paths)]
+
+    def _unprotected(self) -> list[Tunnel]:
+        """Those that are to be protected, and have only one path that lives."""
+        database = self.topology.database
+        wanting = (tunnel for tunnel in self.world.tunnels if tunnel.protection != "none" and not tunnel.beside)
+        return [t for t in wanting if sum(is_alive(database, path) for path in t.paths) == 1]
+
+    def _new_paths(self, broken: Iterable[Tunnel]) -> _Found:
+        """The largest first; each sees what those before it took."""
+        database = self.topology.database
+        found: list[Tunnel] = []
+        unroutable: list[tuple[str, str]] = []
+        for tunnel in sorted(broken, key=lambda tunnel: (-tunnel.bandwidth.bits_per_second, tunnel.name)):
+            try:
+                better = replace(restored(database, tunnel), probes=(), beside=())
+            except NoPathError as error:
+                unroutable.append((tunnel.name, error.message))
+                continue
+            if better.paths != tunnel.paths:
+                found.append(better)
+                database = reserving(database, better)
+        return _Found(tuple(found), tuple(unroutable))
+
+    async def _tell(
+        self,
+        links: frozenset[LinkId],
+        since: float,
+        outcome: str,
+        found: _Found,
+        *,
+        transaction: str = "",
+        reason: str = "",
+    ) -> None:
+        """One event for all that was done; nothing when there was nothing to do."""
+        if not found.tunnels and not found.unroutable:
+            return
+        seconds = asyncio.get_running_loop().time() - since
+        self.observe(outcome, seconds)
+        data = {
+            "links": sorted(links),
+            "outcome": outcome,
+            "moved": {tunnel.name: route(tunnel) for tunnel in found.tunnels},
+            "unroutable": dict(found.unroutable),
+            "transaction": transaction,
+            "reason": reason,
+            "milliseconds": round(seconds * 1000),
+        }
+        _log.info("tunnels_repaired", **data)
+        await self.log.append([NewEvent("tunnels", types.TUNNELS_REPAIRED, data)], actor="accord", cause=transaction)
+
+
+def _summary(links: frozenset[LinkId], outcome: str) -> str:
+    wires = sorted({min(link, _reversed(link)) for link in links})
+    shown = ", ".join(wires[:3]) + (f" and {len(wires) - 3} more" if len(wires) > 3 else "")
+    return f"{'protect' if outcome == 'protected' else 'repair'} tunnels after {shown}"
+
+
+def _reversed(link: LinkId) -> LinkId:
+    source, _, target = link.partition(">")
+    return LinkId(f"{target}>{source}")
