@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from controller.model.errors import (
     AccordError,
@@ -22,10 +22,10 @@ from controller.model.errors import (
     NotSupportedError,
     OutcomeUnknownError,
 )
-from controller.model.identifiers import DeviceName, TransactionId
 from controller.ports import Capabilities, DeviceTarget, ParticipantClass, Reading, Transport, Warnings
 from drivers.cli.platforms import Platform, platform_of
 from drivers.cli.terminal import Terminal
+from drivers.immediate import ImmediateSession
 from drivers.threads import DeadlineError, DriverThreads
 
 T = TypeVar("T")
@@ -38,20 +38,16 @@ class ConfigurationMovedError(DeviceRejectedError, ConflictError):
     """Running is not what the entity tag stands for; nothing was sent."""
 
 
-class CliSession:
+class CliSession(ImmediateSession):
     """One device over SSH; made by `CliConnector`."""
 
+    lacks = "a configuration session commits by itself"
+
     def __init__(self, target: DeviceTarget, platform: Platform, terminal: Terminal, threads: DriverThreads) -> None:
-        self._target = target
+        super().__init__(target)
         self._platform = platform
         self._terminal = terminal
         self._threads = threads
-        self._closed = False
-
-    @property
-    def device(self) -> DeviceName:
-        """Whose session this is."""
-        return self._target.name
 
     @property
     def capabilities(self) -> Capabilities:
@@ -86,38 +82,6 @@ class CliSession:
         lines = _lines(edit)
         return await self._call(lambda: self._terminal.compare(lines), "compare")
 
-    async def lock(self) -> None:
-        """Nothing to lock: a configuration session is exclusive by itself."""
-        if self._closed:
-            raise ConnectionFailedError("the session is closed", device=self.device)
-
-    async def release(self) -> None:
-        """Nothing was taken."""
-
-    async def prepare(self, edit: bytes) -> Warnings:  # noqa: ARG002  # the port's signature
-        """Refused: `apply` does it all."""
-        self._refuse("prepare")
-
-    async def validate(self) -> Warnings:
-        """Refused: `apply` does it all."""
-        self._refuse("validate")
-
-    async def commit_tentative(self, persist: TransactionId, timeout_seconds: float) -> Warnings:  # noqa: ARG002  # the port's signature
-        """Refused: `apply` does it all."""
-        self._refuse("confirmed commit")
-
-    async def confirm(self, persist: TransactionId) -> None:  # noqa: ARG002  # the port's signature
-        """Refused: `apply` does it all."""
-        self._refuse("confirm")
-
-    async def cancel(self, persist: TransactionId) -> None:  # noqa: ARG002  # the port's signature
-        """Refused: `apply` does it all."""
-        self._refuse("cancel")
-
-    async def commit_now(self) -> Warnings:
-        """Refused: `apply` does it all."""
-        self._refuse("commit")
-
     async def notifications(self) -> AsyncIterator[bytes]:
         """Refused: a CLI has none."""
         await self.subscribe()
@@ -125,7 +89,7 @@ class CliSession:
 
     async def subscribe(self) -> AsyncIterator[bytes]:
         """Refused: a CLI has none."""
-        self._refuse("notifications")
+        raise NotSupportedError("a CLI has no notifications", tag="operation-not-supported", device=self.device)
 
     async def close(self) -> None:
         """Close; a pending call fails at once. Idempotent."""
@@ -139,8 +103,7 @@ class CliSession:
             self._terminal.cut()
 
     async def _call(self, job: Callable[[], T], name: str) -> T:
-        if self._closed:
-            raise ConnectionFailedError("the session is closed", device=self.device)
+        self._must_be_open()
         seconds = self._target.rpc_timeout_seconds * 10
         try:
             return await self._threads.run(job, deadline_seconds=seconds, abort=self._terminal.cut)
@@ -160,9 +123,6 @@ class CliSession:
         lines = text.splitlines()
         telling = [line for line in lines if line.strip() and not re.match(self._platform.comments, line)]
         return hashlib.sha256("\n".join(telling).encode()).hexdigest()
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise NotSupportedError(f"a CLI session has no {what}", tag="operation-not-supported", device=self.device)
 
 
 class CliConnector:

@@ -10,14 +10,13 @@ from typing import NoReturn, TypeVar
 from lxml import etree
 
 from controller.model.errors import (
-    ConnectionFailedError,
     DeviceRejectedError,
     NotSupportedError,
     OutcomeUnknownError,
     ProtocolViolationError,
 )
-from controller.model.identifiers import DeviceName, TransactionId
 from controller.ports import Capabilities, DeviceTarget, Reading, Warnings
+from drivers.immediate import ImmediateSession
 from drivers.restconf import documents, events, paths
 from drivers.restconf.errors import error_of
 from drivers.restconf.transport import Answer, HttpsTransport
@@ -29,8 +28,10 @@ _ACCEPT = {"Accept": "application/yang-data+xml"}
 _PATCH = {"Content-Type": "application/yang-patch+xml", "Accept": "application/yang-data+xml"}
 
 
-class RestconfSession:
+class RestconfSession(ImmediateSession):
     """One device over HTTPS; made by `RestconfConnector`."""
+
+    lacks = "RESTCONF has no candidate"
 
     def __init__(
         self,
@@ -40,19 +41,13 @@ class RestconfSession:
         root: str,
         capabilities: Capabilities,
     ) -> None:
-        self._target = target
+        super().__init__(target)
         self._transport = transport
         self._threads = threads
         self._root = root
         self._capabilities = capabilities
         self._namespaces = {module.name: module.namespace for module in capabilities.modules if module.namespace}
-        self._closed = False
         self._stream_enders: set[Callable[[], None]] = set()
-
-    @property
-    def device(self) -> DeviceName:
-        """Whose session this is."""
-        return self._target.name
 
     @property
     def capabilities(self) -> Capabilities:
@@ -78,37 +73,6 @@ class RestconfSession:
         `entity_tag`; otherwise as the port says.
         """
         return await self._call(lambda: self._apply(edit, entity_tag), "apply")
-
-    async def lock(self) -> None:
-        """RESTCONF has no locks."""
-        self._must_be_open()
-
-    async def release(self) -> None:
-        """Nothing was taken."""
-
-    async def prepare(self, edit: bytes) -> Warnings:  # noqa: ARG002  # the port's signature
-        """Refused: there is no candidate."""
-        self._refuse("prepare")
-
-    async def validate(self) -> Warnings:
-        """Refused: there is no candidate."""
-        self._refuse("validate")
-
-    async def commit_tentative(self, persist: TransactionId, timeout_seconds: float) -> Warnings:  # noqa: ARG002  # the port's signature
-        """Refused: there is no candidate."""
-        self._refuse("confirmed commit")
-
-    async def confirm(self, persist: TransactionId) -> None:  # noqa: ARG002  # the port's signature
-        """Refused: there is no candidate."""
-        self._refuse("confirm")
-
-    async def cancel(self, persist: TransactionId) -> None:  # noqa: ARG002  # the port's signature
-        """Refused: there is no candidate."""
-        self._refuse("cancel")
-
-    async def commit_now(self) -> Warnings:
-        """Refused: there is no candidate."""
-        self._refuse("commit")
 
     async def notifications(self) -> AsyncIterator[bytes]:
         """The `NETCONF` event stream (RFC 8040 section 6.3); ends when the device or `close` ends it."""
@@ -136,15 +100,6 @@ class RestconfSession:
             raise OutcomeUnknownError(
                 f"{name}: no answer within {seconds:g} s", remedy="read back before deciding", device=self.device
             ) from None
-
-    def _must_be_open(self) -> None:
-        if self._closed:
-            raise ConnectionFailedError("the session is closed", device=self.device)
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise NotSupportedError(
-            f"RESTCONF has no candidate, so no {what}", tag="operation-not-supported", device=self.device
-        )
 
     def _get(self, path: str, headers: Mapping[str, str] = _ACCEPT) -> Answer | None:
         answer = self._transport.exchange("GET", path, headers)
