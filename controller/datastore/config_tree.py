@@ -7,16 +7,29 @@ from controller.datastore.diff import Edit
 from controller.model.yang_path import Path, Step
 
 _AFTER = Step("\U0010ffff", "")
+_REMEMBERED = 4096
+"""Touched paths that are kept, so that who derived something from the tree can derive it again in part."""
 
 
 class ConfigTree(Mapping[Path, str]):
     """Lines plus a sorted index of their paths: a subtree is one slice, so cost follows the subtree, not the device."""
 
-    __slots__ = ("_lines", "_paths")
+    __slots__ = ("_forgotten", "_lines", "_paths", "_touched")
 
     def __init__(self, lines: Mapping[Path, str] | None = None) -> None:
         self._lines = dict(lines or {})
         self._paths = sorted(self._lines)
+        self._touched: list[Path] = []
+        self._forgotten = 0
+
+    @property
+    def revision(self) -> int:
+        """How often a line was set or removed."""
+        return self._forgotten + len(self._touched)
+
+    def touched_since(self, revision: int) -> list[Path] | None:
+        """The paths touched since that revision; None when that is longer ago than is remembered."""
+        return None if revision < self._forgotten else self._touched[revision - self._forgotten :]
 
     def __getitem__(self, path: Path) -> str:
         return self._lines[path]
@@ -57,7 +70,16 @@ class ConfigTree(Mapping[Path, str]):
         if path not in self._lines:
             insort(self._paths, path)
         self._lines[path] = value
+        self._note(path)
 
     def _remove(self, path: Path) -> None:
         if self._lines.pop(path, None) is not None:
             del self._paths[bisect_left(self._paths, path)]
+            self._note(path)
+
+    def _note(self, path: Path) -> None:
+        self._touched.append(path)
+        if len(self._touched) > _REMEMBERED:
+            half = len(self._touched) // 2
+            del self._touched[:half]
+            self._forgotten += half

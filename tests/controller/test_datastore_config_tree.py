@@ -59,3 +59,21 @@ def test_a_tree_does_not_change_what_it_was_made_of() -> None:
     assert not tree
     assert tree.get(leaf("small")) is None
     assert dict(ConfigTree()) == {}
+
+
+def test_a_tree_tells_which_paths_were_touched_since_a_revision() -> None:
+    tree = ConfigTree({leaf("feature"): "on"})
+    revision = tree.revision
+    tree.replace((), {leaf("small"): "1"})
+    tree.apply(diff({leaf("feature"): "on"}, {}))
+    assert tree.touched_since(revision) == [leaf("small"), leaf("feature")]
+    assert tree.touched_since(tree.revision) == []
+
+
+def test_a_tree_says_so_when_a_revision_is_too_long_ago() -> None:
+    tree = ConfigTree()
+    revision = tree.revision
+    for number in range(5000):
+        tree.replace((), {leaf("small"): str(number)})
+    assert tree.touched_since(revision) is None
+    assert tree.touched_since(tree.revision - 10) == [leaf("small")] * 10
