@@ -67,8 +67,10 @@ class Background:
         settings = self.daemon.settings.current.upkeep
         self.upkeep.concurrency = settings.concurrency
         self._scheduler.remove_all_jobs()
-        self._scheduler.add_job(self.upkeep.read_new)
-        self._every(settings.read_new_seconds, self.upkeep.read_new)
+        self._scheduler.add_job(self._read_new)
+        self._scheduler.add_job(self._learn_topology)
+        self._every(settings.read_new_seconds, self._read_new)
+        self._every(self.daemon.settings.current.topology.refresh_seconds, self._learn_topology)
         self._every(settings.snapshot_seconds, self._save)
         self._every(_STATUS_SECONDS, self._tell_status)
         self._every(_DUE_SECONDS, Due(self.daemon.controller).run)
@@ -91,6 +93,15 @@ class Background:
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         self._scheduler.add_job(work, "interval", seconds=seconds)
+
+    async def _read_new(self) -> None:
+        if await self.upkeep.read_new():
+            await self._learn_topology()
+
+    async def _learn_topology(self) -> None:
+        """Ask the devices that are known, then listen to those that have links."""
+        await self.daemon.controller.topology.refresh()
+        self.daemon.link_events.follow()
 
     async def _save(self) -> None:
         await self.upkeep.save()

@@ -17,6 +17,7 @@ from controller.adapters.knowledge import load_knowledge
 from controller.adapters.resources import shared_directory
 from controller.adapters.secrets import Secrets
 from controller.adapters.settings_loader import LoadedSettings, ReloadableSettings, load_settings
+from controller.adapters.topology_file import load_topology
 from controller.adapters.validation import l3sm_validator
 from controller.adapters.yang_schema import PROFILE_MODULES, default_search_path, load_schema
 from controller.datastore.cli_frr import frr_syntax
@@ -38,10 +39,13 @@ from controller.runtime.controller import Controller
 from controller.runtime.device_care import DeviceCare
 from controller.runtime.intents import Intents
 from controller.runtime.leases import Leases
+from controller.runtime.link_events import LinkEvents
 from controller.runtime.planner import Planner
 from controller.runtime.post_checks import InterfacesStayUp
 from controller.runtime.sessions import SessionPool
+from controller.runtime.topology_reading import GivenTopology
 from controller.runtime.transactions import Transactions
+from controller.runtime.tunnel_repair import TunnelRepair
 from controller.runtime.world import World
 from controller.settings import Settings
 from controller.transaction.out_of_band import DEFAULT_RULES, Policy, PolicyRule
@@ -58,6 +62,7 @@ class Catalogue:
     inventory: Inventory = field(default_factory=Inventory)
     knowledge: KnowledgeBase = field(default_factory=KnowledgeBase)
     infrastructure: Infrastructure = field(default_factory=lambda: Infrastructure(routers=()))
+    topology: GivenTopology = field(default_factory=GivenTopology)
 
     def target(self, name: DeviceName) -> DeviceTarget:
         """The way to a device, as the inventory in force has it."""
@@ -80,6 +85,21 @@ class Daemon:
     sessions: SessionPool
     threads: DriverThreads
     folded: int = 0
+    repair: TunnelRepair = field(init=False)
+    link_events: LinkEvents = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Carrier events lead to repairs; listening begins with `link_events.follow`."""
+        controller = self.controller
+        self.repair = TunnelRepair(
+            world=controller.world,
+            log=self.log,
+            topology=controller.topology,
+            tunnels=controller.tunnels,
+            commit=controller.commit_tunnels,
+            is_wanted=lambda: self.settings.current.topology.repair == "auto",
+        )
+        self.link_events = LinkEvents(controller.topology, self.sessions, self.log, self.repair.repair)
 
     def reload(self) -> Sequence[str]:
         """Read settings and files anew; the keys that changed. Keeps everything as it was when anything is wrong."""
@@ -90,6 +110,7 @@ class Daemon:
         self.catalogue.inventory = fresh.inventory
         self.catalogue.knowledge = fresh.knowledge
         self.catalogue.infrastructure = fresh.infrastructure
+        self.catalogue.topology = fresh.topology
         self.controller.planner.infrastructure = fresh.infrastructure
         self._take_over(self.settings.current)
         return changed
@@ -107,6 +128,7 @@ class Daemon:
 
         A disk without room keeps nobody from stopping: sessions and locks go, and the next start replays what is there.
         """
+        await self.link_events.stop()
         await self.controller.changes.stop()
         is_drained = await self.controller.transactions.drain(drain_seconds)
         try:
@@ -164,7 +186,7 @@ def build_controller(
         confirm_timeout_seconds=settings.transactions.confirm_timeout_seconds,
         concurrency=settings.transactions.concurrency,
     )
-    return Controller(
+    controller = Controller(
         world=world,
         log=log,
         clock=clock,
@@ -178,6 +200,8 @@ def build_controller(
         records=lambda: catalogue.inventory.records,
         approval=settings.transactions.approval,
     )
+    controller.topology.given = lambda: catalogue.topology
+    return controller
 
 
 def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:
@@ -280,7 +304,8 @@ def load_catalogue(settings: Settings) -> Catalogue:
     inventory = load_inventory(settings.inventory, Secrets.from_environment(credentials))
     written = load_knowledge(settings.knowledge or shared_directory("config") / "knowledge")
     knowledge = written.merged(cities=_cities(inventory, written))
-    return Catalogue(inventory, knowledge, infrastructure_of(inventory, knowledge))
+    given = load_topology(settings.topology.file)
+    return Catalogue(inventory, knowledge, infrastructure_of(inventory, knowledge), given)
 
 
 def infrastructure_of(inventory: Inventory, knowledge: KnowledgeBase) -> Infrastructure:

@@ -90,6 +90,18 @@ class Upkeep(Section):
     concurrency: int = Field(default=16, ge=1, le=1_000, description="Devices read at the same time.")
 
 
+class Topology(Section):
+    """The network between the devices, and what is done when its links fail."""
+
+    file: Path | None = Field(
+        default=None, description="Nodes and links that are known beforehand; they go before what devices tell."
+    )
+    refresh_seconds: Seconds = Field(default=300.0, description="How often devices are asked for state and delays.")
+    repair: Literal["auto", "off"] = Field(
+        default="auto", description="Whether tunnels are moved when a link that they take fails."
+    )
+
+
 class Log(Section):
     """Logging to stderr."""
 
@@ -131,6 +143,7 @@ class Settings(BaseSettings):
     api: Api = Field(default_factory=Api)
     metrics: Metrics = Field(default_factory=Metrics)
     upkeep: Upkeep = Field(default_factory=Upkeep)
+    topology: Topology = Field(default_factory=Topology)
     log: Log = Field(default_factory=Log)
 
     @field_validator("yang_path", mode="before")

@@ -56,7 +56,9 @@ class TopologyView:
         """Nodes and links; from configurations alone as long as nobody has asked the devices."""
         known = {name for name in self.world.network if name in self.records()}
         if self._network is None or not known <= self._routers.keys():
-            self._assemble(known - self._routers.keys())
+            for name in known - self._routers.keys():
+                self._read_router(name)
+            self._assemble()
         return self._network or Network.of((), ())
 
     @property
@@ -76,12 +78,20 @@ class TopologyView:
         """Read configurations from the mirror and states from the devices, all of them or these."""
         known = [name for name in self.world.network if name in self.records()]
         wanted = known if devices is None else [name for name in devices if name in known]
+        for name in wanted:
+            self._read_router(name)
+            await asyncio.sleep(0)  # a large network is read beside everything else
         at_once = asyncio.Semaphore(_AT_ONCE)
-        await asyncio.gather(*(self._read(name, at_once) for name in wanted))
+        await asyncio.gather(*(self._read(name, at_once) for name in wanted if self._has_links(name)))
         for gone in self._routers.keys() - set(known):
             del self._routers[gone]
-        self._assemble(wanted)
+        self._assemble()
         return self.network
+
+    def _has_links(self, name: DeviceName) -> bool:
+        """Whether there is something to ask a device: where it does not tell of links, others may."""
+        is_ours = self.records()[name].profile == "ietf"
+        return not is_ours or any(port.is_core for port in self._routers[name].ports.values())
 
     def port_changed(self, device: DeviceName, port: str, *, is_up: bool) -> frozenset[LinkId]:
         """Take notice of a carrier; the links whose state changed with it."""
@@ -110,10 +120,10 @@ class TopologyView:
                 self.unread[name] = str(error)
                 _log.warning("topology_state_unread", device=name, error=str(error))
 
-    def _assemble(self, changed: Iterable[DeviceName]) -> None:
-        records = self.records()
-        for name in changed:
-            self._routers[name] = read_router(name, self.world.network.device(name).config, records[name])
+    def _read_router(self, name: DeviceName) -> None:
+        self._routers[name] = read_router(name, self.world.network.device(name).config, self.records()[name])
+
+    def _assemble(self) -> None:
         wires = [(link.source, link.target) for link in self._network.links.values()] if self._network else []
         self._network = assemble(self._routers, self._states, self.given(), wires)
 
