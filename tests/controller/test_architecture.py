@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 
 from controller.intent import lifecycle
-from controller.transaction import diagram
+from controller.transaction import diagram, stages
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-DIAGRAMS = {"participant states": diagram.mermaid, "intent life cycle": lifecycle.mermaid}
+DIAGRAMS = {
+    "participant states": diagram.mermaid,
+    "intent life cycle": lifecycle.mermaid,
+    "make before break": stages.mermaid,
+}
 
 
 def embedded(name):
