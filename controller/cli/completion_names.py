@@ -20,6 +20,11 @@ def complete_transaction(incomplete: str) -> list[str]:
     return _names("transactions", "id", incomplete)
 
 
+def complete_tunnel(incomplete: str) -> list[str]:
+    """Tunnels that begin so."""
+    return _names("tunnels", "name", incomplete)
+
+
 def complete_intent(incomplete: str) -> list[str]:
     """Intents that begin so."""
     return _names("intents", "id", incomplete)

@@ -22,6 +22,7 @@ from controller.cli import (
     status,
     token,
     transaction,
+    tunnel,
 )
 from controller.cli.connection import Preferences
 from controller.cli.exits import ApiError, Exit, exit_of
@@ -63,6 +64,7 @@ for noun_app in (
     service.app,
     transaction.app,
     staged.app,
+    tunnel.app,
     device.app,
     event.app,
     audit.app,

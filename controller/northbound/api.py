@@ -268,9 +268,11 @@ class Api:
 
 
 def services_of(plan: Plan) -> list[str]:
-    """VPNs that a plan changes, an empty name among them for the profiles that all share; none for a repair."""
+    """VPNs that a plan changes, an empty name among them for what all share (profiles, tunnels); none for a repair."""
     found: set[str] = set()
     for effect in plan.effects:
+        if effect.type == types.TUNNELS_CHANGED:
+            found.add("")
         if effect.type == types.SERVICES_CHANGED:
             data: Json = effect.data
             edit = data["change"]["edit"]

@@ -23,6 +23,7 @@ from controller.northbound.metrics_pages import MetricsPages
 from controller.northbound.metrics_state import Reload, StateMetrics
 from controller.northbound.problem import problem_response
 from controller.northbound.restconf import Restconf
+from controller.northbound.tunnels import TunnelDoor
 from controller.runtime.controller import Controller
 from controller.runtime.upkeep import Upkeep
 from controller.settings import Settings
@@ -63,6 +64,7 @@ class Doors:
         self.routes = [
             *Api(self.controller).routes(door),
             *Changes(self.controller.changes).routes(door),
+            *TunnelDoor(self.controller).routes(door),
             *self.feed.routes(door),
             *restconf.routes(door),
             *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),

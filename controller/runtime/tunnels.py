@@ -109,12 +109,11 @@ class Tunnels:
         """The plan of a tunnel on another path: the best one that avoids what is named, or exactly these links."""
         before = self.world.tunnels.get(name)
         database = self.topology.database
-        wires = replace(avoid, links=database.network.both_directions(avoid.links))
         if along_links:
             after = along(before, self._exactly(before, along_links))
             after = after if before.protection == "none" else with_backup(database, after, after.paths[0])
         else:
-            after = placed(database, before, wires)
+            after = placed(database, before, avoid)
         if after.paths == before.paths:
             raise InvalidInputError(
                 f"tunnel '{name}' is there already: {route(after)}",
