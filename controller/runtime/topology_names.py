@@ -7,7 +7,7 @@ from controller.topology.network import LinkId, Network
 
 
 def links_named(network: Network, words: str) -> frozenset[LinkId]:
-    """Both directions of `a:port>b:port`, of the wire at `a:port`, or of every wire between the two routers of `a-b`."""
+    """Both directions of `a:port>b:port`, of the wire at `a:port`, or of every wire between two routers, `a-b`."""
     links = network.links.values()
     ends = _pairs(network, words)
     found = {
