@@ -107,6 +107,10 @@ class StalePlanError(ConflictError):
     """What a plan was made on has moved; planning the same wish again may succeed."""
 
 
+class TwinRefusedError(ConflictError):
+    """The digital twin has a packet that shows why a plan must not be carried out; it is in the message."""
+
+
 class UndecidedError(ConflictError):
     """A transaction that has no verdict yet (`path`) is about to change what this builds on."""
 

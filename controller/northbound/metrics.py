@@ -52,6 +52,7 @@ class Flows:
         self._time("accord_rpc_duration_seconds", "Duration of acts on devices.", ["act"], _CHANGE_SECONDS)
         self._time("accord_plan_duration_seconds", "Validating, mapping and diffing an edit.", [], _QUICK_SECONDS)
         self._time("accord_render_duration_seconds", "Rendering the touched fragments.", [], _QUICK_SECONDS)
+        self._time("accord_prove_duration_seconds", "Proving a plan in the digital twin.", [], _QUICK_SECONDS)
         self._time("accord_event_log_append_duration_seconds", "From append to durable and folded.", [], _QUICK_SECONDS)
         self._count("accord_http_requests_total", "Requests answered.", ["route", "method", "code"])
         self._time("accord_http_request_duration_seconds", "Until the answer began.", ["route"], _QUICK_SECONDS)

@@ -32,6 +32,7 @@ from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
 from controller.runtime.planner import Planner
 from controller.runtime.probes import Probes
+from controller.runtime.proof import Proof
 from controller.runtime.sessions import SessionPool
 from controller.runtime.staged_changes import StagedChanges
 from controller.runtime.topology_discovery import TopologyView
@@ -92,11 +93,13 @@ class Controller:
     topology: TopologyView = field(init=False)
     tunnels: Tunnels = field(init=False)
     changes: StagedChanges = field(init=False)
+    proof: Proof = field(init=False)
 
     def __post_init__(self) -> None:
         """Staged changes go the same road as everybody's: plan, proof, transaction."""
         self.topology = TopologyView(self.world, self.sessions, self.records)
         self.tunnels = Tunnels(self.world, self.planner, self.topology)
+        self.proof = Proof(self.world, self.topology, lambda what, seconds: self.planner.observe(what, seconds))
         probes = Probes(self.sessions, self.clock)
         self.changes = StagedChanges(
             self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome
@@ -246,6 +249,7 @@ class Controller:
         later = await self.intents.approve_later(plan, actor)
         if later is not None:
             raise ScheduledError(f"intent '{later.id}' begins later and will be committed then", path=later.id)
+        await self.proof.require(plan)
         served = await self.intents.before_commit(plan, actor)
 
         async def again(error: StalePlanError) -> Plan:
@@ -254,6 +258,7 @@ class Controller:
             served = []
             fresh = await make_plan() if make_plan else plan
             self._require_approval(fresh)
+            await self.proof.require(fresh)
             served = await self.intents.before_commit(fresh, actor)
             return fresh
 
@@ -274,6 +279,7 @@ class Controller:
 
     async def commit_tunnels(self, plan: Plan) -> TransactionSummary:
         """Carry out a plan that the daemon made itself: what the operator allowed beforehand needs no approval."""
+        await self.proof.require(plan)
         return await self.transactions.commit(plan, CommitOptions(comment=plan.summary), "accord")
 
     async def _plan_wanted(self, wanted: Json, summary: str, actor: str) -> Plan:

@@ -126,8 +126,10 @@ class Intended:
         members.update({vpn: dict(members[vpn]) for vpn in vpns if vpn in members})
         return Intended(dict(self.vpns), members, dict(self.at), dict(self.tunnels))
 
+    def must_send(self, source: Member, target: Member) -> bool:
+        """Whether the source's packets have to arrive at the target."""
+        return source.vpn == target.vpn and self.vpns[source.vpn].lets(source.role, target.role)
+
     def may_send(self, source: Member, target: Member) -> bool:
-        """Whether the source's packets may go to the target: the same site, or one VPN whose topology has it so."""
-        if source.vpn != target.vpn:
-            return False
-        return source.site == target.site or self.vpns[source.vpn].lets(source.role, target.role)
+        """Whether they may: a site is not kept apart from itself."""
+        return source.vpn == target.vpn and (source.site == target.site or self.must_send(source, target))

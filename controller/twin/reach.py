@@ -66,7 +66,7 @@ class Reach:
             sender = source.members[0]
             is_whole = source.key in self.scope.keys or (source.key, kind_of(sender)) in self.scope.senders
             for target in members.values() if is_whole else moved:
-                if target is not sender and self.state.intended.may_send(sender, target):
+                if target is not sender and self.state.intended.must_send(sender, target):
                     for destination in target.prefixes:
                         yield from self.packet(source, target, destination)
 

@@ -60,7 +60,7 @@ class Risks:
                     key = (source.key[0], target.attachment.device, "", instance.color if instance else 0)
                     if key in found or not target.prefixes or source.key[0] == target.attachment.device:
                         continue
-                    if vrf_of(state.model, target.attachment) and state.intended.may_send(source.members[0], target):
+                    if vrf_of(state.model, target.attachment) and state.intended.must_send(source.members[0], target):
                         found[key] = (source, target, next(iter(target.prefixes)))
                         if len(found) == _MOST_PAIRS:
                             self.notes = (*self.notes, f"failures were tried on {_MOST_PAIRS} pairs of routers only")

@@ -40,11 +40,11 @@ STEPS = (
 )
 
 
-def routing(rng: random.Random, number: int) -> Json:
-    """One routing protocol towards the customer."""
+def routing(rng: random.Random, number: int, next_hop: str = "") -> Json:
+    """One routing protocol towards the customer, whose router is at `next_hop`."""
     bgp = {"autonomous-system": 64512 + number, "address-family": ["ipv4"]}
     ospf = {"address-family": ["ipv4"], "area-address": "0.0.0.0"}
-    static = {"lan": f"10.{number}.0.0/16", "next-hop": f"192.0.{number}.2"}
+    static = {"lan": f"10.{number}.0.0/16", "next-hop": next_hop or f"192.0.{number}.2"}
     return rng.choice(
         [
             {"type": "ietf-l3vpn-svc:direct"},
@@ -102,7 +102,8 @@ class Historian:
             case 1:
                 each["service"]["svc-mtu"] = self.rng.choice([1400, 1500, 9000])
             case 2:
-                each["routing-protocols"] = {"routing-protocol": [routing(self.rng, self._number())]}
+                customer = each["ip-connection"]["ipv4"]["addresses"]["customer-address"]
+                each["routing-protocols"] = {"routing-protocol": [routing(self.rng, self._number(), customer)]}
             case _:
                 city, country = self.rng.choice(self.cities)
                 document["locations"]["location"][0] |= {"city": city, "country-code": country}
