@@ -1,13 +1,14 @@
 """Where traffic starts and ends: the words of a user become an attachment and an address behind it.
 
 Owns reading `ROUTER:INTERFACE`, or a router and a VPN, against what the router's configuration has. The address is the
-customer's router's where the configuration names it, else the next free one of the interface's subnet.
+customer's router's where the configuration names it, else the first free one of the interface's subnet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface
+from ipaddress import ip_address, ip_interface
+from itertools import islice
 
 from lab.planes import Attachment, Interface, RouterForwarding
 from lab.traffic.hosts import TrafficError
@@ -70,12 +71,4 @@ def _addresses(interface: Interface, version: int) -> Iterator[str]:
     yield from (text for text in interface.neighbours if ip_address(text).version == version)
     for own in map(ip_interface, interface.addresses):
         if own.version == version:
-            beside = (own.ip + 1, own.ip - 1)
-            yield from (str(other) for other in beside if other in own.network and _is_host(own.network, other))
-
-
-def _is_host(network: IPv4Network | IPv6Network, address: IPv4Address | IPv6Address) -> bool:
-    """Whether a host may have it: in IPv4 the first and last address of a subnet are nobody's, but for pairs."""
-    if network.num_addresses <= 2:
-        return True
-    return address != network.network_address and (network.version == 6 or address != network.broadcast_address)
+            yield from (str(other) for other in islice(own.network.hosts(), 2) if other != own.ip)

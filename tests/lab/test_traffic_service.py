@@ -54,10 +54,11 @@ async def service() -> AsyncIterator[TrafficService]:
     await plane.running.close()
 
 
-def test_the_host_has_the_address_beside_the_routers_own() -> None:
+def test_the_host_has_the_first_address_of_the_subnet_that_is_not_the_routers() -> None:
     found = find_attachment("r1:access0.100", forwarding("10.0.0.1/30"))
     assert found == Attachment("r1", "access0.100", "10.0.0.2")
     assert find_attachment("r1:access0.100", forwarding("10.0.0.2/30")).address == "10.0.0.1"
+    assert find_attachment("r1:access0.100", forwarding("10.0.0.254/24")).address == "10.0.0.1"
     assert find_attachment("r1:access0.100", forwarding("10.0.0.0/31")).address == "10.0.0.1"
     assert find_attachment("r1:access0.100", forwarding("2001:db8::1/64")).address == "2001:db8::2"
 
