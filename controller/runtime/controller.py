@@ -99,11 +99,14 @@ class Controller:
         """Staged changes go the same road as everybody's: plan, proof, transaction."""
         self.topology = TopologyView(self.world, self.sessions, self.records)
         self.tunnels = Tunnels(self.world, self.planner, self.topology)
-        self.proof = Proof(self.world, self.topology, lambda what, seconds: self.planner.observe(what, seconds))
+        self.proof = Proof(self.world, self.topology, self._observe)
         probes = Probes(self.sessions, self.clock)
         self.changes = StagedChanges(
             self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome
         )
+
+    def _observe(self, what: str, seconds: float) -> None:
+        self.planner.observe(what, seconds)
 
     # -- intents -----------------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ before and stays so is told and not held against the change.
 
 from collections.abc import Iterable, Iterator
 
-from controller.twin.provider_core import CONNECTED
 from controller.twin.entry import State, entry_fault
 from controller.twin.intended import Intended
 from controller.twin.isolation import Isolation
 from controller.twin.model import Model
+from controller.twin.provider_core import CONNECTED
 from controller.twin.reach import Names, Reach
 from controller.twin.risks import Risks
 from controller.twin.scope import Scope, scope_of, whole

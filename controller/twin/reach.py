@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from controller.twin.provider_core import Core
 from controller.twin.entry import Source, State, entry_fault, exit_of, kind_of, vrf_of
 from controller.twin.intended import Member
 from controller.twin.model import Exit
+from controller.twin.provider_core import Core
 from controller.twin.routes import Route
 from controller.twin.scope import Scope
 from controller.twin.verdict import CounterExample, Fault, Hop

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.model.identifiers import DeviceName
-from controller.twin.provider_core import Core, single_failures
 from controller.twin.entry import Source, vrf_of
 from controller.twin.intended import Member
+from controller.twin.provider_core import Core, single_failures
 from controller.twin.reach import Reach
 from controller.twin.scope import Scope
 from controller.twin.tunnels import tunnel_faults

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from controller.model.identifiers import DeviceName
 from controller.topology.network import LinkId
 from controller.twin.configuration import Policy
-from controller.twin.provider_core import Carriage, Core
 from controller.twin.intended import Intended, TunnelIntent
 from controller.twin.model import Model
+from controller.twin.provider_core import Carriage, Core
 from controller.twin.verdict import CounterExample, Fault, Hop
 
 

@@ -1,6 +1,7 @@
 """Samples for the twin's tests: a network configured by the real mapping, and its promises by the real reader."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from controller.datastore.config_tree import ConfigTree
@@ -10,7 +11,8 @@ from controller.mapping.service_change import L3smEdit
 from controller.model.identifiers import DeviceName
 from controller.model.units import BitRate
 from controller.model.yang_path import Path, parse_path
-from controller.topology.network import Link, Network, Node, TerminationPoint
+from controller.topology.network import Link, LinkId, Network, Node, TerminationPoint
+from controller.twin.configuration import DeviceForwarding
 from controller.twin.entry import State
 from controller.twin.intended import Attachment, Intended, TunnelIntent
 from controller.twin.intended_l3sm import read_site, read_vpn
@@ -120,34 +122,47 @@ def promises(state: L3smState, tunnels: tuple[TunnelIntent, ...] = ()) -> Intend
 
 
 class Twinned:
-    """A network with its services, as configured and as promised."""
+    """A network whose services have been rendered and are about to be committed on routers that have none."""
 
-    def __init__(self, *edits: L3smEdit, on: Network | None = None, tunnels: tuple[TunnelIntent, ...] = ()) -> None:
+    def __init__(
+        self,
+        *edits: L3smEdit,
+        on: Network | None = None,
+        tunnels: tuple[TunnelIntent, ...] = (),
+        extra: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """`extra`: further lines that are rendered, by device."""
         self.state, _ = make(*edits)
         self.network = on
-        self.trees = {name: ConfigTree(self._configured(name)) for name in NUMBERS}
+        day0 = {name: ConfigTree(lines(core_lines(name))) for name in NUMBERS}
+        self.blank = State(Model(_devices(day0), on), Intended())
+        self.trees = {name: ConfigTree(self._rendered(name, dict((extra or {}).get(name, {})))) for name in NUMBERS}
+        self.devices = _devices(self.trees)
         self.intended = promises(self.state, tunnels)
-        self.devices = {DeviceName(name): read_device(DeviceName(name), tree) for name, tree in self.trees.items()}
-        self.now = State(Model(self.devices, on), self.intended)
-        self.blank = State(
-            Model(
-                {
-                    DeviceName(name): read_device(DeviceName(name), ConfigTree(lines(core_lines(name))))
-                    for name in NUMBERS
-                },
-                on,
-            ),
-            Intended(),
-        )
 
-    def _configured(self, name: str) -> dict[Path, str]:
-        return {**lines(core_lines(name)), **(configuration(self.state, name) if name in DEVICES else {})}
+    def _rendered(self, name: str, extra: Mapping[str, str]) -> dict[Path, str]:
+        services = configuration(self.state, name) if name in DEVICES else {}
+        return {**lines(core_lines(name)), **services, **lines(extra)}
 
-    def after(self, **changes: Mapping[str, str | None]) -> State:
-        """The network with lines set, or taken away with all below them (None), by device; promises stay."""
-        edits = {DeviceName(name): self.edit(name, change) for name, change in changes.items()}
-        changed = [reread(self.devices[name], self.trees[name], (), each) for name, each in edits.items()]
-        return State(self.now.model.changed(changed), self.intended)
+    def right(self) -> State:
+        """The network after the change, as it was rendered."""
+        return State(self.blank.model.changed(tuple(self.devices.values())), self.intended)
+
+    def wrong(self, name: str, change: Mapping[str, str | None]) -> State:
+        """The network after the change with other lines on one device: set, or gone with all below them (None)."""
+        device = DeviceName(name)
+        other = reread(self.devices[device], self.trees[name], (), self.edit(name, change))
+        return State(self.blank.model.changed(tuple({**self.devices, device: other}.values())), self.intended)
+
+    def standing(self) -> State:
+        """The network as it is once the change is committed."""
+        return State(Model(self.devices, self.network), self.intended)
+
+    def after(self, now: State, name: str, change: Mapping[str, str | None]) -> State:
+        """What a further change of one device makes of a standing network."""
+        device = DeviceName(name)
+        other = reread(self.devices[device], self.trees[name], (), self.edit(name, change))
+        return State(now.model.changed([other]), self.intended)
 
     def edit(self, name: str, change: Mapping[str, str | None]) -> Edit:
         before = dict(self.trees[name])
@@ -157,9 +172,34 @@ class Twinned:
             if value is None:
                 for gone in self.trees[name].below(path):
                     after.pop(gone, None)
-            else:
-                after[path] = value
+        after.update({parse_path(text): value for text, value in change.items() if value is not None})
         return diff(before, after)
+
+
+def _devices(trees: Mapping[str, ConfigTree]) -> dict[DeviceName, DeviceForwarding]:
+    return {DeviceName(name): read_device(DeviceName(name), tree) for name, tree in trees.items()}
+
+
+def policy_lines(color: int, far: str, *paths: tuple[int, tuple[str, ...]]) -> dict[str, str]:
+    """A policy towards a router, with (preference, segments) of each path."""
+    root = f"/accord-router:router/srv6/policy[color='{color}'][endpoint='fc00:0:{NUMBERS[far]}::1']"
+    found = {root: "", f"{root}/name": f"to-{far}"}
+    for number, (preference, segments) in enumerate(paths, start=1):
+        path = f"{root}/candidate-path[discriminator='{number}']"
+        found |= {path: "", f"{path}/preference": str(preference), f"{path}/segment-list[id='1']": ""}
+        for index, segment in enumerate(segments, start=1):
+            found[f"{path}/segment-list[id='1']/segment[index='{index}']/sid"] = segment
+    return found
+
+
+def along(*nodes: str) -> tuple[str, ...]:
+    """The segments of a path through these routers."""
+    return tuple(sid(a, b) for a, b in pairwise(nodes))
+
+
+def hops(*nodes: str) -> tuple[LinkId, ...]:
+    """The links of a path through these routers."""
+    return tuple(LinkId(f"{a}:{port_towards(a, b)}>{b}:{port_towards(b, a)}") for a, b in pairwise(nodes))
 
 
 def any_to_any() -> L3smEdit:
