@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_network
+
+_POINT_TO_POINT = 2
+"""Addresses of a subnet in which none is the network's own (RFC 3021)."""
 
 
 class Fault(StrEnum):
@@ -58,8 +62,17 @@ class CounterExample:
     def __str__(self) -> str:
         when = f" while {self.failure} is down" if self.failure else ""
         head = f"{self.subject}: {self.fault}{when}: {self.explanation}"
-        packet = f"  packet from {self.source} to {self.destination}"
+        packet = f"  packet from {self.source} to {example_address(self.destination)}"
         return "\n".join((head, packet, *(f"    {hop}" for hop in self.path)))
+
+
+def example_address(destination: str) -> str:
+    """One address of a destination, with the destination; what is no prefix stays as it is."""
+    if "/" not in destination:
+        return destination
+    network = ip_network(destination)
+    first = network.network_address if network.num_addresses <= _POINT_TO_POINT else network.network_address + 1
+    return f"{first} ({destination})"
 
 
 @dataclass(frozen=True, slots=True)
