@@ -2,9 +2,11 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import asyncssh
+
+_MSG_IGNORE = 2
 
 
 class Account(Protocol):
@@ -70,9 +72,26 @@ class LoginServer(asyncssh.SSHServer):
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
         """Serve a channel."""
+        if self.connection is not None:
+            _send_no_ignores(self.connection)
         return self._make_session(self)
 
     def drop(self) -> None:
         """Cut the connection at once."""
         if self.connection is not None:
             self.connection.abort()
+
+
+def _send_no_ignores(connection: asyncssh.SSHServerConnection) -> None:
+    """Send no `SSH_MSG_IGNORE` (RFC 4253 11.2) before each packet, as routers and OpenSSH do not.
+
+    asyncssh always does, for the sake of CBC ciphers; it has no setting for it.
+    """
+    send = type(connection).send_packet
+
+    def send_packet(kind: int, *arguments: bytes, **options: Any) -> None:
+        if kind != _MSG_IGNORE:
+            send(connection, kind, *arguments, **options)
+
+    if "cbc" not in str(connection.get_extra_info("send_cipher")):
+        connection.send_packet = send_packet  # type: ignore[assignment]
