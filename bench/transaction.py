@@ -9,6 +9,7 @@ answer is there and is no error. Both have their sessions open already and take 
 import asyncio
 import base64
 import contextlib
+import gc
 import re
 import statistics
 import subprocess
@@ -76,6 +77,7 @@ async def _daemon(directory: Path) -> AsyncIterator[Daemon]:
     try:
         names = list(daemon.controller.records())
         await _limited([daemon.controller.sync_from(name, "bench") for name in names], 32)
+        gc.freeze()  # as the daemon does when it has started
         yield daemon
     finally:
         await daemon.stop(10.0)
@@ -131,18 +133,18 @@ class Recording:
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
-        original = NetconfTransport.call
+        original = NetconfTransport.post
 
-        async def call(transport: Any, request: Any, seconds: float) -> Any:
-            parts = (request.name, request.before_id, request.after_id)
-            self.messages.setdefault(transport._device, []).append(parts)  # noqa: SLF001 - a bench may look
-            return await original(transport, request, seconds)
+        def post(transport: Any, requests: Any, seconds: float) -> Any:
+            parts = [(request.name, request.before_id, request.after_id) for request in requests]
+            self.messages.setdefault(transport._device, []).extend(parts)  # noqa: SLF001 - a bench may look
+            return original(transport, requests, seconds)
 
-        NetconfTransport.call = call  # type: ignore[method-assign]
+        NetconfTransport.post = post  # type: ignore[method-assign]
         try:
             yield
         finally:
-            NetconfTransport.call = original  # type: ignore[method-assign]
+            NetconfTransport.post = original  # type: ignore[method-assign]
 
     def steps(self) -> dict[str, list[list[bytes]]]:
         """Each device's messages, cut where the transaction waits for all devices."""

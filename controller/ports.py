@@ -98,7 +98,7 @@ class DeviceTarget:
     rpc_timeout_seconds: float = 30.0
     keepalive_seconds: float = 60.0
     quirks: frozenset[str] = frozenset()
-    """Known misbehaviour: `no-validate`, `no-lock`."""
+    """Known misbehaviour: `no-validate`, `no-lock`, `no-pipelining`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,13 @@ class DeviceSession(Protocol):
 
         `filters`: NETCONF, subtree filter elements (XML); RESTCONF, data-resource paths below `{+restconf}/data/`; CLI,
         show commands. Empty reads everything.
+        """
+        ...
+
+    def foresee(self, *, validate: bool = False, read: Sequence[str] | None = None) -> None:
+        """Say that `validate` or `read` with these filters follows the next step: a driver may send both at once.
+
+        What they return and raise stays the same. Drivers that gain nothing by it do nothing.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Owns what a session without a candidate has no use for: the steps of a two-phase commit, each refused by name."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 from controller.model.errors import ConnectionFailedError, NotSupportedError
@@ -24,6 +25,9 @@ class ImmediateSession:
     async def lock(self) -> None:
         """Nothing to lock; fails when the session is closed."""
         self._must_be_open()
+
+    def foresee(self, *, validate: bool = False, read: Sequence[str] | None = None) -> None:
+        """Nothing is sent ahead: the next request waits for the answer."""
 
     async def release(self) -> None:
         """Nothing was taken."""

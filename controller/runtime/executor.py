@@ -1,12 +1,13 @@
 """Owns carrying out a transaction: the coordinator's instructions become calls, its records events in the log.
 
 The three duties of `transaction.messages` are kept here: one input at a time, records durable first, then instructions.
-Inputs that have arrived meanwhile are handled together, so a thousand devices share one group commit.
+Each input is handled as it comes; what comes out waits in a backlog for the journal. What a device has done is stored
+together with the next decision, so a thousand devices share one commit; acts that leave running as it is wait for none.
 """
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,14 +24,17 @@ from controller.model.errors import (
     TransientError,
 )
 from controller.model.identifiers import DeviceName
+from controller.model.yang_path import Path
 from controller.ports import Clock, DeviceSession, EventLog, NewEvent, ParticipantClass, Transport
 from controller.runtime.sessions import SessionPool
+from controller.transaction import messages
 from controller.transaction.coordinator import Coordinator
 from controller.transaction.messages import (
     ChecksDone,
     Do,
     GiveUp,
     Input,
+    Instruction,
     Output,
     Record,
     Release,
@@ -39,12 +43,19 @@ from controller.transaction.messages import (
     WakeUp,
     Woken,
 )
-from controller.transaction.states import Act, DeviceState, Phase, Signal
+from controller.transaction.states import FINAL, Act, DeviceState, Phase, Signal
 
 _log = structlog.get_logger(__name__)
 _LOST = (ConnectionFailedError, OutcomeUnknownError, ProtocolViolationError)
 _REPEATABLE = frozenset({Act.LOCK, Act.READ})
 """Acts that a session found dead before anything was sent does not fail: another session is opened."""
+_READ_BACK = frozenset({Act.LOCK, Act.COMMIT, Act.APPLY, Act.UNDO, Act.CONFIRM})
+"""Acts that a reading follows when they went well."""
+_FREE = frozenset({Act.LOCK, Act.READ, Act.PREPARE})
+"""Acts that leave running as it is: after a crash nothing of them would have to be known."""
+_CAN_WAIT = frozenset({messages.PREPARED, messages.ADOPTED, messages.TENTATIVE, messages.APPLIED})
+"""Records that nothing is decided by; whoever watches sees them a moment later."""
+_CAN_WAIT_SECONDS = 0.1
 _DECISIVE = frozenset({DeviceState.COMPARING, DeviceState.RESOLVING, DeviceState.VERIFYING})
 """Readings that decide what became of the device."""
 _LOCK_RETRY_SECONDS = 0.25
@@ -65,11 +76,16 @@ class PostCheck(Protocol):
 class _Participation:
     """What this transaction did with a device's session so far."""
 
+    filters: Sequence[str]
+    """What selects the scope, as the device's codec writes it."""
     locked_on: DeviceSession | None = None
     own_sessions: set[str] = field(default_factory=set)
     """Session-ids of every session that held the lock: who else holds it cannot be us."""
     prepared_on: DeviceSession | None = None
     entity_tag: str = ""
+    body: bytes = b""
+    observed: Mapping[Path, str] = field(default_factory=dict)
+    """What the last reading's `body` means: the next one is often the same."""
     quiet_until: float = 0.0
     """Monotonic seconds until which a lost write may still be carried out where no lock could tell."""
 
@@ -92,7 +108,13 @@ class Executor:
     verdict: asyncio.Future[Phase] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     _slots: asyncio.Semaphore = field(init=False)
     _epoch: float = field(init=False)
-    _inputs: asyncio.Queue[Input] = field(default_factory=asyncio.Queue)
+    _backlog: list[tuple[Output, Phase]] = field(default_factory=list)
+    """What the coordinator said and nobody has carried out yet, with the phase it stands for."""
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+    _phase: Phase = Phase.PLANNED
+    """The phase up to which everything is durable; the coordinator may be ahead."""
+    _fault: Exception | None = None
+    _reminder: asyncio.TimerHandle | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _with: dict[DeviceName, _Participation] = field(default_factory=dict)
 
@@ -107,47 +129,78 @@ class Executor:
 
     async def run(self, first: Output) -> None:
         """Carry out `first` and everything that follows. `verdict` is set when it is reached, or UNKNOWN."""
+        self._put(first)
         try:
-            await self._take(first)
-            while self._tasks or not self.coordinator.is_final:
-                await self._take(self._handle(await self._next()))
+            while not self._is_over:
+                await self._more.wait()
+                self._raise_fault()
+                await self._take_backlog()
         except BaseException as error:
             if not self.verdict.done():
                 self.verdict.set_exception(error)
                 self.verdict.exception()  # seen: whoever waits for the verdict raises it again
             raise
         finally:
+            self._forget_reminder()
             for task in self._tasks:
                 task.cancel()
 
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+    @property
+    def _is_over(self) -> bool:
+        return self._phase in FINAL and not self._tasks and not self._backlog
+
     def give_up(self, reason: str) -> None:
         """Ask for an abort; has no effect once the commit record is written."""
-        self._inputs.put_nowait(GiveUp(self._now(), reason))
+        self._put(self._handle(GiveUp(self._now(), reason)))
 
-    async def _next(self) -> list[Input]:
-        batch = [await self._inputs.get()]
-        while not self._inputs.empty():
-            batch.append(self._inputs.get_nowait())
-        return batch
+    def _handle(self, event: Input) -> Output:
+        try:
+            return self.coordinator.handle(event)
+        except Exception as error:  # the transaction cannot go on: whoever runs it must know
+            self._fault = error
+            self._more.set()
+            raise
 
-    def _handle(self, batch: Sequence[Input]) -> Output:
-        joint = Output()
-        for event in batch:
-            output = self.coordinator.handle(event)
-            joint.records += output.records
-            joint.instructions += output.instructions
-        return joint
+    def _put(self, output: Output) -> None:
+        """Leave it to the loop: at once, or within a moment when nothing waits for it."""
+        if not output.records and not output.instructions:
+            if not self._backlog:
+                self._phase = self.coordinator.phase
+                self._publish_verdict()
+            return
+        self._backlog.append((output, self.coordinator.phase))
+        if output.instructions or any(record.type not in _CAN_WAIT for record in output.records):
+            self._more.set()
+        elif self._reminder is None:
+            self._reminder = asyncio.get_running_loop().call_later(_CAN_WAIT_SECONDS, self._more.set)
 
-    async def _take(self, output: Output) -> None:
-        if output.records:
-            await self._journal(output.records)
-        for instruction in output.instructions:
-            self._spawn(self._carry_out(instruction))
+    async def _take_backlog(self) -> None:
+        """Store all records that wait, in order, then carry out the instructions behind them."""
+        self._more.clear()
+        self._forget_reminder()
+        waiting = list(self._backlog)
+        records = [record for output, _ in waiting for record in output.records]
+        if records:
+            await self._journal(records)
+        del self._backlog[: len(waiting)]
+        for output, phase in waiting:
+            self._phase = phase
+            for instruction in output.instructions:
+                self._spawn(self._carry_out(instruction))
         self._publish_verdict()
 
+    def _forget_reminder(self) -> None:
+        if self._reminder is not None:
+            self._reminder.cancel()
+            self._reminder = None
+
     def _publish_verdict(self) -> None:
-        if not self.verdict.done() and (self.coordinator.is_final or self.coordinator.phase is Phase.UNKNOWN):
-            self.verdict.set_result(self.coordinator.phase)
+        if not self.verdict.done() and (self._phase in FINAL or self._phase is Phase.UNKNOWN):
+            self.verdict.set_result(self._phase)
 
     async def _journal(self, records: Sequence[Record]) -> None:
         transaction = self.coordinator.transaction
@@ -166,8 +219,8 @@ class Executor:
             else:
                 return
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -175,20 +228,29 @@ class Executor:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("transaction_task_failed", exc_info=task.exception(), transaction=self.coordinator.transaction)
-        if not self._tasks and self.coordinator.is_final:
-            self._inputs.put_nowait(GiveUp(self._now(), "over"))  # wakes the loop, which then ends
+        if not self._tasks:
+            self._more.set()
 
-    async def _carry_out(self, instruction: Do | RunChecks | Release | WakeUp) -> None:
+    async def _carry_out(self, instruction: Instruction) -> None:
         match instruction:
             case Do():
-                await self._do(instruction)
+                await self._do_all(instruction)
             case RunChecks():
-                self._inputs.put_nowait(ChecksDone(self._now(), await self._check(instruction.devices)))
+                failure = await self._check(instruction.devices)
+                self._put(self._handle(ChecksDone(self._now(), failure)))
             case WakeUp():
                 await asyncio.sleep(instruction.delay_seconds)
-                self._inputs.put_nowait(Woken(instruction.device, self._now()))
+                self._put(self._handle(Woken(instruction.device, self._now())))
             case Release():
                 await self._release(instruction.device)
+
+    async def _do_all(self, first: Do) -> None:
+        """One act, and the device's next ones as far as they need no record."""
+        following: Do | None = first
+        while following is not None:
+            output = self._handle(await self._do(following))
+            following = _free_act(output, first.device)
+            self._put(output if following is None else Output(output.records))
 
     async def _check(self, devices: Sequence[DeviceName]) -> str:
         for check in self.checks:
@@ -213,17 +275,19 @@ class Executor:
         finally:
             self.on_release(device)
 
-    async def _do(self, do: Do) -> None:
+    async def _do(self, do: Do) -> Result:
         if do.delay_seconds:
             await asyncio.sleep(do.delay_seconds)
         async with self._slots:
             started = self.clock.monotonic()
             result = await self._attempt(do)
             self.on_act(do.act, self.clock.monotonic() - started, result.signal)
-        self._inputs.put_nowait(result)
+        return result
 
     async def _attempt(self, do: Do) -> Result:
-        participation = self._with.setdefault(do.device, _Participation())
+        participation = self._with.get(do.device)
+        if participation is None:
+            participation = self._with[do.device] = _Participation(self.codecs(do.device).encode_filters(do.scope))
         if do.state in _DECISIVE:
             await asyncio.sleep(participation.quiet_until - self.clock.monotonic())
         try:
@@ -246,17 +310,22 @@ class Executor:
         return Result(do.device, do.state, signal, self._now(), reason=str(error) or repr(error))
 
     async def _on_session(self, session: DeviceSession, with_: _Participation, do: Do) -> Result:
-        observed = None
         if do.act is Act.READ:
-            if do.state in _DECISIVE and session is not with_.locked_on:
-                await self._fence(session, with_, do)
-            codec = self.codecs(do.device)
-            reading = await session.read(codec.encode_filters(do.scope))
-            with_.entity_tag = reading.entity_tag
-            observed = within(codec.decode(reading.body), do.scope)
-        else:
-            await _ACTS[do.act](self, session, with_, do)
-        return Result(do.device, do.state, Signal.DONE, self._now(), observed=observed)
+            return await self._read(session, with_, do)
+        if do.act in _READ_BACK:
+            session.foresee(read=with_.filters)
+        await _ACTS[do.act](self, session, with_, do)
+        return Result(do.device, do.state, Signal.DONE, self._now())
+
+    async def _read(self, session: DeviceSession, with_: _Participation, do: Do) -> Result:
+        if do.state in _DECISIVE and session is not with_.locked_on:
+            await self._fence(session, with_, do)
+        reading = await session.read(with_.filters)
+        with_.entity_tag = reading.entity_tag
+        if not with_.body or reading.body != with_.body:
+            with_.observed = within(self.codecs(do.device).decode(reading.body), do.scope)
+            with_.body = reading.body
+        return Result(do.device, do.state, Signal.DONE, self._now(), observed=with_.observed)
 
     async def _lock(self, session: DeviceSession, with_: _Participation, _do: Do) -> None:
         deadline = self.clock.monotonic() + self.lock_wait_seconds
@@ -288,6 +357,7 @@ class Executor:
         if session is not with_.locked_on:
             raise ConnectionFailedError("the session that held the lock is gone", device=do.device)
         if session.capabilities.participant is not ParticipantClass.IMMEDIATE:
+            session.foresee(validate=True)
             await session.prepare(self.codecs(do.device).encode_edit(do.edit))
             await session.validate()
         with_.prepared_on = session
@@ -334,6 +404,14 @@ class Executor:
     def _must_be_prepared(self, session: DeviceSession, with_: _Participation, do: Do) -> None:
         if session is not with_.prepared_on:
             raise ConnectionFailedError("the session that prepared the change is gone", device=do.device)
+
+
+def _free_act(output: Output, device: DeviceName) -> Do | None:
+    """The device's next act, where that is all there is to do and it may go ahead of the journal."""
+    match output.instructions:
+        case [Do(act=act) as do] if act in _FREE and do.device == device:
+            return do
+    return None
 
 
 _Step = Callable[[Executor, DeviceSession, _Participation, Do], Awaitable[None]]

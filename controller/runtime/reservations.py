@@ -35,13 +35,14 @@ class Reservations:
     services: L3smState
     infrastructure: Callable[[], Infrastructure] = lambda: Infrastructure(routers=())
     _running: dict[TransactionId, _Reservation] = field(default_factory=dict)
+    _read: tuple[Plan | None, list[tuple[L3smChange, L3smChange]]] = (None, [])
 
     def refuse_stale(self, plan: Plan) -> None:
         """Refuse a plan whose service changes were decided on a state that has moved.
 
         `StalePlanError` says what moved; `UndecidedError` which transaction has to come to its verdict first.
         """
-        for change, back in _changes(plan):
+        for change, back in self._changes(plan):
             self._refuse_undecided(touched_by(change, back), relied_on_by(change))
             refuse_stale(self.services, change, back, self.infrastructure())
 
@@ -59,7 +60,8 @@ class Reservations:
 
     def reserve(self, transaction: TransactionId, plan: Plan) -> None:
         """Make the plan's changes visible to planning."""
-        pairs = _changes(plan)
+        pairs = self._changes(plan)
+        self._read = None, []
         for change, _ in pairs:
             self.services.apply(change)
         self._running[transaction] = _Reservation(
@@ -83,7 +85,11 @@ class Reservations:
         data: Json = event.data
         self.services.apply(L3smChange.from_json(data["change"]))
 
-
-def _changes(plan: Plan) -> list[tuple[L3smChange, L3smChange]]:
-    pairs: list[Json] = [effect.data for effect in plan.effects if effect.type == types.SERVICES_CHANGED]
-    return [(L3smChange.from_json(pair["change"]), L3smChange.from_json(pair["back"])) for pair in pairs]
+    def _changes(self, plan: Plan) -> list[tuple[L3smChange, L3smChange]]:
+        """The plan's changes of services and what takes each back; read once for the check and the reservation."""
+        read, pairs = self._read
+        if read is not plan:
+            found: list[Json] = [effect.data for effect in plan.effects if effect.type == types.SERVICES_CHANGED]
+            pairs = [(L3smChange.from_json(pair["change"]), L3smChange.from_json(pair["back"])) for pair in found]
+            self._read = plan, pairs
+        return pairs

@@ -5,9 +5,10 @@ executor's business.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import TypeVar
 
 from controller.model.errors import (
@@ -92,20 +93,12 @@ class SessionPool:
         async with self._connecting:
             return await self._connectors[target.transport].connect(target)
 
-    @asynccontextmanager
-    async def use(self, device: DeviceName) -> AsyncIterator[DeviceSession]:
+    def use(self, device: DeviceName) -> AbstractAsyncContextManager[DeviceSession]:
         """The session, exclusively; a session that failed in transit is dropped."""
-        connection = self._connections.setdefault(device, Connection(device))
-        async with connection.busy:
-            session = await self.session(device)
-            try:
-                yield session
-            except _BROKEN as error:
-                await self.drop(device, str(error))
-                raise
-            except asyncio.CancelledError:
-                await self.drop(device, "the call was cancelled")
-                raise
+        connection = self._connections.get(device)
+        if connection is None:
+            connection = self._connections[device] = Connection(device)
+        return _Use(self, connection)
 
     async def ask(self, device: DeviceName, question: Callable[[DeviceSession], Awaitable[T]]) -> T:
         """Put a question that may be asked twice (a read, a lock): again when a kept session turns out to be dead."""
@@ -135,3 +128,33 @@ class SessionPool:
     async def close(self) -> None:
         """Close every session."""
         await asyncio.gather(*(self.drop(device) for device in list(self._connections)))
+
+
+@dataclass(slots=True)
+class _Use(AbstractAsyncContextManager[DeviceSession]):
+    """One task's turn with a session. A class, as it is taken for every step on every device."""
+
+    pool: SessionPool
+    connection: Connection
+
+    async def __aenter__(self) -> DeviceSession:
+        connection = self.connection
+        await connection.busy.acquire()
+        if connection.session is not None:
+            return connection.session
+        try:
+            return await self.pool.session(connection.device)
+        except BaseException:
+            connection.busy.release()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        try:
+            if isinstance(error, asyncio.CancelledError):
+                await self.pool.drop(self.connection.device, "the call was cancelled")
+            elif isinstance(error, _BROKEN):
+                await self.pool.drop(self.connection.device, str(error))
+        finally:
+            self.connection.busy.release()

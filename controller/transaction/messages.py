@@ -5,6 +5,9 @@ The contract with the caller, as in any deterministic core that does no I/O:
 1. Feed one input; take the `Output`.
 2. Make its `records` durable, in order, before anything else.
 3. Only then carry out its `instructions`, in any order; results come back as inputs.
+
+Acts that leave running as it is (lock, read, prepare) need no record and may go ahead; records of what a device has
+done decide nothing and may wait for the next that does.
 """
 
 from collections.abc import Mapping

@@ -23,6 +23,7 @@ from drivers.netconf.hello import Hello
 from drivers.netconf.requests import requests_for
 from drivers.netconf.rpc import Rpc
 from drivers.netconf.session import NetconfSession
+from drivers.netconf.sparing import spare
 from drivers.netconf.transport import NetconfTransport
 
 _CIPHERS = (
@@ -46,9 +47,6 @@ def handler_for(device_type: str) -> Any:
     return manager.make_device_handler({"name": name})
 
 
-_MSG_IGNORE = 2
-
-
 class NetconfConnector:
     """Opens NETCONF sessions, all on the running event loop. `limit_bytes` bounds one message of a device."""
 
@@ -63,7 +61,7 @@ class NetconfConnector:
             transport = NetconfTransport(target.name, handler, limit_bytes=self._limit_bytes)
             async with asyncio.timeout(target.connect_timeout_seconds):
                 connection = await asyncssh.connect(target.hostname, target.port, **options)
-                _spare_ignores(connection)
+                spare(connection, target.keepalive_seconds)
                 await transport.open(connection)
                 if PAUSE_AFTER_HELLO in target.quirks:
                     await asyncio.sleep(_PAUSE_SECONDS)
@@ -77,23 +75,6 @@ class NetconfConnector:
             if isinstance(error, (OSError, asyncssh.Error)):
                 raise connection_failure(target.name, f"{target.hostname}:{target.port}", error) from error
             raise
-
-
-def _spare_ignores(connection: asyncssh.SSHClientConnection) -> None:
-    """Keep asyncssh from sending an empty `SSH_MSG_IGNORE` before each packet (RFC 4253 11.2).
-
-    It guards CBC ciphers, whose next initialisation vector shows (RFC 4251 9.3.1); counter and GCM modes have none to
-    guard, and it doubles the packets of every call.
-    """
-    if "cbc" in str(connection.get_extra_info("send_cipher")):
-        return
-    send = connection.send_packet
-
-    def send_packet(kind: int, *arguments: bytes, **options: Any) -> None:
-        if kind != _MSG_IGNORE:
-            send(kind, *arguments, **options)
-
-    connection.send_packet = send_packet  # type: ignore[assignment]  # asyncssh has no setting for it
 
 
 async def _session(target: DeviceTarget, handler: Any, transport: NetconfTransport) -> NetconfSession:

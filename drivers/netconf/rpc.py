@@ -19,7 +19,7 @@ from controller.model.errors import (
 from controller.model.identifiers import DeviceName
 from drivers.netconf.replies import Reply, read_reply
 from drivers.netconf.requests import Request
-from drivers.netconf.transport import NetconfTransport
+from drivers.netconf.transport import Call, NetconfTransport
 
 
 class Rpc:
@@ -30,11 +30,18 @@ class Rpc:
         self._transport = transport
         self._handler = handler
         self._seconds = seconds
+        self._ahead: list[Call] = []
 
-    async def call(self, request: Request) -> Reply:
-        """Send and read the answer; see `DeviceSession` for the errors."""
+    async def call(self, request: Request, *behind: Request) -> Reply:
+        """Send and read the answer; see `DeviceSession` for the errors.
+
+        `behind`: what is going to be called next; it is sent along and waits for its call. Any other call forgets it.
+        """
+        sent = self._sent_ahead(request)
+        if sent is None:
+            sent, *self._ahead = self._transport.post((request, *behind), self._seconds)
         try:
-            message = await self._transport.call(request, self._seconds)
+            message = await sent.future
             return await read_reply(self._device, self._handler, message)
         except ProtocolViolationError as violation:
             violation.device = self._device
@@ -43,6 +50,21 @@ class Rpc:
             raise OutcomeUnknownError(
                 f"{request.name}: {violation.message}", remedy="read back before deciding", device=self._device
             ) from violation
+        except asyncio.CancelledError:
+            self._transport.forget(sent)
+            raise
+
+    def _sent_ahead(self, request: Request) -> Call | None:
+        """The call that is under way already; a question whose answer went missing is put once more."""
+        if self._ahead and self._ahead[0].request == request:
+            sent = self._ahead[0]
+            is_lost = sent.future.done() and sent.future.exception() is not None
+            if request.changes or not is_lost:
+                del self._ahead[0]
+                return sent
+        while self._ahead:
+            self._transport.forget(self._ahead.pop())
+        return None
 
     async def read(self, request: Request) -> bytes:
         """Return the data of a reply that must have some."""

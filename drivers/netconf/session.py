@@ -22,7 +22,8 @@ from controller.model.errors import (
 from controller.model.identifiers import DeviceName, TransactionId
 from controller.ports import Capabilities, DeviceTarget, ParticipantClass, Reading, Warnings
 from drivers.netconf.notifications import NotificationStream
-from drivers.netconf.requests import Requests
+from drivers.netconf.replies import Reply
+from drivers.netconf.requests import Request, Requests
 from drivers.netconf.rpc import Rpc
 from drivers.netconf.transport import NetconfTransport
 
@@ -30,6 +31,8 @@ _log = structlog.get_logger(__name__)
 
 NO_VALIDATE = "no-validate"
 NO_LOCK = "no-lock"
+NO_PIPELINING = "no-pipelining"
+"""Wait for each answer before the next request, for devices that lose requests that come together."""
 CANCEL_UNLOCKED = "cancel-unlocked"
 """Give the locks back before `cancel-commit`: netconfd says `<ok/>` but restores nothing while running is locked."""
 _NOTHING_PENDING_TAGS = {"invalid-value", "operation-failed"}
@@ -59,6 +62,8 @@ class NetconfSession:
         self._dirty = False
         self._tentative = False
         self._stream: NotificationStream | None = None
+        self._is_pipelined = NO_PIPELINING not in target.quirks
+        self._following: tuple[Request, ...] = ()
 
     @property
     def device(self) -> DeviceName:
@@ -78,6 +83,18 @@ class NetconfSession:
     def _datastores(self) -> tuple[str, ...]:
         return ("running", "candidate") if self.has_candidate else ("running",)
 
+    def foresee(self, *, validate: bool = False, read: Sequence[str] | None = None) -> None:
+        """Send what follows together with the next step; a device carries requests out in order (RFC 6241 4.5)."""
+        if not self._is_pipelined:
+            return
+        following = (self._validation,) if validate and self._validates else ()
+        self._following = following if read is None else (*following, self._requests.read("get-config", read))
+
+    async def _call_last(self, request: Request) -> Reply:
+        """Call the last RPC of a step, what was foreseen behind it."""
+        following, self._following = self._following, ()
+        return await self._rpc.call(request, *following)
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     async def read(self, filters: Sequence[str] = ()) -> Reading:
@@ -96,7 +113,8 @@ class NetconfSession:
             for datastore in self._locks:
                 await self._lock(datastore)
             if self.has_candidate:
-                await self._discard()
+                await self._call_last(self._requests.simple("discard-changes"))
+                self._dirty = False
         except AccordError:
             await self.release()
             raise
@@ -116,6 +134,7 @@ class NetconfSession:
 
     async def release(self) -> None:
         """Discard a left-over candidate and unlock; a session that can't is cut, so that the device drops its locks."""
+        self._following = ()
         try:
             if self._dirty and not self._tentative:
                 await self._discard()
@@ -129,9 +148,10 @@ class NetconfSession:
     async def _unlock(self) -> None:
         """Unlock what is locked; where the device refuses, end the session, for only that is sure to free its locks."""
         refusals: list[str] = []
-        while self._locked:
+        requests = [self._requests.simple("unlock", datastore) for datastore in reversed(self._locked)]
+        for turn, request in enumerate(requests, 1):
             try:
-                await self._rpc.call(self._requests.simple("unlock", self._locked[-1]))
+                await self._rpc.call(request, *(requests[turn:] if self._is_pipelined else ()))
             except (DeviceRejectedError, LockedError) as refusal:
                 refusals.append(refusal.message)
             self._locked.pop()
@@ -147,13 +167,17 @@ class NetconfSession:
     async def prepare(self, edit: bytes) -> Warnings:
         """`edit-config` of the candidate."""
         self._dirty = True
-        return await self._edit("candidate", edit, test=False)
+        return (await self._call_last(self._edit("candidate", edit, test=False))).warnings
 
     async def validate(self) -> Warnings:
         """`validate` of the candidate, where offered and not broken (quirk `no-validate`)."""
         if not self._validates:
             return ()
-        return (await self._rpc.call(self._requests.simple("validate", "candidate"))).warnings
+        return (await self._rpc.call(self._validation)).warnings
+
+    @property
+    def _validation(self) -> Request:
+        return self._requests.simple("validate", "candidate")
 
     async def commit_tentative(self, persist: TransactionId, timeout_seconds: float) -> Warnings:
         """Confirmed commit."""
@@ -162,7 +186,7 @@ class NetconfSession:
             options["persist"] = persist
         self._tentative = True
         try:
-            reply = await self._rpc.call(self._requests.commit(**options))
+            reply = await self._call_last(self._requests.commit(**options))
         except (DeviceRejectedError, LockedError):
             self._tentative = False
             raise
@@ -172,9 +196,9 @@ class NetconfSession:
     async def confirm(self, persist: TransactionId) -> None:
         """Confirming commit; on a session-bound device only the session of the tentative commit can confirm it."""
         if self._capabilities.participant is ParticipantClass.PERSISTENT:
-            await self._rpc.call(self._requests.commit(persist_id=persist))
+            await self._write(self._requests.commit(persist_id=persist))
         elif self._tentative:
-            await self._rpc.call(self._requests.simple("commit"))
+            await self._write(self._requests.simple("commit"))
         else:
             raise DeviceRejectedError(
                 "this session has no tentative commit; the device took it back when its session ended",
@@ -202,22 +226,30 @@ class NetconfSession:
 
     async def commit_now(self) -> Warnings:
         """Plain commit of the candidate."""
-        reply = await self._rpc.call(self._requests.simple("commit"))
+        warnings = await self._write(self._requests.simple("commit"))
         self._dirty = False
-        return (*reply.warnings, *await self._save())
+        return (*warnings, *await self._save())
 
     async def apply(self, edit: bytes, entity_tag: str = "") -> Warnings:
         """Edit running; through the candidate where there is one, since running may not be writable then."""
         if entity_tag:
             raise NotSupportedError("NETCONF has no entity tags", path="entity_tag", device=self.device)
         if not self.has_candidate:
-            return (*await self._edit("running", edit, test=self._validates), *await self._save())
+            request = self._edit("running", edit, test=self._validates)
+            return (*await self._write(request), *await self._save())
         await self._discard()
+        self._dirty = True
         try:
-            return (*await self.prepare(edit), *await self.commit_now())
+            reply = await self._rpc.call(self._edit("candidate", edit, test=False))
+            return (*reply.warnings, *await self.commit_now())
         except (DeviceRejectedError, LockedError):
             await self._discard()
             raise
+
+    async def _write(self, request: Request) -> Warnings:
+        """Change running for good; `_save` comes behind."""
+        call = self._rpc.call if self._capabilities.supports_startup else self._call_last
+        return (await call(request)).warnings
 
     async def _save(self) -> Warnings:
         """Copy running to startup where a reboot would else forget the change (RFC 6241 section 8.7).
@@ -227,7 +259,7 @@ class NetconfSession:
         if not self._capabilities.supports_startup:
             return ()
         try:
-            return (await self._rpc.call(self._requests.simple("copy-config", "running", "startup"))).warnings
+            return (await self._call_last(self._requests.simple("copy-config", "running", "startup"))).warnings
         except (DeviceRejectedError, LockedError) as refusal:
             message = f"a reboot would undo the change, running was not copied to startup: {refusal.message}"
             _log.warning("startup_not_saved", device=self.device, reason=refusal.message)
@@ -239,9 +271,8 @@ class NetconfSession:
                 device=self.device,
             ) from lost
 
-    async def _edit(self, target: str, edit: bytes, *, test: bool) -> Warnings:
-        request = self._requests.edit(target, edit, rollback=self._rollback, test=test)
-        return (await self._rpc.call(request)).warnings
+    def _edit(self, target: str, edit: bytes, *, test: bool) -> Request:
+        return self._requests.edit(target, edit, rollback=self._rollback, test=test)
 
     # -- beside transactions -------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ dropped.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
@@ -20,11 +21,21 @@ from controller.model.identifiers import DeviceName
 from drivers.netconf.framing import FrameDecoder, Message, frame
 from drivers.netconf.hello import BASE_11, client_hello, read_hello
 from drivers.netconf.requests import Request
+from drivers.netconf.sparing import spare_packet_log
 from drivers.netconf.xml import Head, parse, read_head
 
 _JUNOS_COMMAND = "xml-mode netconf need-trailer"
-Call = tuple["asyncio.Future[Message]", float, Request]
-"""Who waits, until when on the loop's clock, for the answer to what."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A request that was sent, and who waits for its raw reply until when on the loop's clock."""
+
+    number: int
+    request: Request
+    seconds: float
+    deadline: float
+    future: "asyncio.Future[Message]"
 
 
 class _Channel(asyncssh.SSHClientSession[bytes]):
@@ -94,6 +105,7 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         channel, _ = await self._connection.create_session(
             lambda: _Channel(self), command or (), subsystem=subsystem or (), encoding=None
         )
+        spare_packet_log(channel)
         return channel
 
     async def close(self, farewell: Request, seconds: float = 1.0) -> None:
@@ -103,7 +115,7 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         try:
             async with asyncio.timeout(seconds):
                 if polite:
-                    await self._exchange(farewell, seconds / 2)
+                    await self._send_all([farewell], seconds / 2)[0].future
                 self._connection.close()
                 await self._connection.wait_closed()
         except (TimeoutError, OSError, asyncssh.Error, AccordError):
@@ -134,9 +146,8 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         """Fail every pending call, ncclient's own too."""
         calls, self._calls = self._calls, {}
         self._disarm()
-        for future, _, request in calls.values():
-            if not future.done():
-                future.set_exception(kind(f"{request.name}: {reason}", device=self._device))
+        for call in calls.values():
+            _give_up(call, kind(f"{call.request.name}: {reason}", device=self._device))
         if not self._hello.done():
             self._hello.set_exception(ConnectionFailedError(f"no hello: {reason}", device=self._device))
         if self._listeners:
@@ -144,35 +155,38 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
-    async def call(self, request: Request, seconds: float) -> Message:
-        """Send a request and return the raw reply.
+    def post(self, requests: Sequence[Request], seconds: float) -> list[Call]:
+        """Send requests back to back; the device answers them in this order (RFC 6241 section 4.5).
 
-        Errors: `ConnectionFailedError` when it was not sent; `OutcomeUnknownError` when no answer came in time or the
-        connection went; `ProtocolViolationError` when the device broke the framing or the message-ids.
+        Each has `seconds` more than the one before it. `ConnectionFailedError` when they were not sent. The futures
+        raise `OutcomeUnknownError` when no answer came in time or the connection went, `ProtocolViolationError` when
+        the device broke the framing or the message-ids.
         """
         if not self._connected:
-            raise ConnectionFailedError(f"{request.name} was not sent: the session is closed", device=self._device)
-        return await self._exchange(request, seconds)
+            raise ConnectionFailedError(f"{requests[0].name} was not sent: the session is closed", device=self._device)
+        return self._send_all(requests, seconds)
 
-    async def _exchange(self, request: Request, seconds: float) -> Message:
-        number = self._next_id
-        self._next_id = number + 1
-        message = frame(request.numbered(number), chunked=self._base == NetconfBase.BASE_11)
+    def _send_all(self, requests: Sequence[Request], seconds: float) -> list[Call]:
+        first, chunked = self._next_id, self._base == NetconfBase.BASE_11
+        self._next_id = first + len(requests)
+        frames = [frame(request.numbered(number), chunked=chunked) for number, request in enumerate(requests, first)]
         try:
-            self._channel.write(message)
+            self._channel.write(b"".join(frames))
         except (OSError, asyncssh.Error) as error:
-            raise ConnectionFailedError(f"{request.name} was not sent: {error}", device=self._device) from error
-        future: asyncio.Future[Message] = self._loop.create_future()
-        deadline = self._loop.time() + seconds
-        self._calls[number] = future, deadline, request
-        self._arm(deadline)
-        try:
-            return await future
-        except TimeoutError:
-            why = f"{request.name}: no answer within {seconds:g} seconds"
-            raise OutcomeUnknownError(why, device=self._device) from None
-        finally:
-            self._calls.pop(number, None)
+            raise ConnectionFailedError(f"{requests[0].name} was not sent: {error}", device=self._device) from error
+        now, calls = self._loop.time(), []
+        for turn, request in enumerate(requests):
+            patience = seconds * (turn + 1)
+            call = Call(first + turn, request, patience, now + patience, self._loop.create_future())
+            self._calls[call.number] = call
+            calls.append(call)
+        self._arm(calls[0].deadline)
+        return calls
+
+    def forget(self, call: Call) -> None:
+        """Let nobody wait for this call any more; its reply will be dropped."""
+        self._calls.pop(call.number, None)
+        call.future.cancel()
 
     def _arm(self, deadline: float) -> None:
         """One timer for all calls, left alone while it is early enough: most calls are answered long before."""
@@ -188,11 +202,13 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
     def _expire(self) -> None:
         self._timer = None
         now = self._loop.time()
-        for future, deadline, _ in list(self._calls.values()):
-            if deadline > now:
-                self._arm(deadline)
-            elif not future.done():
-                future.set_exception(TimeoutError())
+        for call in list(self._calls.values()):
+            if call.deadline > now:
+                self._arm(call.deadline)
+            else:
+                del self._calls[call.number]
+                why = f"{call.request.name}: no answer within {call.seconds:g} seconds"
+                _give_up(call, OutcomeUnknownError(why, device=self._device))
 
     def send(self, message: str) -> None:
         """Send what an ncclient operation wrote (ncclient's own interface)."""
@@ -249,8 +265,8 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
             return self._deliver_to_ncclient(text.decode(errors="replace"), message)
         number = int(text)
         if (call := self._calls.pop(number, None)) is not None:
-            if not call[0].done():
-                call[0].set_result(message)
+            if not call.future.done():
+                call.future.set_result(message)
         elif not 0 < number < self._next_id:
             raise ProtocolViolationError(f"the device answered message-id {number}, which was never sent")
         return None
@@ -268,3 +284,9 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         if message_id in listener._id2rpc:  # noqa: SLF001 - the only way to know whether somebody still waits
             parse(message)
             self._dispatch_message(bytes(message).decode(errors="replace"))
+
+
+def _give_up(call: Call, error: AccordError) -> None:
+    if not call.future.done():
+        call.future.set_exception(error)
+        call.future.exception()  # seen: nobody may ever ask for what was sent ahead

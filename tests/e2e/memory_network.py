@@ -72,6 +72,9 @@ class MemoryDevice:
 
     read_state = read
 
+    def foresee(self, *, validate: bool = False, read: Sequence[str] | None = None) -> None:
+        pass
+
     async def lock(self) -> None:
         assert self._before is None, "locked while a commit waits for its confirmation"
 
