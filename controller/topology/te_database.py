@@ -111,11 +111,16 @@ class TeDatabase:
         """That one gives back what it had; `NotFoundError` when it had nothing."""
         if reservation_id not in self.reservations:
             raise NotFoundError(f"'{reservation_id}' has reserved nothing", remedy="name a tunnel that has")
-        given_back = self.reservations[reservation_id]
+        return self.without_reservations((reservation_id,))
+
+    def without_reservations(self, reservation_ids: Iterable[str]) -> "TeDatabase":
+        """All of these give back what they had, if anything."""
+        leaving = frozenset(reservation_ids)
+        given_back = [taken for name, taken in self.reservations.items() if name in leaving]
         return _changed(
             self,
-            reservations={name: taken for name, taken in self.reservations.items() if name != reservation_id},
-            reserved_rates=_reserved(self.network, self.reserved_rates, (given_back,), sign=-1),
+            reservations={name: taken for name, taken in self.reservations.items() if name not in leaving},
+            reserved_rates=_reserved(self.network, self.reserved_rates, given_back, sign=-1),
         )
 
     def with_link_state(self, link_ids: Iterable[LinkId], *, is_up: bool) -> "TeDatabase":
