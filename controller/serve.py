@@ -132,6 +132,7 @@ class _Service:
             background.pulse.note_act(act, seconds, outcome)
 
         daemon.controller.transactions.observe_act = observe_act
+        daemon.repair.observe = doors.flows.observe_repair
         return doors
 
     def _catch_signals(self) -> None:

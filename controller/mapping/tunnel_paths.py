@@ -82,6 +82,9 @@ def is_alive(database: TeDatabase, path: TunnelPath) -> bool:
     return all(hop in database.network.links and database.is_up(hop) for hop in path.hops)
 
 
+TUNNEL_STATES = ("up", "switched", "down")
+
+
 def state_of(database: TeDatabase, tunnel: Tunnel) -> str:
     """`up`, `switched` (a path that is not the preferred one carries), or `down`."""
     alive = [is_alive(database, path) for path in tunnel.ranked]

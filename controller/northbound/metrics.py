@@ -14,12 +14,14 @@ from prometheus_client.registry import Collector
 from controller.events import types
 from controller.model.identifiers import TransactionId
 from controller.ports import Clock, Event
+from controller.runtime.tunnel_repair import OUTCOMES as REPAIR_OUTCOMES
 from controller.transaction.messages import PHASE_RECORDS
 from controller.transaction.states import FINAL, Act, Phase
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
 _CHANGE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _QUICK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_REPAIR_SECONDS = (0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PHASES = {f"{types.TRANSACTION_PREFIX}{record}": phase for phase, record in PHASE_RECORDS.items()}
 _OUTCOMES = tuple(sorted(phase.value for phase in FINAL))
 
@@ -56,6 +58,10 @@ class Flows:
         self._time("accord_event_log_append_duration_seconds", "From append to durable and folded.", [], _QUICK_SECONDS)
         self._count("accord_http_requests_total", "Requests answered.", ["route", "method", "code"])
         self._time("accord_http_request_duration_seconds", "Until the answer began.", ["route"], _QUICK_SECONDS)
+        self._count("accord_repairs_total", "Repairs of tunnels after links failed.", ["outcome"])
+        self._time("accord_repair_seconds", "From the first event to the new path on the device.", [], _REPAIR_SECONDS)
+        for outcome in REPAIR_OUTCOMES:
+            self._metrics["accord_repairs_total"].labels(outcome)
         for outcome in _OUTCOMES:
             self._metrics["accord_transactions_total"].labels(outcome)
             self._metrics["accord_transaction_duration_seconds"].labels(outcome)
@@ -85,6 +91,12 @@ class Flows:
     def observe_planning(self, what: str, seconds: float) -> None:
         """`plan` or `render` has ended."""
         self._metrics[f"accord_{what}_duration_seconds"].observe(seconds)
+
+    def observe_repair(self, outcome: str, seconds: float) -> None:
+        """Tunnels were repaired, or could not be; the time counts where they carry again."""
+        self._metrics["accord_repairs_total"].labels(outcome).inc()
+        if outcome == "repaired":
+            self._metrics["accord_repair_seconds"].observe(seconds)
 
     def observe_request(self, route: str, method: str, code: int, seconds: float) -> None:
         """A request was answered; `route` is the template, not what was asked for."""

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from controller.intent.lifecycle import IntentState
+from controller.mapping.tunnel_paths import TUNNEL_STATES
 from controller.model.identifiers import DeviceName
 from controller.runtime.controller import Controller, DeviceStatus
 from controller.transaction.states import Phase
@@ -68,6 +69,8 @@ class StateMetrics(Collector):
         yield _single("accord_transactions_running", "Transactions on their way to a verdict.", running)
         yield _single("accord_services", "L3VPN services.", len(world.services.services))
         yield _single("accord_sites", "Sites of L3VPN services.", len(world.services.sites))
+        tunnels = Counter(self.controller.tunnels.states().values())
+        yield _labelled("accord_tunnels", "Tunnels by whether they carry.", "state", _all(tunnels, TUNNEL_STATES))
         states = Counter(record.state.value for record in world.intents)
         every = _all(states, [state.value for state in IntentState])
         yield _labelled("accord_intents", "Intents by where they stand.", "state", every)
