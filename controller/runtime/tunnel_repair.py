@@ -13,14 +13,16 @@ import structlog
 from controller.events import types
 from controller.mapping.tunnel import Tunnel
 from controller.mapping.tunnel_book import TunnelChange
-from controller.mapping.tunnel_paths import is_alive, restored
+from controller.mapping.tunnel_paths import along, is_alive, request_of, restored
 from controller.model.errors import AccordError, StalePlanError, UndecidedError
 from controller.ports import EventLog, NewEvent
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.tunnels import Tunnels, reserving, route
 from controller.runtime.world import World
+from controller.topology.demand import TunnelDemand
 from controller.topology.network import LinkId
 from controller.topology.paths import NoPathError
+from controller.topology.replan import replan
 from controller.transaction.history import TransactionSummary
 from controller.transaction.plan import Plan
 from controller.transaction.states import Phase
@@ -28,6 +30,7 @@ from controller.transaction.states import Phase
 _log = structlog.get_logger(__name__)
 _ATTEMPTS = 5
 _RETRY_SECONDS = 0.2
+_NOTHING_CUT: frozenset[LinkId] = frozenset()
 OUTCOMES = ("repaired", "protected", "failed", "unroutable")
 
 
@@ -94,20 +97,29 @@ class TunnelRepair:
         return [t for t in wanting if sum(is_alive(database, path) for path in t.paths) == 1]
 
     def _new_paths(self, broken: Iterable[Tunnel]) -> _Found:
-        """The largest first; each sees what those before it took."""
+        """All that are broken are placed together: each sees what those before it took."""
         database = self.topology.database
-        found: list[Tunnel] = []
-        unroutable: list[tuple[str, str]] = []
-        for tunnel in sorted(broken, key=lambda tunnel: (-tunnel.bandwidth.bits_per_second, tunnel.name)):
+        tunnels = [replace(tunnel, probes=(), beside=()) for tunnel in broken]
+        plain = {tunnel.name: tunnel for tunnel in tunnels if tunnel.protection == "none"}
+        demands = [TunnelDemand(name, request_of(tunnel, database)) for name, tunnel in plain.items()]
+        again = replan(
+            database.without_reservations(plain.keys() & database.reservations.keys()), demands, _NOTHING_CUT
+        )
+        found = [along(plain[name], path) for name, path in again.moved.items()]
+        unroutable = dict(again.unroutable)
+        database = again.database
+        for tunnel in (tunnel for tunnel in tunnels if tunnel.protection != "none"):
             try:
-                better = replace(restored(database, tunnel), probes=(), beside=())
+                better = restored(database, tunnel)
             except NoPathError as error:
-                unroutable.append((tunnel.name, error.message))
+                unroutable[tunnel.name] = str(error)
                 continue
-            if better.paths != tunnel.paths:
-                found.append(better)
-                database = reserving(database, better)
-        return _Found(tuple(found), tuple(unroutable))
+            if better.paths == tunnel.paths:
+                unroutable[tunnel.name] = "there is no second path that shares nothing with the one that carries"
+                continue
+            found.append(better)
+            database = reserving(database, better)
+        return _Found(tuple(found), tuple(unroutable.items()))
 
     async def _tell(
         self,
