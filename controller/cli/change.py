@@ -20,7 +20,7 @@ from controller.cli.plan_source import (
     RollbackOption,
     make_plan,
 )
-from controller.cli.plan_view import Format, plan_text, show_plan
+from controller.cli.plan_view import Format, plan_text, show_plan, tell_proof
 from controller.cli.session import Session, command, leave
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Commit without being asked.")]
@@ -82,6 +82,8 @@ def diff(
     )
     found = make_plan(session, source)
     show_plan(session, found, format_, reverse=reverse)
+    if not found["is_empty"]:
+        tell_proof(session, found)
     leave(Exit.DIFFERENCE if detailed_exitcode and not found["is_empty"] else Exit.OK)
 
 

@@ -40,6 +40,12 @@ def show_plan(session: Session, plan: Json, format_: Format, *, reverse: bool) -
         terminal.print_data(plan_text(plan, format_, reverse=reverse))
 
 
+def tell_proof(session: Session, plan: Json) -> None:
+    """What the digital twin has to say of a plan: proved, or the packet that forbids it."""
+    verdict = session.client.get("plans", plan["id"], "proof")
+    session.terminal.say(verdict["text"], "green" if verdict["is_proved"] else "bold red")
+
+
 def plan_text(plan: Json, format_: Format = Format.UNIFIED, *, reverse: bool = False) -> Text:
     """The plan as people read it."""
     from controller.transaction.plan_json import device_from_json

@@ -24,6 +24,7 @@ from controller.northbound.metrics_state import Reload, StateMetrics
 from controller.northbound.problem import problem_response
 from controller.northbound.restconf import Restconf
 from controller.northbound.tunnels import TunnelDoor
+from controller.northbound.twin import Twin
 from controller.runtime.controller import Controller
 from controller.runtime.upkeep import Upkeep
 from controller.settings import Settings
@@ -65,6 +66,7 @@ class Doors:
             *Api(self.controller).routes(door),
             *Changes(self.controller.changes).routes(door),
             *TunnelDoor(self.controller).routes(door),
+            *Twin(self.controller).routes(door),
             *self.feed.routes(door),
             *restconf.routes(door),
             *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),

@@ -51,12 +51,19 @@ TRANSACTION = {
 }
 
 
+PROOF = {"is_proved": True, "text": "twin: proved (3 packet classes)"}
+
+
 @dataclass
 class Daemon:
     """Canned answers by method and path, and what was asked."""
 
     url: str = ""
-    answers: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
+    answers: dict[str, tuple[int, str, bytes]] = field(
+        default_factory=lambda: {
+            "GET /api/v1/plans/plan-1/proof": (200, "application/json", json.dumps(PROOF).encode())
+        }
+    )
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def say(self, request: str, document: object, status: int = 200, media_type: str = "application/json") -> None:
@@ -136,6 +143,14 @@ def test_errors_of_the_restconf_door_are_told_in_their_words(daemon: Daemon, acc
     assert (code, out) == (1, "")
     assert "no such site (at /a/b)" in err
     assert daemon.asked == [(f"PATCH {path}", {"ietf-l3vpn-svc:l3vpn-svc": {"sites": {}}})]
+
+
+def test_a_plan_is_shown_with_the_packet_that_forbids_it(daemon: Daemon, accord: Accord) -> None:
+    daemon.say("GET /api/v1/plans/plan-1", PLAN)
+    assert "twin: proved (3 packet classes)" in accord("diff", "plan-1")[2]
+    refused = "twin: refused, 1 counter-example(s)\nVPN a: leak\n  packet from x to y"
+    daemon.say("GET /api/v1/plans/plan-1/proof", {"is_proved": False, "text": refused})
+    assert "packet from x to y" in accord("diff", "plan-1")[2]
 
 
 def test_a_document_may_replace_all_there_is(daemon: Daemon, accord: Accord, tmp_path: Any) -> None:
