@@ -43,7 +43,7 @@ class L3smEdit:
             "deleted-services": list(self.deleted_services),
             "upserted-sites": dict(self.upserted_sites),
             "deleted-sites": list(self.deleted_sites),
-            "profiles": self.profiles,
+            **({} if self.profiles is None else {"profiles": self.profiles}),
         }
 
     @classmethod
@@ -54,7 +54,7 @@ class L3smEdit:
             deleted_services=tuple(document["deleted-services"]),
             upserted_sites=document["upserted-sites"],
             deleted_sites=tuple(document["deleted-sites"]),
-            profiles=document["profiles"],
+            profiles=document.get("profiles"),
         )
 
 

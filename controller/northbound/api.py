@@ -277,7 +277,7 @@ def services_of(plan: Plan) -> list[str]:
             data: Json = effect.data
             edit = data["change"]["edit"]
             found |= {*edit["upserted-services"], *edit["deleted-services"]}
-            found |= {""} if edit["profiles"] is not None else set()
+            found |= {""} if edit.get("profiles") is not None else set()
             found |= {vpn for _, vpns in data["change"]["site_vpns"] for vpn in vpns}
             found |= {vpn for _, vpns in data["back"]["site_vpns"] for vpn in vpns}
     return sorted(found)
