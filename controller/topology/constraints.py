@@ -7,6 +7,8 @@ as in RFC 3209 section 4.7.4; shared risk link groups as in RFC 8795 section 4.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import compress
+from operator import not_, sub
 from types import MappingProxyType
 
 from controller.model.errors import InvalidInputError
@@ -109,16 +111,13 @@ def blocked(database: TeDatabase, request: PathRequest, constraint: Constraint) 
 
 
 def _down(database: TeDatabase, _: PathRequest) -> list[int]:
-    return [link for link, is_up in enumerate(database.states) if not is_up]
+    return list(compress(range(len(database.states)), map(not_, database.states)))
 
 
 def _too_full(database: TeDatabase, request: PathRequest) -> list[int]:
-    wanted, links = request.bandwidth.bits_per_second, database.network.arcs.links
-    return [
-        position
-        for position, reserved in enumerate(database.reserved_rates)
-        if links[position].capacity.bits_per_second - reserved < wanted
-    ]
+    wanted = request.bandwidth.bits_per_second
+    left = map(sub, database.network.arcs.capacities, database.reserved_rates)
+    return [link for link, rate in enumerate(left) if rate < wanted]
 
 
 def _excluded(database: TeDatabase, request: PathRequest) -> list[int]:

@@ -66,11 +66,12 @@ class Link:
     availability: float = 1.0
     is_up: bool = True
     segment: str = ""
+    id: LinkId = field(init=False, repr=False, compare=False)
+    """Its name."""
 
-    @property
-    def id(self) -> LinkId:
-        """Its name."""
-        return LinkId(f"{self.source}>{self.target}")
+    def __post_init__(self) -> None:
+        """Name it once; names are asked for often."""
+        object.__setattr__(self, "id", LinkId(f"{self.source}>{self.target}"))
 
     @property
     def reverse_id(self) -> LinkId:
@@ -133,6 +134,9 @@ class Arcs:
     """Of each node: (link, the node it comes from)."""
     sources: tuple[int, ...]
     targets: tuple[int, ...]
+    metrics: tuple[int, ...]
+    capacities: tuple[int, ...]
+    """In bit/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +262,16 @@ def _arcs(network: Network) -> Arcs:
     for link, (source, target) in enumerate(zip(sources, targets, strict=True)):
         leaving[source].append((link, target))
         entering[target].append((link, source))
-    positions = {link_id: position for position, link_id in enumerate(ids)}
     return Arcs(
-        links, ids, positions, nodes, numbers, tuple(map(tuple, leaving)), tuple(map(tuple, entering)), sources, targets
+        links=links,
+        ids=ids,
+        link_positions={link_id: position for position, link_id in enumerate(ids)},
+        nodes=nodes,
+        node_positions=numbers,
+        leaving=tuple(map(tuple, leaving)),
+        entering=tuple(map(tuple, entering)),
+        sources=sources,
+        targets=targets,
+        metrics=tuple(link.metric for link in links),
+        capacities=tuple(link.capacity.bits_per_second for link in links),
     )

@@ -77,7 +77,7 @@ def minimise_maximum_utilisation(
     before the program has any answer, the placement is the greedy one, and says so.
     """
     commodities, unroutable = _commodities(database, demands, k)
-    capacities = [link.capacity.bits_per_second for link in database.network.arcs.links]
+    capacities = database.network.arcs.capacities
     base = [float(reserved) for reserved in database.reserved_rates]
     problem = _Problem(database, commodities, base, capacities)
     solved = problem.solve(time_limit_seconds) if commodities else _Solution({}, 0.0)

@@ -6,6 +6,7 @@ that has least of the objective is searched. Exact, a bound on the delay include
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 from controller.model.errors import InvalidInputError, PermanentError
@@ -83,11 +84,17 @@ def as_path(network: Network, hops: Hops) -> Path:
 def _objective_costs(database: TeDatabase, objective: Objective) -> list[int]:
     match objective:
         case Objective.IGP:
-            return [link.metric * _HOPS_PER_COST + _ONE_HOP for link in database.network.arcs.links]
+            return list(_then_hops(database.network.arcs.metrics))
         case Objective.DELAY:
-            return [delay * _HOPS_PER_COST + _ONE_HOP for delay in database.delays_nanoseconds]
+            return list(_then_hops(database.delays_nanoseconds))
         case Objective.HOPS:
             return [_ONE_HOP] * len(database.network.arcs.links)
+
+
+@lru_cache(maxsize=16)
+def _then_hops(values: tuple[int, ...]) -> tuple[int, ...]:
+    """Costs that follow these values and, among equals, the number of hops; the same for thousands of requests."""
+    return tuple(value * _HOPS_PER_COST + _ONE_HOP for value in values)
 
 
 def _ends(network: Network, request: PathRequest) -> tuple[int, int]:
@@ -140,9 +147,7 @@ def _nearest(database: TeDatabase, request: PathRequest, constraint: Constraint)
 def _widest(database: TeDatabase, request: PathRequest, obeyed: Collection[Constraint]) -> int:
     """The most that some path has left, in bit/s: links are put back from the emptiest on until there is a path."""
     arcs, costs = database.network.arcs, link_costs(database, request, obeyed)
-    left = [
-        link.capacity.bits_per_second - taken for link, taken in zip(arcs.links, database.reserved_rates, strict=True)
-    ]
+    left = [capacity - taken for capacity, taken in zip(arcs.capacities, database.reserved_rates, strict=True)]
     rates = sorted(set(left))
     low, high = -1, len(rates)
     while high - low > 1:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.model.errors import InvalidInputError
-from controller.topology.constraints import check
 from controller.topology.demand import TunnelDemand
 from controller.topology.network import LinkId, Path
 from controller.topology.paths import NoPathError, shortest_path
@@ -38,7 +37,6 @@ def replan(database: TeDatabase, tunnels: Sequence[TunnelDemand], cut: frozenset
     kept: list[TunnelDemand] = []
     affected: list[TunnelDemand] = []
     for tunnel in tunnels:
-        check(database.network, tunnel.request)
         taken = database.reservations.get(tunnel.name)
         (kept if taken and down.isdisjoint(taken.links) else affected).append(tunnel)
     database = database.without_reservations(tunnel.name for tunnel in affected)
