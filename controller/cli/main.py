@@ -10,6 +10,7 @@ import typer
 
 from controller.cli import (
     audit,
+    bench,
     change,
     completion,
     config,
@@ -23,6 +24,7 @@ from controller.cli import (
     token,
     transaction,
     tunnel,
+    twin,
 )
 from controller.cli.connection import Preferences
 from controller.cli.exits import ApiError, Exit, exit_of
@@ -68,8 +70,10 @@ for noun_app in (
     device.app,
     event.app,
     audit.app,
+    bench.app,
     config.app,
     token.app,
+    twin.app,
 ):
     app.add_typer(noun_app)
 

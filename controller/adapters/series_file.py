@@ -1,0 +1,97 @@
+"""Owns reading recorded series: CSV with the header `time,series,value`, times in ISO 8601 or as numbers."""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.model.errors import InvalidInputError, NotFoundError
+
+_HEADER = ["time", "series", "value"]
+_MOST_TICKS = 1_000_000
+_LEAST_VALUES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSeries:
+    """One series on an even grid. `step_seconds` apart; NaN where nothing was recorded."""
+
+    name: str
+    step_seconds: float
+    values: NDArray[np.float64]
+    has_dates: bool
+    """Whether times were dates, so that a day is known to be one."""
+
+
+def read_series(file: Path) -> list[RecordedSeries]:
+    """Every series of a file, in the order in which they appear; errors name the line."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    has_dates = False
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            for time, is_date, name, value in _rows(csv.reader(stream), file):
+                has_dates |= is_date
+                found.setdefault(name, []).append((time, value))
+    except FileNotFoundError:
+        raise NotFoundError("there is no such file", path=str(file)) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInputError(f"not a CSV file: {error}", path=str(file)) from error
+    if not found:
+        raise InvalidInputError("the file has no values", path=str(file))
+    return [_on_grid(name, sorted(rows), file, has_dates) for name, rows in found.items()]
+
+
+def _rows(lines: Iterator[list[str]], file: Path) -> Iterator[tuple[float, bool, str, float]]:
+    if [word.strip().lower() for word in next(lines, [])] != _HEADER:
+        raise InvalidInputError(f"the first line is not '{','.join(_HEADER)}'", path=str(file))
+    for number, line in enumerate(lines, start=2):
+        if not line:
+            continue
+        if len(line) != len(_HEADER):
+            raise InvalidInputError(f"line {number} has {len(line)} columns, not 3", path=str(file))
+        time, name, value = (word.strip() for word in line)
+        seconds, is_date = _time(time, number, file)
+        yield seconds, is_date, name, _value(value, number, file)
+
+
+def _time(text: str, number: int, file: Path) -> tuple[float, bool]:
+    try:
+        return float(text), False
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp(), True
+    except ValueError:
+        raise InvalidInputError(f"line {number}: '{text}' is neither a date nor a number", path=str(file)) from None
+
+
+def _value(text: str, number: int, file: Path) -> float:
+    if not text:
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInputError(f"line {number}: '{text}' is not a number", path=str(file)) from None
+
+
+def _on_grid(name: str, rows: list[tuple[float, float]], file: Path, has_dates: bool) -> RecordedSeries:
+    times = np.array([time for time, _ in rows])
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    if len(rows) < _LEAST_VALUES or not len(steps):
+        raise InvalidInputError(
+            f"series '{name}' has {len(rows)} values, at least {_LEAST_VALUES} at different times are needed",
+            path=str(file),
+        )
+    step = float(np.median(steps))
+    places = np.round((times - times[0]) / step).astype(int)
+    if places[-1] >= _MOST_TICKS:
+        raise InvalidInputError(f"series '{name}' spans {places[-1]} steps of {step:g} s", path=str(file))
+    values = np.full(places[-1] + 1, math.nan)
+    values[places] = [value for _, value in rows]
+    return RecordedSeries(name, step, values, has_dates)

@@ -1,0 +1,162 @@
+"""Owns forecasts of many series at once: a point and quantiles for each horizon, one numpy pass a tick.
+
+Three forecasters run beside each other: persistence, the value a season ago, and a regression of the change since now
+on seasonal differences, levels and momentum, which begins as persistence and learns. They are mixed by their recent
+losses (exponential weights: never much worse than the best of them), and the mixture's errors give its intervals.
+A missing value (NaN) teaches nothing; its place is taken by the forecast of one step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.telemetry.least_squares import LeastSquares
+from controller.telemetry.quantiles import LOWER, UPPER, TrackedQuantiles, probability_above
+
+Array = NDArray[np.float64]
+_FAST, _SLOW, _SCALE, _PHASE = 0.3, 0.03, 0.02, 0.25
+"""Memories of the levels, of the size of steps, and of the seasonal profile."""
+_LOSS_MEMORY = 0.02
+_SHARPNESS = 6.0
+_CLIP = 8.0
+"""A step this many times the usual is a spike: it is learnt from no further."""
+_WARM = 4
+"""Ticks until the size of a usual step is known."""
+_MEMBERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is expected of every series: `point` is (horizons, n), `quantiles` of its error (horizons, levels, n)."""
+
+    horizons: tuple[int, ...]
+    point: Array
+    quantiles: Array
+
+    @property
+    def lower(self) -> Array:
+        """The lower bound of the 90 % interval."""
+        return self.point + self.quantiles[:, LOWER]
+
+    @property
+    def upper(self) -> Array:
+        """The upper bound of the 90 % interval."""
+        return self.point + self.quantiles[:, UPPER]
+
+    def probability_above(self, threshold: Array | float) -> Array:
+        """The probability of exceeding a threshold, (horizons, n)."""
+        bounds = np.broadcast_to(np.asarray(threshold, dtype=float), self.point.shape[1:])
+        pairs = zip(self.point, self.quantiles, strict=True)
+        return np.stack([probability_above(bounds, point, errors) for point, errors in pairs])
+
+
+@dataclass(slots=True)
+class _Made:
+    """What was made at one tick for one horizon, kept until its value is known."""
+
+    features: Array
+    members: Array
+    mixed: Array
+    now: Array
+    scale: Array
+
+
+class Forecaster:
+    """Forecasts `count` series `horizons` ticks ahead. `seasons` are periods in ticks, shortest first, at most two."""
+
+    def __init__(self, count: int, horizons: Sequence[int], seasons: Sequence[int] = ()) -> None:
+        self.horizons = tuple(horizons)
+        self._seasons = (*seasons[:2], *(0, 0))[:2]
+        self._tick = 0
+        length = max(self._seasons) + max(self.horizons) + 2
+        self._past: Array = np.zeros((length, count))
+        self._profile: Array = np.zeros((max(self._seasons[0], 1), count))
+        self._fast: Array = np.zeros(count)
+        self._slow: Array = np.zeros(count)
+        self._scale: Array = np.zeros(count)
+        self._made: dict[int, list[_Made | None]] = {h: [None] * h for h in self.horizons}
+        self._models = {h: LeastSquares(3 + 3 * bool(seasons) + (len(seasons) > 1), count) for h in self.horizons}
+        self._losses = {h: np.ones((_MEMBERS, count)) for h in self.horizons}
+        self._errors = {h: TrackedQuantiles(count, h) for h in self.horizons}
+        self._next: Array = np.zeros(count)
+
+    def step(self, values: Array) -> Forecast:
+        """Take the values of this tick, learn from what was forecast for it, and forecast."""
+        known = np.isfinite(values)
+        filled = np.where(known, values, self._next)
+        if self._tick == 0:
+            self._fast, self._slow = filled.copy(), filled.copy()
+            self._past[:] = filled
+            self._profile[:] = filled
+        self._learn(filled, known)
+        self._remember(filled)
+        points = [self._forecast(horizon, filled) for horizon in self.horizons]
+        self._tick += 1
+        self._next = points[0]
+        quantiles = [self._errors[horizon].values * self._scale for horizon in self.horizons]
+        return Forecast(self.horizons, np.stack(points), np.stack(quantiles))
+
+    def _at(self, ticks_ago: int) -> Array:
+        row: Array = self._past[(self._tick - ticks_ago) % len(self._past)]
+        return row
+
+    def _remember(self, now: Array) -> None:
+        step = np.abs(now - self._at(1)) if self._tick else np.zeros_like(now)
+        memory = max(_SCALE, 1.0 / max(self._tick, 1))
+        usual = np.minimum(step, _CLIP * self._scale) if self._tick > _WARM else step
+        self._scale = np.maximum(self._scale + memory * (usual - self._scale), 1e-9 * (1.0 + np.abs(now)))
+        self._fast = self._fast + _FAST * (now - self._fast)
+        self._slow = self._slow + max(_SLOW, 1.0 / (self._tick + 1.0)) * (now - self._slow)
+        self._past[self._tick % len(self._past)] = now
+        if self._seasons[0]:
+            phase = self._tick % self._seasons[0]
+            memory = 1.0 if self._tick < self._seasons[0] else _PHASE
+            self._profile[phase] += memory * (now - self._profile[phase])
+
+    def _features(self, horizon: int, now: Array) -> Array:
+        """Everything as a difference from now, in usual steps; zero where a season has not gone by yet."""
+        rows = [self._slow - now, self._fast - now, now - self._at(1)]
+        rows += [self._since(season, horizon) for season in self._seasons if season]
+        if season := self._seasons[0]:
+            ahead = self._profile[(self._tick + horizon) % season] if self._tick >= season else now
+            today = self._profile[self._tick % season] if self._tick >= season else now
+            rows += [ahead - today, ahead - now]
+        features = np.stack(rows)
+        features /= self._scale
+        return np.clip(features, -_CLIP * 4, _CLIP * 4, out=features)
+
+    def _since(self, season: int, horizon: int) -> Array:
+        """What the same time ahead made of it a season ago; nothing as long as there was none."""
+        if self._tick < season:
+            return np.zeros_like(self._slow)
+        ago = season * -(-horizon // season)
+        change: Array = self._at(ago - horizon) - self._at(ago)
+        return change
+
+    def _forecast(self, horizon: int, now: Array) -> Array:
+        features = self._features(horizon, now)
+        learnt = now + self._scale * self._models[horizon].predict(features)
+        season = self._seasons[0]
+        seasonal = self._at(-horizon % season) if season and self._tick >= season else now
+        members = np.stack([now, seasonal, learnt])
+        losses = self._losses[horizon]
+        weights = np.exp(-_SHARPNESS * (losses / losses.min(axis=0) - 1.0))
+        mixed: Array = (weights * members).sum(axis=0) / weights.sum(axis=0)
+        self._made[horizon][self._tick % horizon] = _Made(features, members, mixed, now, self._scale)
+        return mixed
+
+    def _learn(self, values: Array, known: NDArray[np.bool_]) -> None:
+        for horizon in self.horizons:
+            made = self._made[horizon][self._tick % horizon]
+            if made is None or self._tick - horizon < _WARM:
+                continue
+            if self._tick - horizon in self._seasons:
+                self._errors[horizon].forget()
+            change = np.clip((values - made.now) / made.scale, -_CLIP * 4, _CLIP * 4)
+            self._models[horizon].learn(made.features, change, known)
+            missed = np.clip(np.abs(made.members - values) / made.scale, 0.0, _CLIP * 4) ** 2
+            losses = self._losses[horizon]
+            losses += np.where(known, _LOSS_MEMORY * (missed + 1e-6 - losses), 0.0)
+            self._errors[horizon].learn(np.clip((values - made.mixed) / made.scale, -_CLIP * 4, _CLIP * 4), known)

@@ -1,0 +1,83 @@
+"""Owns quantiles of what a forecast gets wrong, tracked online: adaptive conformal inference for many series at once.
+
+Each quantile moves against the side on which it errs, so that its long-run coverage is right whatever the errors are
+(Gibbs and Candes 2021; quantile tracking, Angelopoulos et al. 2023). Nothing is assumed of their distribution.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+LOWER, UPPER = LEVELS.index(0.05), LEVELS.index(0.95)
+"""The bounds of the 90 % interval."""
+_NORMAL = (-2.326, -1.645, -1.282, -0.674, 0.0, 0.674, 1.282, 1.645, 2.326)
+_NORMAL_SPREAD = 1.2533  # standard deviation over mean absolute deviation
+_FIRST_STEP = 3.0
+_LAST_STEP = 0.15
+"""In mean sizes of an error: the outer quantiles are about two of them away."""
+_SIZE_MEMORY = 0.03
+_DOUBT = 0.5
+_WARM = 10
+"""So many errors tell their size, but not yet their quantiles."""
+
+
+class TrackedQuantiles:
+    """Quantiles of errors of `count` series `horizon` ticks ahead, (levels, n): multiples of an error's recent size.
+
+    The size follows a change of the errors at once; the multiples, a normal law's at first, are what is tracked.
+    """
+
+    def __init__(self, count: int, horizon: int = 1) -> None:
+        self._horizon = horizon
+        self._memory = horizon**-0.5
+        """Errors of overlapping forecasts are alike: the further ahead, the slower anything may be concluded."""
+        self._levels = np.array(LEVELS)[:, None]
+        self._seen = 0
+        self._size = np.zeros(count)
+        self._multiples: Array = np.repeat(np.array(_NORMAL)[:, None] * _NORMAL_SPREAD, count, axis=1)
+
+    @property
+    def values(self) -> Array:
+        """The quantiles, in the order of `LEVELS` and never crossing; wider as long as little is known."""
+        ordered: Array = np.maximum.accumulate(self._multiples, axis=0) * self._size
+        ordered *= 1.0 + _DOUBT * self._horizon / max(self._seen, self._horizon)
+        return ordered
+
+    def forget(self) -> None:
+        """The forecaster has become another one, such as one that knows a season: its errors are learnt anew."""
+        self._seen = 0
+        self._multiples[:] = np.array(_NORMAL)[:, None] * _NORMAL_SPREAD
+
+    def learn(self, errors: Array, known: NDArray[np.bool_]) -> None:
+        """One error of each series for which it is known."""
+        if self._seen >= _WARM:
+            step = known * max(_LAST_STEP * self._memory, _FIRST_STEP / self._seen)
+            self._multiples += step * (self._levels - (errors <= self._multiples * self._size))
+        memory = max(_SIZE_MEMORY * self._memory, 1.0 / (self._seen + 1.0))
+        self._size += np.where(known, memory * (np.abs(errors) - self._size), 0.0)
+        self._seen += 1
+
+
+def probability_above(threshold: Array, point: Array, quantiles: Array) -> Array:
+    """The probability that the value exceeds `threshold`, given the forecast and the quantiles of its error.
+
+    Between quantiles it is interpolated; beyond the outermost it falls off as far as the two outermost are apart.
+    """
+    excess = threshold - point
+    below = np.zeros_like(point)
+    for (low, high), (left, right) in zip(pairwise(range(len(LEVELS))), pairwise(LEVELS), strict=True):
+        width = np.maximum(quantiles[high] - quantiles[low], 1e-12)
+        share = np.clip((excess - quantiles[low]) / width, 0.0, 1.0)
+        below = np.where(excess >= quantiles[low], left + (right - left) * share, below)
+    below = np.where(excess < quantiles[0], _tail(quantiles[0] - excess, quantiles[1] - quantiles[0], LEVELS[0]), below)
+    above_all = _tail(excess - quantiles[-1], quantiles[-1] - quantiles[-2], 1 - LEVELS[-1])
+    below = np.where(excess > quantiles[-1], 1.0 - above_all, below)
+    return 1.0 - below
+
+
+def _tail(distance: Array, scale: Array, mass: float) -> Array:
+    fallen: Array = mass * np.exp(-np.maximum(distance, 0.0) / np.maximum(scale, 1e-12))
+    return fallen
