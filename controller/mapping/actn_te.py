@@ -49,11 +49,10 @@ def packet_tunnel(tunnel: Tunnel, *, is_up: bool) -> Json:
 def optical_tunnel(domain: OpticalDomain, tunnel: OpticalTunnel) -> Json:
     """A tunnel of the optical domain, with the delay and the route that its controller tells."""
     rate = BitRate(tunnel.slots * domain.slot.bits_per_second)
+    source, target = (end.partition(":")[0] for end in (tunnel.source, tunnel.target))
     nodes = optical_nodes(domain, tunnel)
     return {
-        **_frame(
-            tunnel.name, *(end.partition(":")[0] for end in (tunnel.source, tunnel.target)), rate, is_up=tunnel.is_up
-        ),
+        **_frame(tunnel.name, source, target, rate, is_up=tunnel.is_up),
         "encoding": "ietf-te-types:lsp-encoding-oduk",
         "switching-type": "ietf-te-types:switching-otn",
         "bidirectional": True,

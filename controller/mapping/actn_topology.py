@@ -111,8 +111,8 @@ def _abstract_link(source: DeviceName, target: DeviceName, left: BitRate, delay_
 
 
 def _link_entry(link: Link, attributes: Mapping[str, Json], *, is_up: bool) -> Json:
-    ends = ((end.node, end.name) for end in (link.source, link.target))
-    return _entry(link.id, *ends, attributes, is_up=is_up)
+    source, target = ((end.node, end.name) for end in (link.source, link.target))
+    return _entry(link.id, source, target, attributes, is_up=is_up)
 
 
 def _entry(
