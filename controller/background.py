@@ -99,9 +99,10 @@ class Background:
             await self._learn_topology()
 
     async def _learn_topology(self) -> None:
-        """Ask the devices that are known, then listen to those that have links."""
+        """Ask the devices that are known, listen to those that have links, and see to tunnels that were left broken."""
         await self.daemon.controller.topology.refresh()
         self.daemon.link_events.follow()
+        await self.daemon.repair.repair(frozenset(), asyncio.get_running_loop().time())
 
     async def _save(self) -> None:
         await self.upkeep.save()

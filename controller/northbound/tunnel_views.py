@@ -3,6 +3,7 @@
 from controller.mapping.tunnel import Tunnel, TunnelPath, TunnelPolicy
 from controller.mapping.tunnel_paths import is_alive, state_of
 from controller.runtime.topology_discovery import TopologyView
+from controller.runtime.tunnel_optimise import Reoptimisation
 from controller.runtime.tunnels import route
 from controller.topology.network import Link
 from controller.topology.te_database import TeDatabase
@@ -63,6 +64,17 @@ def tunnel_view(tunnel: Tunnel, database: TeDatabase) -> Json:
         "route": route(tunnel),
         "paths": [_path_view(path, database) for path in tunnel.ranked],
         "beside": [_policy_view(policy, database) for policy in tunnel.beside],
+    }
+
+
+def reoptimisation_view(found: Reoptimisation) -> Json:
+    """What placing all anew brings, and the tunnels of each step with where they go."""
+    return {
+        "utilisation_before": found.utilisation_before,
+        "utilisation_after": found.utilisation_after,
+        "bound": found.bound,
+        "method": found.method,
+        "steps": [{tunnel.name: route(tunnel) for tunnel in step} for step in found.steps],
     }
 
 

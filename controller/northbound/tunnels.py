@@ -6,6 +6,7 @@
 | GET /tunnels, /tunnels/NAME | what is wanted, where it goes, how it is |
 | POST /tunnels {name, source, target, ...} | plan a tunnel |
 | POST /tunnels/NAME/ACTION | plan: change {...}, move {avoid: [link or router], links}, delete |
+| POST /tunnels/reoptimise {dry_run?} | place all anew for the least utilisation; answers when the last step is over |
 | POST /plans/ID/begin {checksum?} | carry a plan of tunnels out in stages (make-before-break): a change |
 
 What is asked of a tunnel: bandwidth, delay_bound, exclude_any, include_any, include_all (bits), protection, objective,
@@ -26,7 +27,7 @@ from controller.northbound import views
 from controller.northbound.auth import Action
 from controller.northbound.changes import change_view
 from controller.northbound.door import Call, Door, json_response
-from controller.northbound.tunnel_views import topology_view, tunnel_view
+from controller.northbound.tunnel_views import reoptimisation_view, topology_view, tunnel_view
 from controller.runtime.controller import Controller
 from controller.runtime.topology_names import avoidance
 from controller.runtime.tunnels import Tunnels, TunnelWish
@@ -60,6 +61,7 @@ class TunnelDoor:
             "/topology": {"GET": (read, self.topology)},
             "/topology/refresh": {"POST": (Action.MANAGE, self.refresh)},
             "/tunnels": {"GET": (read, self.list), "POST": (plan, self.create)},
+            "/tunnels/reoptimise": {"POST": (Action.CHANGE, self.reoptimise)},
             "/tunnels/{name}": {"GET": (read, self.show)},
             "/tunnels/{name}/{action}": {"POST": (plan, self.act)},
             "/plans/{id}/begin": {"POST": (Action.CHANGE, self.begin)},
@@ -124,6 +126,13 @@ class TunnelDoor:
 
     async def _planned(self, call: Call, make: Callable[[Tunnels], Plan]) -> Response:
         return json_response(views.plan_view(await self.controller.plan_tunnels(make, call.actor)), 201)
+
+    async def reoptimise(self, call: Call) -> Response:
+        """POST /tunnels/reoptimise."""
+        call.require(Action.CHANGE, "tunnel")
+        is_dry_run = _flag(call.json(("dry_run",)), "dry_run")
+        found, changes = await self.controller.reoptimise_tunnels(call.actor, is_dry_run=is_dry_run)
+        return json_response({**reoptimisation_view(found), "changes": [change_view(change) for change in changes]})
 
     async def begin(self, call: Call) -> Response:
         """POST /plans/ID/begin."""

@@ -4,7 +4,8 @@ Every door turns bytes into one of these calls and renders what comes back; none
 asks, as authenticated at the door, and ends up in the log.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +38,7 @@ from controller.runtime.sessions import SessionPool
 from controller.runtime.staged_changes import StagedChanges
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.transactions import CommitOptions, Transactions
+from controller.runtime.tunnel_optimise import Reoptimisation, reoptimised
 from controller.runtime.tunnels import Tunnels
 from controller.runtime.world import World, plan_created
 from controller.transaction.history import TransactionSummary
@@ -45,7 +47,7 @@ from controller.transaction.network_state import DeviceKnowledge
 from controller.transaction.plan import Plan
 from controller.transaction.render import text
 from controller.transaction.stage_history import StagedChange
-from controller.transaction.stages import Json
+from controller.transaction.stages import Json, Stage
 from controller.transaction.states import Phase
 
 MakePlan = Callable[[], Awaitable[Plan]]
@@ -279,6 +281,21 @@ class Controller:
         plan = self._checked(id_, checksum)
         self._require_approval(plan)
         return await self.changes.begin(self.tunnels.staged(plan), actor)
+
+    async def reoptimise_tunnels(
+        self, actor: str, *, is_dry_run: bool
+    ) -> tuple[Reoptimisation, Sequence[StagedChange]]:
+        """Place all tunnels anew, step after step, up to one that has to be taken back."""
+        found = await asyncio.to_thread(reoptimised, self.topology.database, tuple(self.world.tunnels))
+        carried_out: list[StagedChange] = []
+        for number, step in enumerate(() if is_dry_run else found.steps, start=1):
+            summary = f"reoptimise tunnels, step {number} of {len(found.steps)}"
+            plan = await self._keep(self.tunnels.plan(TunnelChange(step), summary), actor)
+            begun = await self.begin_staged(plan.id, actor)
+            carried_out.append(await self.changes.finish(begun.id))
+            if carried_out[-1].stage is not Stage.DONE:
+                break
+        return found, carried_out
 
     async def commit_tunnels(self, plan: Plan) -> TransactionSummary:
         """Carry out a plan that the daemon made itself: what the operator allowed beforehand needs no approval."""
