@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Network, ip_address, ip_interface
 
 from lab.planes.netns import kernel_links, kernel_queues, kernel_routes, namespaces
@@ -100,7 +100,13 @@ class Access:
     def counters(self) -> dict[str, LinkCounters]:
         """Counters of the interfaces by name, as the router sees them."""
         found = kernel_links.counters(self._space.netlink) if self._plugged else {}
-        return {name: found[plugged.index] for name, plugged in self._plugged.items() if plugged.index in found}
+        limited = any(plugged.made_for.output_bit_rate for plugged in self._plugged.values())
+        drops = kernel_queues.queue_drops(self._space.netlink) if limited else {}
+        return {
+            name: replace(found[plugged.index], out_discards=drops.get(plugged.index, 0))
+            for name, plugged in self._plugged.items()
+            if plugged.index in found
+        }
 
     def close(self) -> None:
         """Let hosts and street go."""

@@ -10,23 +10,36 @@ from collections.abc import Callable, Iterable, Mapping
 from lab.planes import Counters, InterfaceState
 from lab.planes.fib import Tables
 from lab.planes.netns.kernel_links import LinkCounters
+from lab.planes.netns.wiring import Port
 from lab.topology import Link, Topology
 
 
 class Interfaces:
     """Interface states of every router."""
 
-    def __init__(self, topology: Topology, tables: Tables, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        tables: Tables,
+        ports: Mapping[str, Mapping[str, Port]],
+        now: Callable[[], float],
+    ) -> None:
         self._topology = topology
+        self._ports = ports
         self._tables = tables
         self._now = now
         self._started = now()
         self._counted: dict[str, Mapping[str, LinkCounters]] = {}
+        self._drops: dict[int, int] = {}
         self._seen: dict[tuple[str, str], tuple[bool, float]] = {}
 
     def count(self, router: str, counters: Mapping[str, LinkCounters]) -> None:
         """Take what a router has counted."""
         self._counted[router] = counters
+
+    def count_drops(self, drops: Mapping[int, int]) -> None:
+        """Take what wires have dropped, by port number."""
+        self._drops.update(drops)
 
     def settle(self, links: Iterable[Link]) -> None:
         """Note that the carriers of these links may have changed just now, and with them whatever was looked at."""
@@ -75,5 +88,9 @@ class Interfaces:
             since=self._started,
             in_octets=sum(each.in_octets for each in found),
             out_octets=sum(each.out_octets for each in found),
-            out_discards=sum(each.out_discards for each in found),
+            out_discards=sum(each.out_discards for each in found) + self._wire_drops(router, name),
         )
+
+    def _wire_drops(self, router: str, name: str) -> int:
+        port = self._ports[router].get(name)
+        return 0 if port is None else self._drops.get(port.number, 0)

@@ -170,7 +170,7 @@ def counters(netlink: Netlink) -> dict[int, LinkCounters]:
 
 def set_sysctl(path: str, value: int) -> None:
     """Set a setting of the namespace that the thread is in, below /proc/sys/net."""
-    Path("/proc/sys/net", path).write_text(str(value), encoding="ascii")
+    Path("/proc/sys/net", path).write_text(str(value), encoding="utf-8")
 
 
 def _address_body(index: int, address: str) -> bytes:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from ipaddress import IPv6Network
 from socket import AF_UNSPEC
 
-from lab.planes.netns.netlink import CREATE, EXCLUSIVE, REPLACE, Request, attribute, nested, text
+from lab.planes.netns.netlink import CREATE, EXCLUSIVE, REPLACE, Netlink, Request, attribute, attributes, nested, text
 
-_NEWQDISC, _DELQDISC, _NEWFILTER, _DELFILTER = 36, 37, 44, 45
+_NEWQDISC, _DELQDISC, _GETQDISC, _NEWFILTER, _DELFILTER = 36, 37, 38, 44, 45
 _TCMSG = struct.Struct("=BxxxiIII")
-_KIND, _OPTIONS = 1, 2
+_KIND, _OPTIONS, _STATS, _STATS_QUEUE = 1, 2, 7, 3
 _ROOT, _INGRESS, _INGRESS_HANDLE = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFF0000
 _ANY_PROTOCOL, _IPV6 = 0x0003, 0x86DD
 _U32_SELECTOR, _U32_ACTION = 5, 7
@@ -100,6 +100,17 @@ def drop_filters(index: int) -> Request:
     """Take every filter of an interface's ingress away."""
     body = _TCMSG.pack(AF_UNSPEC, index, 0, _INGRESS_HANDLE, 0)
     return Request(_DELFILTER, 0, body, f"filters of interface {index}", _GONE)
+
+
+def queue_drops(netlink: Netlink) -> dict[int, int]:
+    """Packets that found a queue full, by index of the interface."""
+    found: dict[int, int] = {}
+    for _kind, body in netlink.dump(_GETQDISC, _TCMSG.pack(AF_UNSPEC, 0, 0, 0, 0)):
+        index = _TCMSG.unpack_from(body)[1]
+        stats = attributes(attributes(body[_TCMSG.size :]).get(_STATS, b"")).get(_STATS_QUEUE)
+        if stats is not None:
+            found[index] = found.get(index, 0) + struct.unpack_from("=3I", stats)[2]
+    return found
 
 
 def _word(value: int, position: int) -> int:

@@ -25,9 +25,9 @@ def become_root_of_new_user() -> None:
     """Move this process into a user namespace in which it is root; outside it stays who it was."""
     user, group = os.getuid(), os.getgid()
     _checked(_LIBC.unshare(USER), "a user namespace")
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
+    Path("/proc/self/setgroups").write_text("deny", encoding="utf-8")
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="utf-8")
+    Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="utf-8")
 
 
 def network_of_self() -> int:

@@ -29,7 +29,7 @@ from lab.planes.netns.channel import Channel, ProcessError
 from lab.planes.netns.interfaces import Interfaces
 from lab.planes.netns.processes import Processes, mode
 from lab.planes.netns.program import Program, make_program, segment_block
-from lab.planes.netns.wires import SetWire, WireState
+from lab.planes.netns.wires import Drops, SetWire, WireState
 from lab.planes.netns.wiring import plan_ports, plan_wires
 from lab.topology import Link, Topology
 from lab.traffic.flows import Flows
@@ -55,7 +55,7 @@ class NetnsPlane:
         self._topology = topology
         self._tables = Tables(topology, forwarding)
         self._ports = plan_ports(topology)
-        self._interfaces = Interfaces(topology, self._tables, now)
+        self._interfaces = Interfaces(topology, self._tables, self._ports, now)
         self._convergence_seconds = convergence_seconds
         self._processes: Processes | None = None
         self._agents: dict[str, Channel] = {}
@@ -136,7 +136,7 @@ class NetnsPlane:
 
         async def start(number: int) -> None:
             own = wires[number::workers]
-            channel, _ = await processes.fork(f"wires {number + 1}", "wires", own, lambda _news: None)
+            channel, _ = await processes.fork(f"wires {number + 1}", "wires", own, self._hear_wires)
             self._wires.update((wire.name, channel) for wire in own)
 
         await asyncio.gather(*map(start, range(workers)))
@@ -250,6 +250,10 @@ class NetnsPlane:
         elif isinstance(news, Report):
             self._interfaces.count(router, news.counters)
             self._results[router] = news.results
+
+    def _hear_wires(self, news: object) -> None:
+        if isinstance(news, Drops):
+            self._interfaces.count_drops(news.packets)
 
     # States
 

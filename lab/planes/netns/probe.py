@@ -18,7 +18,7 @@ _SEGMENTS = ("fc00:0:2:a000::", "fc00:0:3:1::4")
 def probe() -> None:
     """Try everything once, in the namespace that the thread is in; raises OSError for what does not work."""
     try:
-        Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1", encoding="ascii")
+        Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1", encoding="utf-8")
     except OSError as error:
         raise OSError(error.errno, f"routing cannot be switched on ({error}): is /proc/sys writable?") from error
     netlink = Netlink()

@@ -23,6 +23,7 @@ from lab.planes.netns.lanes import Lane, Schedule
 from lab.planes.netns.netlink import KernelError, Netlink
 from lab.planes.netns.wiring import CORE_MTU, Wire, mac_of
 
+_TELL_SECONDS = 1.0
 _EAGER = -10  # niceness: a late wire is a wrong delay
 
 
@@ -43,8 +44,10 @@ class SetWire:
 
 
 @dataclass(frozen=True, slots=True)
-class CountDrops:
-    """Tell how many packets found the queue of each port full, by port number."""
+class Drops:
+    """News, once a second: how many packets each port has sent into a full queue, by port number."""
+
+    packets: dict[int, int]
 
 
 @dataclass(slots=True)
@@ -86,8 +89,6 @@ class Wires:
         if isinstance(question, SetWire):
             self._set(self._joined[question.name], question.state)
             return None
-        if isinstance(question, CountDrops):
-            return dict(self._drops())
         raise ValueError(f"wires do not know {question!r}")
 
     def _join(self, wire: Wire, ends: tuple[int, int]) -> _Joined:
@@ -131,10 +132,15 @@ class Wires:
         if (was is WireState.CUT) != (state is WireState.CUT):
             self._netlink.ask(*(set_link(end, up=state is not WireState.CUT) for end in joined.ends))
 
-    def _drops(self) -> Iterator[tuple[int, int]]:
+    def drops(self) -> Drops:
+        """What queues have dropped; the kernel's queue for a port's packets is at the other end of the wire."""
+        in_kernel = kernel_queues.queue_drops(self._netlink)
+        counted = {}
         for joined in self._joined.values():
-            for port, lane in zip(joined.ports, joined.lanes, strict=False):
-                yield port, lane.overflowed
+            for side in (0, 1):
+                lost = joined.lanes[side].overflowed if joined.lanes else in_kernel.get(joined.ends[1 - side], 0)
+                counted[joined.ports[side]] = lost
+        return Drops(counted)
 
 
 def run_wires(channel: ServerChannel, wires: tuple[Wire, ...]) -> None:
@@ -146,9 +152,14 @@ def run_wires(channel: ServerChannel, wires: tuple[Wire, ...]) -> None:
     lanes = {lane.fileno(): lane for lane in carried.lanes}
     channel.send(Answer(READY))
     watched = [channel.fileno(), *lanes]
+    tell_at = 0.0
     while True:
-        due = carried.schedule.send_due(time.monotonic())
-        timeout = None if due is None else max(0.0, due - time.monotonic())
+        now = time.monotonic()
+        if now >= tell_at:
+            tell_at = now + _TELL_SECONDS
+            channel.send(carried.drops())
+        due = carried.schedule.send_due(now)
+        timeout = max(0.0, (tell_at if due is None else min(due, tell_at)) - time.monotonic())
         for descriptor in select.select(watched, (), (), timeout)[0]:
             lane = lanes.get(descriptor)
             if lane is not None:
