@@ -1,0 +1,132 @@
+"""Owns `make bench-mbb`: a live service is moved from one way to the other and back, packets are counted.
+
+The same lab and traffic on every plane that this machine can run: each row's name says which. In place (one edit of the
+policy on its head end) beside delete-then-add, with one network and with 500 on the tunnel.
+`python -m bench.mbb [PLANE...]`.
+"""
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.table import Row, row, write
+from bench.traffic_lab import LONG, SHORT, Move, TrafficLab, lan_host, planes, traffic_lab
+from lab.planes import FlowReport
+
+MOVES = 50
+NETWORKS = 500
+SPACING_SECONDS = 0.1
+"""Between moves: longer than either way's delay, so that every packet of one way has come before the next move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of all flows during some moves, and how long each move took the mover."""
+
+    reports: tuple[FlowReport, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def lost(self) -> int:
+        """Packets that never came."""
+        return sum(report.lost for report in self.reports)
+
+    @property
+    def reordered(self) -> int:
+        """Packets that were overtaken."""
+        return sum(report.reordered for report in self.reports)
+
+    @property
+    def sent(self) -> int:
+        """Packets of all flows."""
+        return sum(report.sent for report in self.reports)
+
+
+async def measure_moves(
+    lab: TrafficLab, move: Move, *, moves: int = MOVES, targets: Sequence[str] = ("",), packet_rate: float = 2000.0
+) -> Moved:
+    """Move the service to and fro under traffic; `targets` share the packet rate."""
+    await lab.move_in_place(SHORT)
+    flows = [await lab.start_flow(target, packet_rate=packet_rate / len(targets)) for target in targets]
+    await asyncio.sleep(SPACING_SECONDS)
+    seconds = []
+    for number in range(moves):
+        began = time.monotonic()
+        await move(SHORT if number % 2 else LONG)
+        seconds.append(time.monotonic() - began)
+        await asyncio.sleep(SPACING_SECONDS)
+    reports = [await lab.stop_flow(flow) for flow in flows]
+    return Moved(tuple(reports), tuple(seconds))
+
+
+async def _one_service(plane: str) -> list[Row]:
+    async with traffic_lab(plane) as lab:
+        ours = await measure_moves(lab, lab.move_in_place)
+        plain = await measure_moves(lab, lab.delete_then_add())
+        waiting = await measure_moves(lab, lab.delete_then_add(0.01))
+    _tell(plane, "in place", ours)
+    _tell(plane, "delete, then add", plain)
+    _tell(plane, "delete, 10 ms, add", waiting)
+    return [
+        _lost(f"{plane} packets lost", ours, plain, "delete, then add"),
+        _lost(f"{plane} packets lost", ours, waiting, "delete, 10 ms, add"),
+        row(
+            f"{plane} packets reordered",
+            MOVES,
+            ours.reordered,
+            plain.reordered,
+            "delete, then add",
+            "packets",
+            less_is_better=True,
+        ),
+        row(
+            f"{plane} a move",
+            MOVES,
+            1e3 * statistics.median(ours.seconds),
+            1e3 * statistics.median(plain.seconds),
+            "delete, then add",
+            "ms",
+            less_is_better=True,
+        ),
+    ]
+
+
+async def _many_services(plane: str) -> list[Row]:
+    targets = [lan_host(number) for number in (0, NETWORKS // 3, 2 * NETWORKS // 3, NETWORKS - 1)]
+    async with traffic_lab(plane, networks=NETWORKS) as lab:
+        ours = await measure_moves(lab, lab.move_in_place, moves=MOVES // 5, targets=targets)
+        plain = await measure_moves(lab, lab.delete_then_add(), moves=MOVES // 5, targets=targets)
+    _tell(plane, f"{NETWORKS} networks in place", ours)
+    _tell(plane, f"{NETWORKS} networks, delete, then add", plain)
+    return [_lost(f"{plane} packets lost, {NETWORKS} networks on the tunnel", ours, plain, "delete, then add")]
+
+
+def _lost(name: str, ours: Moved, baseline: Moved, baseline_name: str) -> Row:
+    return row(name, len(ours.seconds), ours.lost, baseline.lost, baseline_name, "packets", less_is_better=True)
+
+
+def _tell(plane: str, what: str, moved: Moved) -> None:
+    late = sum(report.late for report in moved.reports)
+    missed = sum(report.missed for report in moved.reports)
+    delays = [f"{1e3 * (report.delay_median_seconds or 0):.2f}" for report in moved.reports]
+    print(
+        f"{plane}: {what}: {len(moved.seconds)} moves, {moved.sent} sent, {moved.lost} lost, "
+        f"{moved.reordered} reordered, {late} sent late, {missed} missed by the receiver, "
+        f"median delay {'/'.join(delays)} ms"
+    )
+
+
+async def main(wanted: Sequence[str]) -> None:
+    """Every plane that runs here, or those that are named."""
+    rows = []
+    for plane in await planes(wanted):
+        rows += await _one_service(plane)
+        rows += await _many_services(plane)
+    write("mbb", rows)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
