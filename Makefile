@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-netconfd test-frr test-prometheus test-slow bench lint clean
+.PHONY: help setup demo test test-netconfd test-frr test-prometheus test-netns test-slow lab-netns bench lint clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
@@ -16,13 +16,16 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)  ## install everything into .venv
 
 test: $(STAMP)  ## run the tests that need nothing but Python
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not netconfd and not frr and not prometheus and not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not netconfd and not frr and not prometheus and not netns and not slow"
 
 test-netconfd: $(STAMP)  ## drivers against Debian's netconfd (apt-get install netconfd openssh-server)
 	$(BIN)/python -m pytest -m netconfd -rs || [ $$? -eq 5 ]
 
 test-frr: $(STAMP)  ## the CLI driver against FRR's vtysh (apt-get install frr openssh-server; as root)
 	$(BIN)/python -m pytest -m frr -rs || [ $$? -eq 5 ]
+
+test-netns: $(STAMP)  ## forwarding in network namespaces (Linux; as root, or where users may have namespaces)
+	$(BIN)/python -m pytest -m netns -rs || [ $$? -eq 5 ]
 
 test-prometheus: $(STAMP)  ## scrape a live daemon with Debian's prometheus (apt-get install prometheus)
 	$(BIN)/python -m pytest -m prometheus -rs || [ $$? -eq 5 ]
@@ -33,7 +36,10 @@ test-slow: $(STAMP)  ## the tests that take minutes
 demo: $(STAMP)  ## watch a sentence become an L3VPN on emulated routers
 	$(BIN)/python -m lab.demo
 
-BENCHES := netconf plan transaction restart
+lab-netns: $(STAMP)  ## real packets in namespaces: moves without loss, a failure; or why not here
+	$(BIN)/python -m lab.planes.netns.show
+
+BENCHES := netconf plan transaction restart paths
 bench: $(STAMP)  ## every benchmark, one table; writes bench/results/*.json
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal
 
-from lab.planes import DataPlane, Forwarding
+from lab.planes import DataPlane, Forwarding, Plane
 from lab.planes.memory import MemoryPlane
 from lab.planes.netns.plane import NetnsPlane
 from lab.planes.netns.processes import why_not
 from lab.topology import Topology
 
-Wanted = Literal["memory", "netns", "auto"]
 MOST_ROUTERS = 200
 """Each is a process; `auto` takes memory for a network with more."""
 
@@ -24,7 +22,7 @@ class PlaneError(ValueError):
     """A data plane that cannot be had; says why and what can be done."""
 
 
-def choose(topology: Topology, forwarding: Forwarding, wanted: Wanted, now: Callable[[], float]) -> DataPlane:
+def choose(topology: Topology, forwarding: Forwarding, wanted: Plane, now: Callable[[], float]) -> DataPlane:
     """The plane to run on, not started; raises `PlaneError` when namespaces are insisted on and impossible."""
     if wanted == "memory" or (wanted == "auto" and (len(topology.nodes) > MOST_ROUTERS or namespaces_refused())):
         return MemoryPlane(topology, forwarding, now=now)

@@ -29,7 +29,6 @@ _IPV6_DESTINATION_OFFSET = 24
 _SMALLEST_BURST_OCTETS = 18_000  # two jumbo frames
 _BURST_SECONDS = 0.004  # of the kernel's tick
 _NETEM_PACKETS = 100_000
-DEFAULT_BUFFER_SECONDS = 0.05
 _GONE = (errno.ENOENT, errno.EINVAL, errno.ENODEV)
 
 
@@ -41,7 +40,7 @@ class Impairment:
     jitter_seconds: float = 0.0
     loss_ratio: float = 0.0
     bit_rate: int = 0
-    buffer_seconds: float = DEFAULT_BUFFER_SECONDS
+    buffer_seconds: float = 0.05
 
 
 def limit_rate(index: int, bit_rate: int, buffer_seconds: float) -> Request:

@@ -39,6 +39,7 @@ CONVERGENCE_SECONDS = 0.4
 """How long after a failure the routers' shortest paths avoid it."""
 FLOODING_SECONDS = 0.01
 """How long after a failure every head of a policy knows of it, seen from the lab; agents know when they are told."""
+_PATIENCE_SECONDS = 1.0
 
 
 class NetnsPlane:
@@ -93,10 +94,11 @@ class NetnsPlane:
         except BaseException:
             await self.stop()
             raise
-        down = self._tables.links.without_carrier()
-        self._tables.see(View(down, down))
         for link in self._topology.links:
             self._settle_wire(link)
+        if not self._waits_for_routers():
+            down = self._tables.links.without_carrier()
+            self._tables.see(View(down, down))
         self._push()
         await self.settled()
 
@@ -175,7 +177,9 @@ class NetnsPlane:
         self._later(self._convergence_seconds, lambda: self._see(View(down, self._tables.view.flooded)))
 
     def _settle_wire(self, link: Link) -> bool:
-        """Whether the wire has to change."""
+        """Whether the wire has to change; a router without configuration is about to get one."""
+        if any(not self._tables.forwarding(end.node).interfaces for end in (link.a, link.b)):
+            return False
         links = self._tables.links
         state = WireState.UP
         if links.loses(link):
@@ -203,9 +207,17 @@ class NetnsPlane:
     # Programs
 
     def _push(self) -> None:
-        """Program the routers soon; once is enough for all changes of this turn of the loop."""
-        if not self._agents:
-            return
+        """Program the routers soon, when all have been configured once or after a while."""
+        if self._agents and self._waits_for_routers():
+            self._later(_PATIENCE_SECONDS, self._push_now)
+        elif self._agents:
+            self._push_now()
+
+    def _waits_for_routers(self) -> bool:
+        return any(not self._tables.forwarding(node.name).interfaces for node in self._topology.nodes)
+
+    def _push_now(self) -> None:
+        """Once is enough for all changes of this turn of the loop."""
         self._again = True
         if self._pushing is None:
             self._pushing = asyncio.get_running_loop().create_task(self._push_all())

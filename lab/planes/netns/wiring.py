@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from lab.planes.netns.kernel_queues import DEFAULT_BUFFER_SECONDS, Impairment
+from lab.planes.netns.kernel_queues import Impairment
 from lab.topology import Topology
 
 _WIRE_ADDRESSES = int(IPv6Address("fdff::"))
@@ -80,10 +80,10 @@ def plan_wires(
             b=WireEnd(processes[link.b.node], ports[link.b.node][link.b.port]),
             impairment=Impairment(
                 delay_seconds=link.delay_seconds,
-                jitter_seconds=getattr(link, "jitter_seconds", 0.0),
-                loss_ratio=getattr(link, "loss_ratio", 0.0),
+                jitter_seconds=link.jitter_seconds,
+                loss_ratio=link.loss_ratio,
                 bit_rate=link.capacity_bit_rate if link.capacity_bit_rate <= FASTEST_WIRE_BIT_RATE else 0,
-                buffer_seconds=getattr(link, "buffer_seconds", DEFAULT_BUFFER_SECONDS),
+                buffer_seconds=link.buffer_seconds,
             ),
         )
         for link in topology.links
