@@ -1,0 +1,161 @@
+"""Tunnels on the command line against a real daemon on real emulated routers."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.cli.main import main
+from controller.northbound.auth import Role
+from tests.e2e.daemon import DaemonProcess, eventually, lab_command, lab_of_routers
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lab_of_routers(tmp_path_factory.mktemp("lab") / "lab") as directory:
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, lab: Path) -> Iterator[DaemonProcess]:
+    with DaemonProcess(tmp_path_factory.mktemp("accord"), lab) as daemon:
+        token = daemon.directory / "operator"
+        token.write_text(daemon.tokens[Role.OPERATOR.value] + "\n")
+        token.chmod(0o600)
+        daemon.wait_until_read()
+        eventually(lambda: len(links(daemon)) == 18, "the topology was learnt")
+        yield daemon
+
+
+def links(daemon: DaemonProcess) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = daemon.get("/api/v1/topology").json()["links"]
+    return found
+
+
+Accord = Callable[..., Result]
+
+
+@pytest.fixture
+def accord(
+    daemon: DaemonProcess, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> Accord:
+    """Run a command in this process, as the operator."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("ACCORD_URL", daemon.url)
+    monkeypatch.setenv("ACCORD_CA", str(daemon.certificate))
+    monkeypatch.setenv("ACCORD_TOKEN_FILE", str(daemon.directory / "operator"))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    def run(*words: str) -> Result:
+        capfd.readouterr()
+        code = main(words)
+        out, err = capfd.readouterr()
+        return Result(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def gold(accord: Accord) -> Iterator[dict[str, Any]]:
+    """A tunnel from London to Frankfurt, deleted afterwards."""
+    ends = ("--from", "pe-london", "--to", "pe-frankfurt", "--bandwidth", "1G", "--delay", "12ms")
+    done = accord("tunnel", "create", "gold", *ends, "--yes", "-o", "json")
+    assert done.code == 0, done.err
+    yield accord("tunnel", "show", "gold", "-o", "json").document
+    assert accord("tunnel", "delete", "gold", "--yes").code == 0
+    assert accord("tunnel", "list", "-o", "json").document["items"] == []
+
+
+def test_a_dry_run_shows_the_policy_and_sends_nothing(accord: Accord) -> None:
+    shown = accord("tunnel", "create", "t", "--from", "pe-london", "--to", "pe-paris", "--both-ways", "--dry-run")
+    assert shown.code == 0, shown.err
+    assert "tunnel/t-back" in shown.out
+    assert "policy 100" in shown.out
+    assert accord("tunnel", "list", "-o", "json").document["items"] == []
+
+
+def test_a_tunnel_is_shown_with_its_path_and_state(accord: Accord, gold: dict[str, Any]) -> None:
+    assert (gold["state"], gold["route"]) == ("up", "pe-london > p-brussels > pe-frankfurt")
+    assert (gold["bandwidth_bit_rate"], gold["delay_bound_seconds"]) == (10**9, 0.012)
+    assert "gold" in accord("tunnel", "list").out
+
+
+def test_a_move_goes_through_the_stages_and_keeps_the_colour(accord: Accord, gold: dict[str, Any]) -> None:
+    moved = accord("tunnel", "move", "gold", "--avoid", "p-brussels", "--yes", "-o", "json")
+    assert moved.code == 0, moved.err
+    stages = [step["stage"] for step in moved.document["steps"]]
+    assert stages == ["building", "verifying", "moving", "draining", "removing", "done"]
+    now = accord("tunnel", "show", "gold", "-o", "json").document
+    assert (now["route"], now["color"]) == ("pe-london > p-lyon > pe-frankfurt", gold["color"])
+
+
+def test_a_change_without_a_path_is_refused_with_the_reason(accord: Accord, gold: dict[str, Any]) -> None:
+    refused = accord("tunnel", "change", "gold", "--bandwidth", "500G", "--yes")
+    assert refused.code == 1
+    assert "bandwidth" in refused.err
+    assert accord("tunnel", "show", "gold", "-o", "json").document == gold
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("move", "gold", "--avoid", "a-b", "--dry-run"), "no link 'a-b'"),
+        (("change", "gold", "--delay", "soon", "--dry-run"), "'soon' is not a duration"),
+        (("change", "gold", "--protect", "all", "--dry-run"), "'all'"),
+        (("change", "gold", "--exclude-color", "77", "--dry-run"), "0 to 31"),
+        (("show", "nobody"), "no tunnel 'nobody'"),
+    ],
+)
+def test_bad_words_are_named(accord: Accord, gold: dict[str, Any], words: tuple[str, ...], said: str) -> None:
+    refused = accord("tunnel", *words)
+    assert refused.code != 0
+    assert said in refused.err
+
+
+def test_two_tunnels_on_one_link_are_spread_over_two(accord: Accord, gold: dict[str, Any]) -> None:
+    ends = ("--from", "pe-london", "--to", "pe-frankfurt", "--bandwidth", "1G")
+    assert accord("tunnel", "create", "silver", *ends, "--yes").code == 0
+    try:
+        done = accord("tunnel", "reoptimise", "--yes", "-o", "json")
+        assert done.code == 0, done.err
+        assert (done.document["utilisation_before"], done.document["utilisation_after"]) == (0.02, 0.01)
+        routes = {t["route"] for t in accord("tunnel", "list", "-o", "json").document["items"]}
+        assert len(routes) == 2
+        assert accord("tunnel", "reoptimise", "--dry-run", "-o", "json").document["steps"] == []
+    finally:
+        assert accord("tunnel", "delete", "silver", "--yes").code == 0
+
+
+def test_a_restarted_daemon_knows_its_tunnels_and_repairs_what_failed_meanwhile(
+    daemon: DaemonProcess, lab: Path, accord: Accord, gold: dict[str, Any]
+) -> None:
+    daemon.stop()
+    lab_command("link", "pe-london--p-brussels", "down", "--dir", str(lab))
+    try:
+        daemon.start()
+
+        def is_repaired() -> bool:
+            now = daemon.get("/api/v1/tunnels/gold").json()
+            return bool(now["state"] == "up" and now["route"] != gold["route"])
+
+        eventually(is_repaired, "the tunnel was repaired")
+        metrics = daemon.get("/metrics").text
+        assert 'accord_repairs_total{outcome="repaired"} 1.0' in metrics
+        assert 'accord_tunnels{state="up"} 1.0' in metrics
+    finally:
+        lab_command("link", "pe-london--p-brussels", "up", "--dir", str(lab))
