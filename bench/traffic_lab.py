@@ -29,13 +29,14 @@ LONG = ("pe1", "p3", "p4", "pe2")
 HEAD, TAIL = "pe1", "pe2"
 FAILING_LINK = "p1--p2"
 """Of the short way, and of neither provider edge."""
+SHORT_HOP_SECONDS = 0.0005
+LONG_HOP_SECONDS = 0.0025
 PACKET_RATE = 2000.0
 COLOR = 100
 VPN = "red"
 _TARGET = "0:65000:7"
 _NOBODYS_TARGET = "0:65000:8"
 _CAPACITY = 10**9
-_HOP_SECONDS = {SHORT: 0.0005, LONG: 0.0025}
 _READY_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
 _NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
@@ -49,10 +50,11 @@ Move = Callable[[Sequence[str]], Awaitable[None]]
 """Carries the service over these routers from now on."""
 
 
-def topology() -> Topology:
+def topology(long_hop_seconds: float = LONG_HOP_SECONDS) -> Topology:
     """The two ways; every link has a gigabit a second."""
     names = sorted({*SHORT, *LONG})
-    links = [(a, b, delay) for way, delay in _HOP_SECONDS.items() for a, b in pairwise(way)]
+    hops = {SHORT: SHORT_HOP_SECONDS, LONG: long_hop_seconds}
+    links = [(a, b, delay) for way, delay in hops.items() for a, b in pairwise(way)]
     nodes = tuple(
         Node(
             name,
@@ -115,13 +117,21 @@ class TrafficLab:
         """Take the routes and the path away at the head, wait, add both again: two changes."""
 
         async def move(way: Sequence[str]) -> None:
-            self.edit(HEAD, _config(_imports(_TARGET, _NOBODYS_TARGET), self._no_policy()))
-            await self.settled()
+            await self.take_away()
             await asyncio.sleep(gap_seconds)
-            self.edit(HEAD, _config(_imports(_NOBODYS_TARGET, _TARGET), self.policy([way])))
-            await self.settled()
+            await self.put_back(way)
 
         return move
+
+    async def take_away(self) -> None:
+        """Remove the routes and the path at the head."""
+        self.edit(HEAD, _config(_imports(_TARGET, _NOBODYS_TARGET), self._no_policy()))
+        await self.settled()
+
+    async def put_back(self, way: Sequence[str]) -> None:
+        """Add them again."""
+        self.edit(HEAD, _config(_imports(_NOBODYS_TARGET, _TARGET), self.policy([way])))
+        await self.settled()
 
     def policy(self, ways: Sequence[Sequence[str]]) -> str:
         """An edit that gives the policy these paths and no others, the first preferred."""
@@ -180,9 +190,11 @@ async def planes(wanted: Sequence[str] = ()) -> list[str]:
 
 
 @asynccontextmanager
-async def traffic_lab(plane: str, *, networks: int = 1, igp_seconds: float = 0.4) -> AsyncIterator[TrafficLab]:
+async def traffic_lab(
+    plane: str, *, networks: int = 1, igp_seconds: float = 0.4, long_hop_seconds: float = LONG_HOP_SECONDS
+) -> AsyncIterator[TrafficLab]:
     """The lab on that plane, carrying packets over the short way; its IGP takes so long to find another."""
-    async with _Network(plane, igp_seconds) as network:
+    async with _Network(plane, igp_seconds, topology(long_hop_seconds)) as network:
         lab = TrafficLab(network)
         lab.add_vpn(networks)
         await lab.carrying()
@@ -192,10 +204,10 @@ async def traffic_lab(plane: str, *, networks: int = 1, igp_seconds: float = 0.4
 class _Network(LabNetwork):
     """The lab with an IGP as quick or slow as is wanted."""
 
-    def __init__(self, plane: str, igp_seconds: float) -> None:
+    def __init__(self, plane: str, igp_seconds: float, network: Topology) -> None:
         self._plane = plane
         self._igp_seconds = igp_seconds
-        super().__init__(topology(), NetworkOptions(profile=Profile("netconf", restconf=False, cli=False)))
+        super().__init__(network, NetworkOptions(profile=Profile("netconf", restconf=False, cli=False)))
 
     def _data_plane(self) -> DataPlane:
         if self._plane == "netns":
