@@ -25,6 +25,7 @@ from lab.cli_output import DirOption, Output, OutputOption, ask_lab, fail, messa
 from lab.control_socket import ControlError, is_running, lab_directory
 from lab.faults import FaultRequest
 from lab.home import LOG, leftovers, occupied, occupied_error, tenant
+from lab.planes import Plane
 from lab.router.faults_point import Fault
 from lab.router.profiles import PROFILES
 from lab.topology import Topology, TopologyError
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.add_typer(cli_traffic.app)
 _DETACHED_START_SECONDS = 600.0
 _POLL_SECONDS = 0.1
+_PLANES: tuple[Plane, ...] = ("memory", "netns", "auto")
 _FILE_SUFFIXES = {".yaml", ".yml", ".json"}
 
 
@@ -71,6 +73,7 @@ def up(
     ] = None,
     directory: DirOption = None,
     first_port: Annotated[int, typer.Option(min=0, max=65535, help="Number ports upwards from here; 0: any.")] = 0,
+    plane: Annotated[str, typer.Option(help=f"What carries the traffic: {', '.join(_PLANES)}.")] = _PLANES[0],
     detach: Annotated[bool, typer.Option("--detach", help="Return when the lab is up, leave it running.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -88,6 +91,7 @@ def up(
         profiles=_pairs(profile_for or [], "--profile-for"),
         modules_for=_module_sets(personalities, yang_path or []),
         first_port=first_port,
+        plane=_plane(plane),
     )
     try:
         if detach:
@@ -214,13 +218,17 @@ def drift(
 def link(
     name: Annotated[str, typer.Argument(help="Name of a link; `accord lab status -o json` lists them.")],
     state: Annotated[str, typer.Argument(help="up or down.")],
+    *,
+    silent: Annotated[bool, typer.Option("--silent", help="Lose every packet and keep the carrier.")] = False,
     directory: DirOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Cut or restore a link between two routers."""
     if state not in {"up", "down"}:
         raise typer.BadParameter(f"a link goes up or down, not {state}")
-    print_rows([ask_lab(lab_directory(directory), "link", link=name, state=state)], output)
+    if silent and state == "up":
+        raise typer.BadParameter("a link comes back whole: --silent goes with down")
+    print_rows([ask_lab(lab_directory(directory), "link", link=name, state=state, silent=silent)], output)
 
 
 @app.command()
@@ -304,9 +312,16 @@ def _module_sets(personalities: dict[str, str], search_path: Sequence[Path]) -> 
         fail(str(error))
 
 
+def _plane(wanted: str) -> Plane:
+    for plane in _PLANES:
+        if plane == wanted:
+            return plane
+    raise typer.BadParameter(f"there is no data plane {wanted}: it is one of {', '.join(_PLANES)}")
+
+
 def _up_words(topology: str, routers: int | None, options: NetworkOptions) -> list[str]:
     """The command line that starts the same lab in another process."""
-    words = ["up", "--profile", str(options.profile), "--first-port", str(options.first_port)]
+    words = ["up", "--profile", str(options.profile), "--first-port", str(options.first_port), "--plane", options.plane]
     words += ["--topology", topology] if topology else []
     words += ["--routers", str(routers)] if routers is not None else []
     for router, profile in options.profiles.items():

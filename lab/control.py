@@ -51,6 +51,7 @@ class _DriftRequest(_Request):
 class _LinkRequest(_Request):
     link: str
     state: Literal["up", "down"]
+    silent: bool = False
 
 
 class _RebootRequest(_Request):
@@ -121,6 +122,7 @@ class LabService:
         network = self._network
         return {
             "topology": network.topology.name,
+            "plane": network.plane.name,
             "pid": os.getpid(),
             "directory": str(self._directory.resolve()),
             "links": {link.name: self._link_state(link.name) for link in network.topology.links},
@@ -193,7 +195,7 @@ class LabService:
 
     def _link(self, request: _LinkRequest) -> dict[str, Any]:
         try:
-            self._network.set_link(request.link, up=request.state == "up")
+            self._network.set_link(request.link, up=request.state == "up", silent=request.silent)
         except KeyError as error:
             raise ControlError(str(error.args[0])) from error
         return {"link": request.link, "state": request.state}

@@ -26,7 +26,7 @@ from lab.inventory import RunningDomain, RunningRouter
 from lab.optical.controller import Access, OpticalController
 from lab.optical.domain import ClientPort
 from lab.personalities import OPENCONFIG, openconfig_day0
-from lab.planes import RouterForwarding
+from lab.planes import DataPlane, Plane, RouterForwarding
 from lab.planes.memory import MemoryPlane
 from lab.router.cli_server import CliServer
 from lab.router.datastore import ConfigChange
@@ -54,6 +54,8 @@ class NetworkError(ValueError):
 class NetworkOptions:
     """How the routers are made. `profiles` and `modules_for` differ from the common ones by router name.
 
+    `plane` carries the traffic: `memory` calculates it, `netns` forwards packets in namespaces, `auto` takes namespaces
+    where this machine and user can have them.
     `first_port` numbers the ports upwards from there in the order of the topology; 0 leaves them to the system. The
     password is random when empty.
     """
@@ -67,6 +69,7 @@ class NetworkOptions:
     password: str = ""
     authorized_keys: Sequence[str] = ()
     first_port: int = 0
+    plane: Plane = "memory"
 
 
 class LabNetwork:
@@ -96,7 +99,8 @@ class LabNetwork:
         self._forwarding: dict[str, tuple[etree._Element, RouterForwarding]] = {}
         self._next_port = self.options.first_port
         self._modules = self.options.modules or default_module_set()
-        self.plane = MemoryPlane(topology, self.forwarding, now=time.time)
+        self.plane: DataPlane = self._data_plane()
+        self.plane.subscribe(self._carrier_changed)
 
     def __getitem__(self, name: str) -> Router:
         """The router, or the optical domain's controller, of that name; KeyError when it has not been started."""
@@ -130,9 +134,11 @@ class LabNetwork:
     async def start(self) -> None:
         """Make and start the routers in the order of the topology."""
         _allow_open_files(_FILES_PER_ROUTER * len(self.topology.nodes))
+        await self.plane.start()
         for number, node in enumerate(self.topology.nodes, start=1):
             router = self._make(node.name)
             self._routers[node.name] = router
+            self.plane.configuration_changed(node.name)
             await router.start()
             self._progress(number, len(self.topology.nodes))
             await asyncio.sleep(0)
@@ -146,6 +152,7 @@ class LabNetwork:
         routers, self._routers = list(self._routers.values()), {}
         for router in routers:
             await router.stop()
+        await self.plane.stop()
 
     def forwarding(self, name: str) -> RouterForwarding:
         """What the router's running configuration asks of the network, read once per configuration."""
@@ -158,10 +165,11 @@ class LabNetwork:
             known = self._forwarding[name] = (tree, read_forwarding(tree))
         return known[1]
 
-    def set_link(self, link: str, *, up: bool) -> None:
-        """Cut or restore a link, and tell both its routers' subscribers; KeyError for an unknown link.
+    def set_link(self, link: str, *, up: bool, silent: bool = False) -> None:
+        """Cut or restore a link; KeyError for an unknown link. A silent cut keeps the carrier and loses every packet.
 
-        A link of the optical domain is one too; one that the domain's tunnels carry goes and comes with them.
+        The subscribers of its routers are told of a carrier that goes or comes. A link of the optical domain is one
+        too; one that the domain's tunnels carry goes and comes with them.
         """
         if self.optical is not None and any(found.name == link for found in self.optical.domain.links):
             self.optical.set_link(link, up=up)
@@ -169,15 +177,11 @@ class LabNetwork:
         for found in self.topology.links:
             if found.name == link and found.over:
                 raise KeyError(f"link {link} goes and comes with its tunnel: cut or mend a link of {found.over}")
-        self._carrier(link, up=up)
+        self.plane.set_link(link, up=up, silent=silent)
 
-    def _carrier(self, link: str, *, up: bool) -> None:
-        self.plane.set_link(link, up=up)
-        for found in self.topology.links:
-            if found.name == link:
-                for end in (found.a, found.b):
-                    if end.node in self._routers:
-                        self._routers[end.node].publish(_link_event(end.port, up=up))
+    def _carrier_changed(self, router: str, port: str, up: bool) -> None:
+        if router in self._routers:
+            self._routers[router].publish(_link_event(port, up=up))
 
     def running_routers(self) -> list[RunningRouter | RunningDomain]:
         """What clients have to know, in the order of the topology; the optical domain's controller comes last."""
@@ -234,7 +238,7 @@ class LabNetwork:
             return
         for link in self.topology.links:
             if link.over:
-                self._carrier(link.name, up=False)
+                self.plane.set_link(link.name, up=False)
         options = self.options
         access = Access(options.host, options.username, self.password, options.authorized_keys)
         loop = asyncio.get_running_loop()
@@ -248,7 +252,17 @@ class LabNetwork:
         ends = {(one.router, one.router_port), (other.router, other.router_port)}
         for link in self.topology.links:
             if link.over and {(link.a.node, link.a.port), (link.b.node, link.b.port)} == ends:
-                self._carrier(link.name, up=is_up)
+                self.plane.set_link(link.name, up=is_up)
+
+    def _data_plane(self) -> DataPlane:
+        if self.options.plane == "memory":
+            return MemoryPlane(self.topology, self.forwarding, now=time.time)
+        from lab.planes.choose import PlaneError, choose
+
+        try:
+            return choose(self.topology, self.forwarding, self.options.plane, time.time)
+        except PlaneError as error:
+            raise NetworkError(str(error)) from error
 
     def _day0(self, name: str, modules: ModuleSet) -> etree._Element:
         node = self.topology.node(name)

@@ -293,6 +293,8 @@ class FlowReport:
     """Packets that arrived and found the receiver's own buffer full; they are neither received nor lost."""
 
 
+Plane = Literal["memory", "netns", "auto"]
+"""What a lab is asked to run on: calculation, namespaces, or namespaces where they can be had."""
 LinkListener = Callable[[str, str, bool], None]
 """Told the router, the port and whether the carrier is up; called on the lab's event loop."""
 Forwarding = Callable[[str], RouterForwarding]
@@ -351,10 +353,6 @@ class DataPlane(Protocol):
 
     def stamp(self, router: str) -> tuple[StampResult, ...]:
         """What each configured measurement has found so far."""
-        ...
-
-    def round_trip_seconds(self, router: str, address: str) -> float | None:
-        """Delay to a router's core address and back over the shortest path, None when nothing reflects there."""
         ...
 
     async def start_flow(self, flow: FlowSpec) -> str:

@@ -117,6 +117,8 @@ class Tables:
         self._view = View()
         self._igps: dict[frozenset[str], Igp] = {}
         self._fibs: dict[str, Fib] = {}
+        self.core_version = 0
+        """Another number whenever the core may forward otherwise; changes of services leave it."""
 
     def forwarding(self, router: str) -> RouterForwarding:
         """What the router's configuration asked for when it was last told to be another one."""
@@ -144,6 +146,7 @@ class Tables:
 
     def links_changed(self) -> None:
         """Take notice that `links` were cut, restored, enabled or disabled."""
+        self.core_version += 1
         self.routing.forget()
         self._fibs.clear()
 
@@ -151,6 +154,7 @@ class Tables:
         """Let the routers know of other links that are down."""
         if view != self._view:
             self._view = view
+            self.core_version += 1
             self._igps = {down: igp for down, igp in self._igps.items() if down in {view.converged, view.flooded}}
             self._fibs.clear()
 
@@ -177,6 +181,7 @@ class Tables:
         return found
 
     def _forget(self) -> None:
+        self.core_version += 1
         self._igps.clear()
         self._fibs.clear()
 
@@ -215,9 +220,9 @@ class Tables:
     # Policies
 
     def _policy_state(self, router: str, policy: SrPolicy) -> PolicyState:
-        """Valid is a path with a list whose segments resolve; of equal preferences the higher discriminator wins."""
+        """Valid is a path with a list whose segments resolve; of equal preferences the lower discriminator wins."""
         valid = [path for path in policy.paths if self._valid_lists(router, path)]
-        active = max(valid, key=lambda path: (path.preference, path.discriminator), default=None)
+        active = max(valid, key=lambda path: (path.preference, -path.discriminator), default=None)
         discriminators = frozenset(path.discriminator for path in valid)
         return PolicyState(
             policy.color, policy.endpoint, discriminators, None if active is None else active.discriminator
@@ -301,9 +306,9 @@ def resolve(topology: Topology, forwarding: Forwarding, down: frozenset[str] = f
 
 
 def _core_part(own: RouterForwarding) -> tuple[object, ...]:
-    """What other routers' shortest paths and segments depend on."""
+    """What packets between other routers, and their answers, depend on."""
     core = {name: found for name, found in own.interfaces.items() if found.metric is not None}
-    return core, own.locators, own.node_segments, own.adjacency_segments
+    return core, own.locators, own.node_segments, own.adjacency_segments, own.stamp_reflector
 
 
 def _connected(routes: tuple[VpnRoute, ...]) -> dict[str, PrefixTable[str]]:

@@ -39,13 +39,19 @@ class LinkStates:
 
     def set_link(self, name: str, *, up: bool, silent: bool = False) -> Link:
         """Cut or restore a link; KeyError when the topology has none of that name."""
-        if name not in self._links:
-            raise KeyError(f"topology {self._topology.name} has no link {name!r}")
+        link = self.link(name)
         if up:
             self._cut.pop(name, None)
         else:
             self._cut[name] = silent
-        return self._links[name]
+        return link
+
+    def link(self, name: str) -> Link:
+        """The link of that name; KeyError when the topology has none."""
+        try:
+            return self._links[name]
+        except KeyError:
+            raise KeyError(f"topology {self._topology.name} has no link {name!r}") from None
 
     def cut(self) -> frozenset[str]:
         """The links that are cut, silently or not."""

@@ -17,12 +17,16 @@ HOP_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One link on the way, from `router` out of `port`; `segments` is the number of segments carried over it."""
+    """One link on the way, from `router` out of `port`.
+
+    `segments` is the number of segments in the packet's header there, `remaining` those that are still to visit.
+    """
 
     router: str
     port: str
     link: str
     segments: int = 0
+    remaining: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,11 @@ def walk(tables: Tables, ingress: str, instance: str, address: str) -> tuple[Way
 def walk_core(tables: Tables, router: str, address: str, segments: tuple[str, ...] = ()) -> tuple[Way, ...]:
     """The ways of a packet from a router along `segments` to a core address; empty for where the last segment ends."""
     return tuple(_ways(tables, _Packet(router, segments, address, "", carried=len(segments))))
+
+
+def walk_on(tables: Tables, router: str, hop: Hop, instance: str, address: str) -> tuple[Way, ...]:
+    """The ways from here of a customer's packet that arrives at `router` over the link of `hop`."""
+    return tuple(_ways(tables, _Packet(router, hop.remaining, address, instance, carried=hop.segments)))
 
 
 def _ways(tables: Tables, packet: _Packet) -> Iterator[Way]:
@@ -152,7 +161,7 @@ def _forward(tables: Tables, packet: _Packet, hops: tuple[NextHop, ...], towards
 
 def _send(tables: Tables, packet: _Packet, hop: NextHop, share: float) -> Way | _Packet:
     """A link that is cut silently takes the packet and keeps it."""
-    passed = (*packet.hops, Hop(packet.router, hop.port, hop.link, packet.carried))
+    passed = (*packet.hops, Hop(packet.router, hop.port, hop.link, packet.carried, packet.segments))
     if tables.links.loses(tables.links.ports(packet.router)[hop.port]):
         return Way(share, passed, Dropped(packet.router, f"link {hop.link} loses every packet"))
     return replace(packet, router=hop.router, share=share, hops=passed)

@@ -1,7 +1,8 @@
 """A router's operational state in the words of its module set: what the data plane says, as a <data> tree.
 
 Owns the writing side of RFC 8343 (interfaces, interfaces-state) and of accord-router's `config false` nodes: BGP
-session states, VRF routes, LLDP neighbours, BFD and STAMP results. A node that the module set lacks is left out.
+session states, VRF routes, LLDP neighbours, segment routing policies, BFD and STAMP results. A node that the module set
+lacks is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from lab.router.xml import add, data
 
 _IANA = "urn:ietf:params:xml:ns:yang:iana-if-type"
 _MICROSECONDS = 1_000_000
-_STAMP_SESSION = f"{ACCORD}oam/{ACCORD}stamp-session"
 
 
 class OperationalState:
@@ -132,20 +132,40 @@ class OperationalState:
             return
         router = add(tree, f"{ACCORD}router")
         _add_sessions(router, [peer for peer in self._plane.peers(self._router) if not peer.instance])
-        measured = [(session, self._round_trip(session)) for session in config.findall(_STAMP_SESSION)]
-        answered = [(session, seconds) for session, seconds in measured if seconds is not None]
-        oam = add(router, f"{ACCORD}oam") if answered else router
-        for session, seconds in answered:
-            entry = add(oam, f"{ACCORD}stamp-session")
-            add(entry, f"{ACCORD}id", session.findtext(f"{ACCORD}id"))
-            add(entry, f"{ACCORD}round-trip-delay", str(round(seconds * _MICROSECONDS)))
-            add(entry, f"{ACCORD}lost-packets", "0")
+        self._add_policies(router, config)
+        self._add_measurements(router)
 
-    def _round_trip(self, session: etree._Element) -> float | None:
-        """Seconds to the reflector and back; the lab's customers do not reflect, so none inside a VPN."""
-        if session.find(f"{ACCORD}network-instance") is not None:
-            return None
-        return self._plane.round_trip_seconds(self._router, session.findtext(f"{ACCORD}remote-address", ""))
+    def _add_policies(self, router: etree._Element, config: etree._Element) -> None:
+        states = self._plane.policies(self._router)
+        configured = config.findall(f"{ACCORD}srv6/{ACCORD}policy")
+        srv6 = add(router, f"{ACCORD}srv6") if states else router
+        for policy, state in zip(configured, states, strict=True):
+            entry = add(srv6, f"{ACCORD}policy")
+            for key in ("color", "endpoint"):
+                add(entry, f"{ACCORD}{key}", policy.findtext(f"{ACCORD}{key}"))
+            if state.active is not None:
+                add(entry, f"{ACCORD}active-path", str(state.active))
+            for discriminator in policy.findall(f"{ACCORD}candidate-path/{ACCORD}discriminator"):
+                path = add(entry, f"{ACCORD}candidate-path")
+                add(path, f"{ACCORD}discriminator", discriminator.text)
+                add(path, f"{ACCORD}valid", "true" if int(discriminator.text or 0) in state.valid else "false")
+
+    def _add_measurements(self, router: etree._Element) -> None:
+        results = self._plane.stamp(self._router)
+        oam = add(router, f"{ACCORD}oam") if results else router
+        for result in results:
+            entry = add(oam, f"{ACCORD}stamp-session")
+            add(entry, f"{ACCORD}id", str(result.number))
+            for leaf, seconds in (
+                ("round-trip-delay", result.round_trip_seconds),
+                ("forward-delay", result.forward_seconds),
+                ("backward-delay", result.backward_seconds),
+                ("delay-variation", result.variation_seconds),
+            ):
+                if seconds is not None:
+                    add(entry, f"{ACCORD}{leaf}", str(round(seconds * _MICROSECONDS)))
+            add(entry, f"{ACCORD}sent-packets", str(result.sent))
+            add(entry, f"{ACCORD}lost-packets", str(result.lost))
 
 
 def _oper_status(state: InterfaceState) -> str:
@@ -164,7 +184,7 @@ def _add_statistics(element: etree._Element, state: InterfaceState) -> None:
     add(statistics, f"{IF}in-errors", "0")
     add(statistics, f"{IF}out-octets", str(counters.out_octets))
     add(statistics, f"{IF}out-unicast-pkts", str(counters.out_packets))
-    add(statistics, f"{IF}out-discards", "0")
+    add(statistics, f"{IF}out-discards", str(counters.out_discards))
     add(statistics, f"{IF}out-errors", "0")
 
 

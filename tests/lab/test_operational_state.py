@@ -308,6 +308,8 @@ def test_a_measurement_takes_the_round_trip_of_the_shortest_path(network: Networ
             "<remote-address>10.255.0.2</remote-address></stamp-session>"
         )
     )
+    assert network.text("pe-london", "a:router/a:oam/a:stamp-session/a:sent-packets") == "0"
+    network.clock.seconds += 10
     delays = {(link.a.node, link.b.node): link.delay_seconds for link in network.topology.links}
     one_way = delays["pe-london", "p-brussels"] + delays["pe-paris", "p-brussels"]
     shown = network.text("pe-london", "a:router/a:oam/a:stamp-session/a:round-trip-delay")
