@@ -22,6 +22,7 @@ from controller.cli import (
     staged,
     status,
     token,
+    topology,
     transaction,
     tunnel,
     twin,
@@ -73,6 +74,7 @@ for noun_app in (
     bench.app,
     config.app,
     token.app,
+    topology.app,
     twin.app,
 ):
     app.add_typer(noun_app)

@@ -1,14 +1,13 @@
 """Owns optical segments: what is asked of an optical domain, and the lines that ask for it (yang/accord-otn.yang).
 
 A segment is a tunnel between two client ports with slots for its bandwidth; when it is up, the routers attached to the
-two ports have a link. Its lines belong to `tunnel/NAME`, as those of the packet tunnel over it do.
+two ports have a link. Its lines belong to `optical/NAME`: it comes before and leaves after the packet tunnel over it.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from controller.mapping.optical_domain import ClientPort, OpticalDomain, OpticalTunnel, as_te_database
-from controller.mapping.tunnel import tunnel_owner
 from controller.model.errors import ConflictError, InvalidInputError, NotFoundError
 from controller.model.identifiers import DeviceName, Owner
 from controller.model.units import BitRate
@@ -37,7 +36,12 @@ class OpticalSegment:
     @property
     def owner(self) -> Owner:
         """Who wants its lines."""
-        return tunnel_owner(self.name)
+        return segment_owner(self.name)
+
+
+def segment_owner(name: str) -> Owner:
+    """Who wants the lines of a segment."""
+    return Owner(f"optical/{name}")
 
 
 def slots_for(bandwidth: BitRate, slot: BitRate) -> int:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.datastore.schema import Schema
 from controller.model.errors import InvalidInputError, NotFoundError
+from controller.northbound.actn import Actn
 from controller.northbound.api import Api
 from controller.northbound.auth import TokenStore
 from controller.northbound.changes import Changes
@@ -68,6 +69,7 @@ class Doors:
             *TunnelDoor(self.controller).routes(door),
             *Twin(self.controller).routes(door),
             *self.feed.routes(door),
+            *Actn(self.controller).routes(door),
             *restconf.routes(door),
             *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),
         ]

@@ -13,6 +13,7 @@ from controller.datastore.codec import Codec
 from controller.events import types
 from controller.intent.lifecycle import IntentState
 from controller.mapping.intent_to_l3sm import withdrawal
+from controller.mapping.optical import segment_over
 from controller.mapping.service_change import L3smEdit
 from controller.mapping.tunnel_book import TunnelChange
 from controller.model.errors import (
@@ -20,17 +21,20 @@ from controller.model.errors import (
     ConflictError,
     InvalidInputError,
     NotAuthorizedError,
+    NotFoundError,
     ScheduledError,
     StalePlanError,
     UndecidedError,
 )
 from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
 from controller.model.inventory import DeviceRecord
+from controller.model.units import BitRate
 from controller.model.yang_path import Path, parse_path
 from controller.ports import Capabilities, Clock, EventLog, NewEvent
 from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
+from controller.runtime.optical_domains import OpticalDomains
 from controller.runtime.planner import Planner
 from controller.runtime.probes import Probes
 from controller.runtime.proof import Proof
@@ -41,6 +45,7 @@ from controller.runtime.transactions import CommitOptions, Transactions
 from controller.runtime.tunnel_optimise import Reoptimisation, reoptimised
 from controller.runtime.tunnels import Tunnels
 from controller.runtime.world import World, plan_created
+from controller.topology.network import LinkId
 from controller.transaction.history import TransactionSummary
 from controller.transaction.impact import Impact
 from controller.transaction.network_state import DeviceKnowledge
@@ -93,6 +98,7 @@ class Controller:
     approval: str = "never"
     """Which plans need it: `never`, `traffic-affecting`, `always`."""
     topology: TopologyView = field(init=False)
+    optical: OpticalDomains = field(init=False)
     tunnels: Tunnels = field(init=False)
     changes: StagedChanges = field(init=False)
     proof: Proof = field(init=False)
@@ -100,6 +106,7 @@ class Controller:
     def __post_init__(self) -> None:
         """Staged changes go the same road as everybody's: plan, proof, transaction."""
         self.topology = TopologyView(self.world, self.sessions, self.records)
+        self.optical = OpticalDomains(self.sessions, self.records, self.clock)
         self.tunnels = Tunnels(self.world, self.planner, self.topology)
         self.proof = Proof(self.world, self.topology, self._observe)
         probes = Probes(self.sessions, self.clock)
@@ -134,6 +141,27 @@ class Controller:
     async def plan_tunnels(self, make: Callable[[Tunnels], Plan], actor: str) -> Plan:
         """Plan something about tunnels and keep the plan."""
         return await self._keep(make(self.tunnels), actor)
+
+    async def plan_optical(
+        self,
+        domain: DeviceName,
+        name: str,
+        link: LinkId,
+        actor: str,
+        *,
+        bandwidth: BitRate,
+        delay_bound_seconds: float | None = None,
+    ) -> Plan:
+        """Plan the optical tunnel that brings up a link between two routers, and keep the plan; see `segment_over`."""
+        found = await self.optical.read(domain)
+        segment = segment_over(found, name, self.topology.network.link(link), bandwidth, delay_bound_seconds)
+        return await self._keep(self.planner.optical([segment], (), f"optical tunnel {name}, {bandwidth}"), actor)
+
+    async def plan_optical_removal(self, domain: DeviceName, name: str, actor: str) -> Plan:
+        """Plan the end of an optical tunnel; its slots are free again when the plan is committed."""
+        if (await self.optical.read(domain)).tunnel(name) is None:
+            raise NotFoundError(f"'{domain}' has no tunnel '{name}'", path=name)
+        return await self._keep(self.planner.optical((), [(domain, name)], f"remove optical tunnel {name}"), actor)
 
     async def plan_repair(self, devices: Iterable[DeviceName], actor: str) -> Plan:
         """Read the devices, then plan what makes every owned line hold again; refuses to go on with a fight."""
@@ -254,6 +282,7 @@ class Controller:
         later = await self.intents.approve_later(plan, actor)
         if later is not None:
             raise ScheduledError(f"intent '{later.id}' begins later and will be committed then", path=later.id)
+        self.tunnels.refuse_overbooked(plan)
         await self.proof.require(plan)
         served = await self.intents.before_commit(plan, actor)
 

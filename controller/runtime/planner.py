@@ -10,23 +10,27 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from controller.datastore.config_tree import ConfigTree
 from controller.datastore.contributions import Delta, merge_deltas
 from controller.events import types
 from controller.intent.lifecycle import IntentEvent, advance, undo_of
 from controller.mapping.fragment import Fragment, render
 from controller.mapping.infrastructure import Infrastructure
+from controller.mapping.optical import OpticalSegment, segment_lines, segment_owner
 from controller.mapping.service import touched_document
 from controller.mapping.service_change import L3smChange, L3smEdit
 from controller.mapping.service_inverse import inverse
 from controller.mapping.service_staleness import refuse_stale
-from controller.mapping.tunnel import tunnel_lines
+from controller.mapping.tunnel import STAMP, tunnel_lines
 from controller.mapping.tunnel_book import TunnelChange
+from controller.mapping.tunnel_probes import PROBES, link_probes
 from controller.mapping.tunnel_steering import recolored, vrfs_by_tunnel
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName, IntentId, Owner, PlanId, TransactionId
 from controller.model.yang_path import Path
 from controller.ports import EventLog, Finding, InstanceValidator, NewEvent
 from controller.runtime.world import World
+from controller.topology.network import Network
 from controller.transaction.history import TransactionSummary, refuse_overlap
 from controller.transaction.plan import DevicePlan, Plan, before_owner, plan_device, plan_repair
 from controller.transaction.plan_json import Json, plan_from_json
@@ -91,6 +95,25 @@ class Planner:
         )
         self.observe("plan", time.perf_counter() - started)
         return plan
+
+    def link_probes(self, network: Network, *, is_on: bool) -> Plan:
+        """The plan that has every link measured, or none any more."""
+        known = {name: self.world.network.device(name) for name in network.nodes if name in self.world.network}
+        taken = {name: _sessions(device.config, device.contributions.of(PROBES)) for name, device in known.items()}
+        lines = link_probes(network, taken)
+        wanted: _Wanted = {name: {PROBES: lines[name] if is_on else {}} for name in known}
+        devices = tuple(device for device in self._devices(wanted) if device.delta)
+        return Plan(self._next_id(), "measure links" if is_on else "stop measuring links", devices)
+
+    def optical(self, wanted: Iterable[OpticalSegment], gone: Iterable[tuple[DeviceName, str]], summary: str) -> Plan:
+        """The plan that makes these segments stand in their domains, and takes those away by (domain, name)."""
+        lines: _Wanted = {}
+        for domain, name in gone:
+            lines.setdefault(domain, {})[segment_owner(name)] = {}
+        for segment in wanted:
+            for device, told in segment_lines(segment).items():
+                lines.setdefault(device, {})[segment.owner] = told
+        return Plan(id=self._next_id(), summary=summary, devices=self._devices(lines))
 
     def _colors_after(self, change: L3smChange) -> "_Wanted":
         """Tunnels' lines on routers where VRFs that they serve come or go."""
@@ -207,6 +230,11 @@ def _by_device(lines: Mapping[Fragment, Mapping[Path, str]]) -> _Wanted:
     for fragment, wanted in lines.items():
         found.setdefault(fragment.device, {})[fragment.owner] = wanted
     return found
+
+
+def _sessions(config: ConfigTree, own: Mapping[Path, str]) -> set[int]:
+    """Numbers of the STAMP sessions that are on a device, less one's own."""
+    return {int(path[2].keys[0][1]) for path in config.below(STAMP) if path not in own and len(path) == 3}
 
 
 def with_waves(plan: Plan, canary: Iterable[DeviceName]) -> Plan:

@@ -14,6 +14,7 @@ from controller.model.errors import AccordError
 from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.ports import DeviceSession, Transport
+from controller.runtime.optical_domains import is_optical
 from controller.runtime.sessions import SessionPool
 from controller.runtime.topology_reading import (
     STATE_FILTERS,
@@ -54,7 +55,7 @@ class TopologyView:
     @property
     def network(self) -> Network:
         """Nodes and links; from configurations alone as long as nobody has asked the devices."""
-        known = {name for name in self.world.network if name in self.records()}
+        known = {name for name in self.world.network if self._is_router(name)}
         if self._network is None or not known <= self._routers.keys():
             for name in known - self._routers.keys():
                 self._read_router(name)
@@ -76,7 +77,7 @@ class TopologyView:
 
     async def refresh(self, devices: Iterable[DeviceName] | None = None) -> Network:
         """Read configurations from the mirror and states from the devices, all of them or these."""
-        known = [name for name in self.world.network if name in self.records()]
+        known = [name for name in self.world.network if self._is_router(name)]
         wanted = known if devices is None else [name for name in devices if name in known]
         for name in wanted:
             self._read_router(name)
@@ -110,6 +111,10 @@ class TopologyView:
 
     def _carries(self, *ends: TerminationPoint) -> bool:
         return all(self._states.get(end.node, DeviceState()).ports.get(end.name, PortState()).is_up for end in ends)
+
+    def _is_router(self, name: DeviceName) -> bool:
+        record = self.records().get(name)
+        return record is not None and not is_optical(record)
 
     async def _read(self, name: DeviceName, at_once: asyncio.Semaphore) -> None:
         async with at_once:

@@ -36,7 +36,7 @@ def test_a_bandwidth_below_nothing_is_refused():
 def test_a_segment_joins_the_client_ports_of_its_link():
     segment = segment_over(domain(), "gold", over_link(A, B), BitRate(95 * MBIT), 0.005)
     assert (segment.source, segment.target, segment.slots) == ("a:client0", "b:client0", 10)
-    assert segment.owner == "tunnel/gold"
+    assert segment.owner == "optical/gold"
 
 
 def test_a_segments_lines_stand_on_the_domains_controller():

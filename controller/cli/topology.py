@@ -1,0 +1,92 @@
+"""Owns `accord topology`: the network as the daemon knows it, and its domains as customers see them (RFC 8453)."""
+
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import unquote
+
+import typer
+
+from controller.cli.exits import UsageError
+from controller.cli.session import Session, command, group
+from controller.cli.terminal import Json, table
+
+app = group("topology", "The network: nodes, links, and what customers see of them.")
+_ABSTRACTIONS = ("white", "grey", "black")
+_NODES = ("name", "role", "router_id", "endpoint")
+_LINKS = ("id", "is_up", "capacity_bit_rate", "reserved_bit_rate", "load_bit_rate", "delay_seconds", "metric", "srlgs")
+_ABSTRACT_NODES = ("network", "node", "ports")
+_ABSTRACT_LINKS = ("network", "link", "state", "capacity_bit_rate", "free_bit_rate", "delay_seconds")
+_TE = "ietf-te-topology:te"
+_OCTET = 8
+
+
+@command(
+    app,
+    "show",
+    "topology show",
+    "topology show --abstraction grey",
+    "topology show --abstraction white --domain otn-domain -o json",
+)
+def _show(
+    session: Session,
+    *,
+    abstraction: Annotated[
+        str, typer.Option("--abstraction", metavar="white|grey|black", help="As a customer sees each domain.")
+    ] = "",
+    domain: Annotated[
+        str, typer.Option("--domain", metavar="NAME", help="This domain only; 'ip' is the routers'.")
+    ] = "",
+) -> None:
+    """Show nodes and links with what they have left; with --abstraction, what a customer is shown of each domain.
+
+    `-o json` prints an abstraction as ietf-network and ietf-te-topology data.
+    """
+    if not abstraction and not domain:
+        found = session.client.get("topology")
+        session.terminal.show(found, table(found["nodes"], _NODES), "", table(found["links"], _LINKS))
+        return
+    if abstraction and abstraction not in _ABSTRACTIONS:
+        raise UsageError(f"'{abstraction}' is no abstraction: it is one of {', '.join(_ABSTRACTIONS)}")
+    found = session.client.get("topology", "abstract", abstraction=abstraction or "white")
+    networks = found["ietf-network:networks"]["network"]
+    if domain:
+        networks = [network for network in networks if _is_of(network, domain)]
+        if not networks:
+            known = ", ".join(known["name"] for known in found["domains"])
+            raise UsageError(f"there is no domain '{domain}': there is {known}")
+    document = {"ietf-network:networks": {"network": networks}}
+    nodes, links = list(_node_rows(networks)), list(_link_rows(networks))
+    session.terminal.show(document, table(nodes, _ABSTRACT_NODES), "", table(links, _ABSTRACT_LINKS))
+
+
+def _is_of(network: Json, domain: str) -> bool:
+    return _plain(network["network-id"]) in {domain, *(f"{domain}-{level}" for level in _ABSTRACTIONS)}
+
+
+def _node_rows(networks: list[Json]) -> Iterator[Json]:
+    for network in networks:
+        for node in network["node"]:
+            ports = [_plain(point["tp-id"]) for point in node["ietf-network-topology:termination-point"]]
+            yield {"network": _plain(network["network-id"]), "node": _plain(node["node-id"]), "ports": ports}
+
+
+def _link_rows(networks: list[Json]) -> Iterator[Json]:
+    for network in networks:
+        for link in network.get("ietf-network-topology:link", ()):
+            attributes = link[_TE]["te-link-attributes"]
+            yield {
+                "network": _plain(network["network-id"]),
+                "link": _plain(link["link-id"]),
+                "state": link[_TE]["oper-status"],
+                "capacity_bit_rate": _bit_rate(attributes["max-link-bandwidth"]),
+                "free_bit_rate": _bit_rate(attributes["unreserved-bandwidth"][0]),
+                "delay_seconds": attributes["te-delay-metric"] / 1e6,
+            }
+
+
+def _bit_rate(content: Json) -> int:
+    return round(float.fromhex(content["te-bandwidth"]["generic"]) * _OCTET)
+
+
+def _plain(identifier: str) -> str:
+    return unquote(identifier.removeprefix("urn:accord:"))
