@@ -28,7 +28,7 @@ MOST_SEGMENTS = 16
 PROBE_MILLISECONDS = 20
 _NOTHING = BitRate(0)
 _SRV6 = (Step("accord-router", "router"), Step("accord-router", "srv6"))
-_STAMP = (Step("accord-router", "router"), Step("accord-router", "oam"))
+STAMP = (Step("accord-router", "router"), Step("accord-router", "oam"))
 _INSTANCES = (Step("ietf-network-instance", "network-instances"),)
 
 
@@ -129,7 +129,7 @@ def tunnel_lines(tunnel: Tunnel, vrfs: Iterable[str]) -> dict[Path, str]:
     for policy in tunnel.policies:
         lines.update(_policy_lines(tunnel, policy))
     for probe in tunnel.probes:
-        lines.update(_probe_lines(tunnel.endpoint, probe))
+        lines.update(probe_lines(tunnel.endpoint, probe, PROBE_MILLISECONDS))
     for vrf in vrfs:
         lines[(*_INSTANCES, _entry("ietf-network-instance", "network-instance", name=vrf), *_COLOR)] = str(tunnel.color)
     return lines
@@ -149,11 +149,12 @@ def _policy_lines(tunnel: Tunnel, policy: TunnelPolicy) -> Iterator[tuple[Path, 
         yield from _segment_lines(segments, path.segments)
 
 
-def _probe_lines(endpoint: str, probe: TunnelProbe) -> Iterator[tuple[Path, str]]:
-    root = (*_STAMP, _entry("accord-router", "stamp-session", id=str(probe.session)))
+def probe_lines(endpoint: str, probe: TunnelProbe, interval_milliseconds: int) -> Iterator[tuple[Path, str]]:
+    """A STAMP session to an address along segments."""
+    root = (*STAMP, _entry("accord-router", "stamp-session", id=str(probe.session)))
     yield root, ""
     yield (*root, Step("accord-router", "remote-address")), endpoint
-    yield (*root, Step("accord-router", "interval")), str(PROBE_MILLISECONDS)
+    yield (*root, Step("accord-router", "interval")), str(interval_milliseconds)
     yield from _segment_lines(root, probe.segments)
 
 

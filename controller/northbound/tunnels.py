@@ -3,6 +3,7 @@
 | method and path | does |
 |---|---|
 | GET /topology; POST /topology/refresh | nodes and links with state, load and delay; ask the devices again |
+| POST /topology/measure {off?} | plan that the delay of every link is measured (STAMP), or no more |
 | GET /tunnels, /tunnels/NAME | what is wanted, where it goes, how it is |
 | POST /tunnels {name, source, target, ...} | plan a tunnel |
 | POST /tunnels/NAME/ACTION | plan: change {...}, move {avoid: [link or router], links}, delete |
@@ -60,6 +61,7 @@ class TunnelDoor:
         table = {
             "/topology": {"GET": (read, self.topology)},
             "/topology/refresh": {"POST": (Action.MANAGE, self.refresh)},
+            "/topology/measure": {"POST": (plan, self.measure)},
             "/tunnels": {"GET": (read, self.list), "POST": (plan, self.create)},
             "/tunnels/reoptimise": {"POST": (Action.CHANGE, self.reoptimise)},
             "/tunnels/{name}": {"GET": (read, self.show)},
@@ -80,6 +82,12 @@ class TunnelDoor:
         call.require(Action.MANAGE, "topology")
         await self.controller.topology.refresh()
         return json_response(topology_view(self.controller.topology))
+
+    async def measure(self, call: Call) -> Response:
+        """POST /topology/measure."""
+        call.require(Action.PLAN, "topology")
+        is_on = not _flag(call.json(("off",)), "off")
+        return await self._planned(call, lambda tunnels: tunnels.measure(is_on=is_on))
 
     # -- tunnels -----------------------------------------------------------------------------------------------
 

@@ -102,6 +102,8 @@ class Controller:
     tunnels: Tunnels = field(init=False)
     changes: StagedChanges = field(init=False)
     proof: Proof = field(init=False)
+    _agreed: set[PlanId] = field(default_factory=set)
+    """Plans that need no approval of their own."""
 
     def __post_init__(self) -> None:
         """Staged changes go the same road as everybody's: plan, proof, transaction."""
@@ -188,6 +190,9 @@ class Controller:
         return plan
 
     def _require_approval(self, plan: Plan) -> None:
+        if plan.id in self._agreed:
+            self._agreed.discard(plan.id)
+            return
         is_needed = self.approval == "always" or (
             self.approval == "traffic-affecting" and plan.impact[0] is Impact.TRAFFIC_AFFECTING
         )
@@ -332,8 +337,10 @@ class Controller:
         return await self.transactions.commit(plan, CommitOptions(comment=plan.summary), "accord")
 
     async def _plan_wanted(self, wanted: Json, summary: str, actor: str) -> Plan:
-        """The plan of a staged change's next state of tunnels."""
-        return await self._keep(self.planner.tunnels(TunnelChange.from_json(wanted), summary), actor)
+        """The plan of a staged change's next state of tunnels; whoever agreed to the change agreed to its stages."""
+        plan = await self._keep(self.planner.tunnels(TunnelChange.from_json(wanted), summary), actor)
+        self._agreed.add(plan.id)
+        return plan
 
     async def _outcome(self, summary: TransactionSummary) -> Phase:
         """The verdict of a transaction that is UNKNOWN, when it has healed."""

@@ -234,7 +234,8 @@ def _by_device(lines: Mapping[Fragment, Mapping[Path, str]]) -> _Wanted:
 
 def _sessions(config: ConfigTree, own: Mapping[Path, str]) -> set[int]:
     """Numbers of the STAMP sessions that are on a device, less one's own."""
-    return {int(path[2].keys[0][1]) for path in config.below(STAMP) if path not in own and len(path) == 3}
+    entries = (path for path in config.below(STAMP) if len(path) == 3 and path[2].keys)
+    return {int(path[2].keys[0][1]) for path in entries if path not in own}
 
 
 def with_waves(plan: Plan, canary: Iterable[DeviceName]) -> Plan:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from controller.events import types
-from controller.mapping.tunnel import Tunnel
+from controller.mapping.tunnel import STAMP, Tunnel
 from controller.mapping.tunnel_book import TunnelChange
 from controller.mapping.tunnel_paths import NOTHING, Avoidance, along, check, colored, placed, state_of, with_backup
 from controller.mapping.tunnel_stages import TunnelStages, replacement_reason, stages_in_place, stages_replacement
-from controller.model.errors import ConflictError, InvalidInputError, NotFoundError, NotSupportedError
+from controller.model.errors import ConflictError, InvalidInputError, NotFoundError, NotSupportedError, StalePlanError
 from controller.model.identifiers import DeviceName
 from controller.model.units import BitRate
-from controller.model.yang_path import Step
 from controller.runtime.planner import Planner
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.world import World
@@ -31,7 +30,6 @@ _FIRST_SESSION = 1000
 """STAMP sessions below are the operator's and those of links."""
 _LEAST_DRAIN_SECONDS = 0.2
 _MOST_NAME = 48
-_STAMP = (Step("accord-router", "router"), Step("accord-router", "oam"))
 _REVERSE = "-back"
 
 
@@ -127,6 +125,29 @@ class Tunnels:
         gone = tuple(self.world.tunnels.get(name).name for name in dict.fromkeys(names))
         return self.planner.tunnels(TunnelChange(deleted=gone), f"delete tunnel {', '.join(gone)}")
 
+    def measure(self, *, is_on: bool) -> Plan:
+        """The plan that has the delay of every link measured, or none any more."""
+        plan = self.planner.link_probes(self.topology.network, is_on=is_on)
+        if not plan.devices:
+            raise InvalidInputError(f"links are {'all measured' if is_on else 'not measured'} already", path="measure")
+        return plan
+
+    def refuse_overbooked(self, plan: Plan) -> None:
+        """`StalePlanError` when others have taken meanwhile what a plan's tunnels were to reserve."""
+        for change in [TunnelChange.from_json(data["change"]) for data in _tunnel_effects(plan)]:
+            before = self.topology.database
+            known = before.network.links
+            after = before.without_reservations(name for name in change.names if name in before.reservations)
+            for tunnel in change.upserted:
+                after = reserving(after, tunnel)
+            for link in sorted({link for tunnel in change.upserted for link in tunnel.links if link in known}):
+                if after.residual(link) < min(BitRate(0), before.residual(link)):
+                    raise StalePlanError(
+                        f"link '{link}' has no room any more for what plan '{plan.id}' reserves",
+                        remedy="plan again",
+                        path=link,
+                    )
+
     def plan(self, change: TunnelChange, summary: str) -> Plan:
         """The plan of tunnels as they are here."""
         return self.planner.tunnels(change, summary)
@@ -179,7 +200,7 @@ class Tunnels:
     def _free_sessions(self, device: DeviceName) -> list[int]:
         """Numbers of STAMP sessions that nobody has on the device."""
         config = self.world.network.device(device).config
-        used = {int(path[2].keys[0][1]) for path in config.below(_STAMP) if len(path) > 2 and path[2].keys}
+        used = {int(path[2].keys[0][1]) for path in config.below(STAMP) if len(path) > 2 and path[2].keys}
         return [number for number in range(_FIRST_SESSION, _FIRST_SESSION + len(used) + 8) if number not in used]
 
     # -- checks ------------------------------------------------------------------------------------------------
@@ -260,18 +281,22 @@ def _needs_path(before: Tunnel, after: Tunnel) -> bool:
 
 def reserving(database: TeDatabase, tunnel: Tunnel) -> TeDatabase:
     """The database with what a tunnel takes, in place of what it took before."""
-    links = tuple(database.network.link(hop) for hop in sorted(tunnel.links))
+    known = database.network.links
+    links = tuple(known[hop] for hop in sorted(tunnel.links) if hop in known)
     return database.with_reservation(tunnel.name, LinkPath(links), tunnel.bandwidth)
 
 
 def _change_of(plan: Plan) -> TunnelChange:
-    found = [effect for effect in plan.effects if effect.type == types.TUNNELS_CHANGED]
+    found = _tunnel_effects(plan)
     if len(found) != 1 or len(plan.effects) != 1:
         raise InvalidInputError(
             f"plan '{plan.id}' is not one of tunnels alone", remedy=f"commit it: accord commit {plan.id}", path=plan.id
         )
-    data: Json = found[0].data
-    return TunnelChange.from_json(data["change"])
+    return TunnelChange.from_json(found[0]["change"])
+
+
+def _tunnel_effects(plan: Plan) -> list[Json]:
+    return [effect.data for effect in plan.effects if effect.type == types.TUNNELS_CHANGED]
 
 
 def route(tunnel: Tunnel) -> str:

@@ -1,5 +1,6 @@
 """A tunnel's life over the lab's routers: made, carrying a VPN, moved, repaired, undone, gone without a trace."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from controller.events import types
 from controller.mapping.tunnel import Tunnel
 from controller.mapping.tunnel_paths import Avoidance
-from controller.model.errors import ConflictError, InvalidInputError, NotFoundError
+from controller.model.errors import ConflictError, InvalidInputError, NotFoundError, StalePlanError
 from controller.model.identifiers import DeviceName
 from controller.model.units import BitRate
 from controller.runtime.topology_names import avoidance, links_named
@@ -22,7 +23,7 @@ from controller.transaction.stages import Stage
 from lab.planes.fib import Steering
 from lab.topology_file import load_topology
 from tests.controller.mapping_samples import access, edit, service, site
-from tests.e2e.provider import ACTOR, Provider, open_provider
+from tests.e2e.provider import ACTOR, QUICK, Provider, open_provider
 from tests.e2e.world import until
 
 LONDON, FRANKFURT, PARIS = DeviceName("pe-london"), DeviceName("pe-frankfurt"), DeviceName("pe-paris")
@@ -275,3 +276,38 @@ async def test_a_site_that_joins_later_is_steered_and_a_vpn_that_ends_takes_its_
         assert found.ranked[0].segments in steered(provider, PARIS)
         await provider.commit_plan(await provider.controller.plan_service_deletion("acme", ACTOR))
         assert b"l3vpn" not in provider.running()[PARIS]
+
+
+async def test_two_plans_cannot_both_take_what_only_one_fits_on(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        wish = TunnelWish(bandwidth=BitRate(60 * 10**9))
+        plans = [
+            await provider.controller.plan_tunnels(lambda t, name=name: t.create(name, LONDON, PARIS, wish), ACTOR)
+            for name in ("first", "second")
+        ]
+        await provider.commit_plan(plans[0])
+        with pytest.raises(StalePlanError, match="no room any more"):
+            await provider.controller.commit(plans[1].id, QUICK, ACTOR)
+        await planned(provider, lambda tunnels: tunnels.create("second", LONDON, PARIS, wish))
+        routes = {found.ranked[0].hops[0] for found in provider.controller.world.tunnels}
+        assert len(routes) == 2
+
+
+async def test_links_are_measured_when_that_is_asked_for(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        topology, before = provider.controller.topology, provider.running()
+        await planned(provider, lambda tunnels: tunnels.measure(is_on=True))
+        told = {link.name: link.delay_seconds for link in provider.lab.topology.links}
+
+        async def all_measured() -> bool:
+            await topology.refresh()
+            return len(topology.database.measured) == 2 * len(told)
+
+        deadline = asyncio.get_running_loop().time() + 20.0
+        while not await all_measured():
+            assert asyncio.get_running_loop().time() < deadline, topology.database.measured
+        for link in topology.network.links.values():
+            name = next(n for n in told if set(n.split("--")) == {link.source.node, link.target.node})
+            assert topology.database.delay_seconds(link.id) == pytest.approx(told[name], rel=0.05)
+        await planned(provider, lambda tunnels: tunnels.measure(is_on=False))
+        assert provider.running() == before
