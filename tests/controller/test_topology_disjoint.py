@@ -83,7 +83,7 @@ def flow_total(network: Network, source: str, target: str, *, split: bool) -> in
 @pytest.mark.parametrize("disjointness", [Disjointness.LINK, Disjointness.NODE])
 def test_a_pair_is_found_whenever_there_is_one_and_is_the_shortest(name: str, disjointness: Disjointness) -> None:
     network = varied(plain(name), name)
-    for source, target in pairs_of(network, name, 4):
+    for source, target in pairs_of(network, name, 2):
         expected = flow_total(network, source, target, split=disjointness is Disjointness.NODE)
         pair = found(TeDatabase(network), PathRequest(source, target), disjointness)
         assert (pair and pair[0].metric + pair[1].metric) == expected
@@ -93,7 +93,7 @@ def test_a_pair_is_found_whenever_there_is_one_and_is_the_shortest(name: str, di
 @pytest.mark.parametrize("name", published_names(20))
 def test_an_srlg_disjoint_pair_is_found_whenever_the_exact_program_finds_one(name: str) -> None:
     database = TeDatabase(varied(plain(name), name))
-    for source, target in pairs_of(database.network, name, 2):
+    for source, target in pairs_of(database.network, name, 1):
         request = PathRequest(source, target)
         assert bool(found(database, request, Disjointness.SRLG)) == bool(exact(database, request, Disjointness.SRLG))
 

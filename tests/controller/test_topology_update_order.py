@@ -154,7 +154,7 @@ def ten_gigabits(network: Network) -> Network:
     return drawn(*((one, other, 1) for one, other in sorted(ends)))
 
 
-@pytest.mark.parametrize("name", published_names(16))
+@pytest.mark.parametrize("name", published_names(12))
 def test_every_state_in_between_fits_on_published_networks(name: str) -> None:
     network = ten_gigabits(plain(name))
     moves = drawn_moves(network, random.Random(name), 60)
