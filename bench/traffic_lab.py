@@ -164,7 +164,7 @@ class TrafficLab:
     def add_vpn(self, networks: int) -> None:
         """The VPN at both ends, with so many networks behind the tail's customer."""
         for router in (HEAD, TAIL):
-            self.edit(router, _config(_vrf(router, networks if router == TAIL else 0), _interface(router)))
+            self.edit(router, vpn_edit(router, networks if router == TAIL else 0))
         self.edit(HEAD, self.policy([SHORT]))
 
     async def carrying(self) -> None:
@@ -218,6 +218,11 @@ class _Network(LabNetwork):
 
 def _site(router: str) -> int:
     return 1 if router == HEAD else 2
+
+
+def vpn_edit(router: str, networks: int = 0) -> str:
+    """An edit that adds the VPN at this router, with so many networks behind the customer's router."""
+    return _config(_vrf(router, networks), _interface(router))
 
 
 def _config(*edits: str) -> str:

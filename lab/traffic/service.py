@@ -16,6 +16,7 @@ from lab.control_socket import ControlError
 from lab.planes import Attachment, DataPlane, FlowReport, FlowSpec, Forwarding
 from lab.topology import Topology
 from lab.traffic.attachments import find_attachment, router_of
+from lab.traffic.flows import check_flow
 from lab.traffic.hosts import Host, TrafficError
 from lab.traffic.throughput import measure_throughput
 
@@ -91,6 +92,7 @@ class TrafficService:
         source, target = self._ends(request)
         spec = FlowSpec(source, target, request.packet_rate, request.packet_octets)
         try:
+            check_flow(spec, target.address)
             name = await self._plane.start_flow(spec)
         except (ValueError, TimeoutError) as error:
             raise ControlError(str(error) or "the generator did not start in time") from error
