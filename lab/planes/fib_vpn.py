@@ -62,7 +62,7 @@ class Routing:
         """The best route of each VRF to each prefix: a connected one, else a static, else an imported one."""
         self._topology.node(router)
         own = self._forwarding(router)
-        heard = sorted(self._heard(router)) if own.instances else []
+        heard = sorted({router, *self._heard(router)}) if own.instances else []  # its other VRFs' routes count as heard
         local = self._local_routes(router)
         routes: list[VpnRoute] = []
         for instance in own.instances:
