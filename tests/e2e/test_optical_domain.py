@@ -1,6 +1,7 @@
 """An optical tunnel through the whole controller: planned, committed over RESTCONF, up, a link, shown, taken away."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -12,17 +13,24 @@ from controller.model.units import BitRate
 from controller.northbound.app import Doors
 from controller.northbound.auth import Role, add_token, load_tokens, new_token
 from controller.northbound.metrics_state import Reload
+from controller.runtime.tunnels import TunnelWish
 from controller.runtime.upkeep import Upkeep
 from controller.serve import l3sm_schema
 from controller.topology.constraints import Objective, PathRequest
 from controller.topology.network import LinkId
 from controller.topology.paths import NoPathError, shortest_path
+from controller.transaction.stages import Stage
 from controller.transaction.states import Phase
+from lab.day0 import OPTICAL_ADMIN_GROUP
+from lab.planes import Attachment, FlowSpec
 from lab.topology_file import load_topology
+from lab.traffic.attachments import find_attachment
 from tests.controller.actn_yang import te_findings, topology_findings
+from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, QUICK, Provider, open_provider
 
 OTN = DeviceName("otn-domain")
+LONDON, PARIS = DeviceName("pe-london"), DeviceName("pe-paris")
 LIGHT = LinkId("pe-london:core2>pe-paris:core2")
 TOPOLOGY = Path(__file__).parents[2] / "config" / "lab" / "optical.yaml"
 RATE = BitRate(300_000_000)
@@ -103,6 +111,44 @@ async def test_slots_taken_after_planning_abort_the_transaction_and_nothing_stay
     assert phase is Phase.ABORTED
     assert "otn-london--otn-brussels" in reason
     assert provider.lab.optical.state.tunnels.get("gold") is None
+
+
+def attached(provider: Provider, router: str, address: str) -> Attachment:
+    """A host behind the one customer of a router."""
+    (vpn,) = provider.lab.forwarding(router).instances
+    return replace(find_attachment(router, provider.lab.forwarding(router), vpn=vpn.name), address=address)
+
+
+async def in_stages(provider: Provider, wish: TunnelWish) -> None:
+    """The tunnel `premium` as wished, make-before-break."""
+    await provider.controller.topology.refresh()
+    plan = await provider.controller.plan_tunnels(lambda tunnels: tunnels.change("premium", wish), ACTOR)
+    begun = await provider.controller.begin_staged(plan.id, ACTOR, checksum=plan.checksum)
+    done = await provider.controller.changes.finish(begun.id)
+    assert done.stage is Stage.DONE, done.steps
+
+
+async def test_a_live_service_is_switched_from_ip_to_optical_and_back_without_a_lost_packet(provider):
+    """The use case "Service Switching Across IP and Optical Networks": both carry for a while, the service is one."""
+    await provider.commit(edit(service(), site("l", "London", "GB", access(1)), site("p", "Paris", "FR", access(2))))
+    wish = TunnelWish(exclude_any=OPTICAL_ADMIN_GROUP, services=("acme",))
+    made = await provider.controller.plan_tunnels(lambda t: t.create("premium", LONDON, PARIS, wish), ACTOR)
+    await provider.commit_plan(made)
+    before = provider.controller.world.tunnels.get("premium")
+    plane = provider.lab.plane
+    ends = [attached(provider, LONDON, "10.1.0.1"), attached(provider, PARIS, "10.2.0.1")]
+    flow = await plane.start_flow(FlowSpec(*ends, packet_rate=500))
+    await lit(provider)
+    await in_stages(provider, TunnelWish(exclude_any=0, include_all=OPTICAL_ADMIN_GROUP))
+    on_light = provider.controller.world.tunnels.get("premium")
+    await in_stages(provider, TunnelWish(exclude_any=OPTICAL_ADMIN_GROUP, include_all=0))
+    after = provider.controller.world.tunnels.get("premium")
+    await provider.commit_plan(await provider.controller.plan_optical_removal(OTN, "gold", ACTOR))
+    report = await plane.stop_flow(flow)
+    assert on_light.ranked[0].hops == (LIGHT,)
+    assert LIGHT not in {*before.links, *after.links}
+    assert before.color == on_light.color == after.color
+    assert (report.lost, report.sent > 1000) == (0, True), report
 
 
 async def client_of(provider: Provider, tmp_path: Path) -> httpx2.AsyncClient:
