@@ -16,6 +16,8 @@ from lab.planes.fib_prefixes import PrefixTable, host
 from lab.planes.fib_vpn import Routing
 from lab.topology import Topology
 
+_REMEMBERED_STATES = 4  # of the network's links: a cut and its end come back to the state before
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -132,6 +134,7 @@ class Tables:
         """Take the router's configuration as it is now."""
         self._topology.node(router)
         before = self._own.pop(router, None)
+        self.links.configuration_changed(router)
         self.routing.configuration_changed(router)
         if before is None:
             self._forget()
@@ -153,9 +156,9 @@ class Tables:
     def see(self, view: View) -> None:
         """Let the routers know of other links that are down."""
         if view != self._view:
+            if view.converged != self._view.converged:
+                self.core_version += 1
             self._view = view
-            self.core_version += 1
-            self._igps = {down: igp for down, igp in self._igps.items() if down in {view.converged, view.flooded}}
             self._fibs.clear()
 
     @property
@@ -188,6 +191,8 @@ class Tables:
     def _igp(self, down: frozenset[str]) -> Igp:
         found = self._igps.get(down)
         if found is None:
+            if len(self._igps) >= _REMEMBERED_STATES:
+                del self._igps[next(iter(self._igps))]
             found = self._igps[down] = Igp(self._topology, self.forwarding, down)
         return found
 

@@ -33,6 +33,7 @@ class Igp:
         self._segments: dict[str, SegmentOwner] = {}
         self._owner_by_address: dict[str, str] = {}
         self._distances: dict[str, dict[str, int]] = {}
+        self._next_hops: dict[tuple[str, str], tuple[NextHop, ...]] = {}
         for link in topology.links:
             if link.name not in down:
                 self._add_link(link, forwarding)
@@ -69,6 +70,13 @@ class Igp:
 
     def next_hops(self, router: str, target: str) -> tuple[NextHop, ...]:
         """The equal-cost next hops from one router to another; none when there is no way, or nowhere to go."""
+        key = router, target
+        found = self._next_hops.get(key)
+        if found is None:
+            found = self._next_hops[key] = self._find_next_hops(router, target)
+        return found
+
+    def _find_next_hops(self, router: str, target: str) -> tuple[NextHop, ...]:
         distances = self._distances_to(target)
         own = distances.get(router)
         if own is None or router == target:

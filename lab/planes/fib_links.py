@@ -32,6 +32,7 @@ class LinkStates:
         self._links = {link.name: link for link in topology.links}
         self._cut: dict[str, bool] = {}
         """Links that are cut, and whether silently."""
+        self._enabled_links: dict[str, bool] = {}
         self._ports = {
             node.name: {link.end_at(node.name).port: link for link in topology.links_of(node.name)}
             for node in topology.nodes
@@ -105,9 +106,14 @@ class LinkStates:
                 found.append(Adjacency(port, end.node, end.port))
         return tuple(found)
 
+    def configuration_changed(self, router: str) -> None:
+        """Look at the ports of the router again."""
+        for link in self._topology.links_of(router):
+            self._enabled_links.pop(link.name, None)
+
     def _enabled(self, link: Link) -> bool:
-        for end in (link.a, link.b):
-            port = self._forwarding(end.node).interfaces.get(end.port)
-            if port is None or not port.enabled:
-                return False
-        return True
+        found = self._enabled_links.get(link.name)
+        if found is None:
+            ports = (self._forwarding(end.node).interfaces.get(end.port) for end in (link.a, link.b))
+            found = self._enabled_links[link.name] = all(port is not None and port.enabled for port in ports)
+        return found

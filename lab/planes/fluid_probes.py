@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import add
 from random import Random
 from statistics import median
 
@@ -151,17 +152,19 @@ class Probes:
         return passed(way, self._directions, time, packet_octets=_TEST_PACKET_OCTETS).conditions
 
     def _result(self, session: _Session, time: float) -> StampResult:
-        sent = session.stream.sent(time)
-        samples = list(_samples(session, sent, time))
-        lost = session.stream.lost(time)
-        if not samples:
-            return StampResult(session.configured.number, sent, lost)
-        there, back = [sample[0] for sample in samples], [sample[1] for sample in samples]
+        number, sent, lost = session.configured.number, session.stream.sent(time), session.stream.lost(time)
+        there: list[float] = []
+        back: list[float] = []
+        for first, last, met in _last_minute(session, sent, time):
+            there += _delays(session, met, met.there, first, last)
+            back += _delays(session, met, met.back, first, last)
+        if not there:
+            return StampResult(number, sent, lost)
         return StampResult(
-            number=session.configured.number,
+            number=number,
             sent=sent,
             lost=lost,
-            round_trip_seconds=median(a + b for a, b in samples),
+            round_trip_seconds=median(map(add, there, back)),
             forward_seconds=median(there),
             backward_seconds=median(back),
             variation_seconds=max(there) - min(there),
@@ -186,24 +189,31 @@ def _forget_old(met: deque[_Met], time: float) -> None:
         met.popleft()
 
 
-def _samples(session: _Session, sent: int, time: float) -> Iterator[tuple[float, float]]:
-    """Delays there and back of packets of the last minute that have come back, evenly taken where there are many."""
+def _last_minute(session: _Session, sent: int, time: float) -> Iterator[tuple[int, int, _Met]]:
+    """The packets of the last minute that have come back: from a number up to before another, and what they met."""
     stream = session.stream
-    first = stream.sent(time - _WINDOW_SECONDS)
-    step = max(1, (sent - first) // _MOST_SAMPLES)
-    epochs = list(session.met)
-    for number in range(sent - 1, first - 1, -step):
-        leaves = stream.time_of(number)
-        while epochs and epochs[-1].start > leaves:
-            epochs.pop()
-        if epochs and epochs[-1].there.delivered and epochs[-1].back.delivered:
-            met = epochs[-1]
-            chance = Random(f"{_name(session)} {number}")  # noqa: S311 - a simulation's dice
-            there, back = (_drawn(met, half, leaves, chance) for half in (met.there, met.back))
-            if leaves + there + back <= time:
-                yield there, back
+    last, oldest = sent, stream.sent(time - _WINDOW_SECONDS)
+    for met in reversed(session.met):
+        first = max(oldest, stream.sent(met.start))
+        if met.there.delivered and met.back.delivered:
+            round_trip = met.there.delay_seconds + met.back.delay_seconds
+            back = min(last, stream.sent(time - round_trip))
+            if first < back:
+                yield first, back, met
+        last = first
+        if first == oldest:
+            return
 
 
-def _drawn(met: _Met, half: Conditions, leaves: float, chance: Random) -> float:
-    jitter = sum(most * chance.random() for most in half.jitters)
-    return half.delay_seconds + half.slope * (leaves - met.start) + jitter
+def _delays(session: _Session, met: _Met, half: Conditions, first: int, last: int) -> list[float]:
+    """One delay for each packet, for some where there are many."""
+    numbers = range(first, last, max(1, (last - first) // _MOST_SAMPLES))
+    if not half.slope and not half.jitters:
+        return [half.delay_seconds] * len(numbers)
+    found = []
+    for number in numbers:
+        chance = Random(f"{_name(session)} {number}")  # noqa: S311 - a simulation's dice
+        jitter = sum(most * chance.random() for most in half.jitters)
+        later = session.stream.time_of(number) - met.start
+        found.append(half.delay_seconds + half.slope * later + jitter)
+    return found
