@@ -5,8 +5,9 @@ happened meanwhile. Failures within a few milliseconds (one duct, several fibres
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -29,7 +30,7 @@ _STABLE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class LinkEvents:
-    """Follows every device that can tell. `repair` is called with the links whose state changed, one call at a time."""
+    """Follows every device that can tell. `repair` is called with the links whose state changed."""
 
     topology: TopologyView
     sessions: SessionPool
@@ -42,7 +43,7 @@ class LinkEvents:
     _since: float = 0.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _worker: "asyncio.Task[None] | None" = None
-    _notes: set["asyncio.Task[object]"] = field(default_factory=set)
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @property
     def listening(self) -> frozenset[DeviceName]:
@@ -62,7 +63,7 @@ class LinkEvents:
 
     async def stop(self) -> None:
         """End every stream."""
-        tasks = [*self._followed.values(), *([self._worker] if self._worker else []), *self._notes]
+        tasks = [*self._followed.values(), *([self._worker] if self._worker else []), *self._tasks]
         self._followed.clear()
         self._worker = None
         for task in tasks:
@@ -130,13 +131,18 @@ class LinkEvents:
         turned = self.topology.port_changed(device, port, is_up=is_up)
         self._note(turned)
         data = {"device": device, "port": port, "up": is_up, "links": sorted(turned)}
-        self._record(NewEvent("topology", types.LINK_CHANGED, data))
+        self._beside(self._append(NewEvent("topology", types.LINK_CHANGED, data)))
 
-    def _record(self, event: NewEvent) -> None:
-        """Beside the repair: it need not wait for the disk."""
-        note: asyncio.Task[object] = asyncio.create_task(self._append(event))
-        self._notes.add(note)
-        note.add_done_callback(self._notes.discard)
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Events need not wait for the disk, nor for repairs of others."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("link_event_stopped", error=repr(task.exception()))
 
     async def _append(self, event: NewEvent) -> None:
         try:
@@ -160,9 +166,10 @@ class LinkEvents:
             await asyncio.sleep(_TOGETHER_SECONDS)
             self._wake.clear()
             turned, self._turned = frozenset(self._turned), set()
-            try:
-                await self.repair(turned, self._since)
-            except AccordError as error:
-                _log.error("repair_failed", links=sorted(turned), error=str(error))
-            except Exception:  # noqa: BLE001 - a fault of ours must not end the listening
-                _log.exception("repair_failed", links=sorted(turned))
+            self._beside(self._react(turned, self._since))
+
+    async def _react(self, turned: frozenset[LinkId], since: float) -> None:
+        try:
+            await self.repair(turned, since)
+        except AccordError as error:
+            _log.error("repair_failed", links=sorted(turned), error=str(error))

@@ -1,12 +1,12 @@
 """Owns what happens when links fail or come back: tunnels get live paths, through plan, proof and transaction.
 
-What carries nothing any more goes first, in a transaction of its own over the head ends concerned; protection that was
-used up is put back after that. A dead path is no reason for stages: nothing can be lost on it any more.
+What carries nothing any more goes first, each head end in a transaction of its own and all at the same time; protection
+that was used up is put back after that. A dead path is no reason for stages: nothing can be lost on it any more.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -14,7 +14,8 @@ from controller.events import types
 from controller.mapping.tunnel import Tunnel
 from controller.mapping.tunnel_book import TunnelChange
 from controller.mapping.tunnel_paths import along, is_alive, request_of, restored
-from controller.model.errors import AccordError, StalePlanError, UndecidedError
+from controller.model.errors import AccordError
+from controller.model.identifiers import DeviceName
 from controller.ports import EventLog, NewEvent
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.tunnels import Tunnels, reserving, route
@@ -42,6 +43,17 @@ class _Found:
     unroutable: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of new paths."""
+
+    outcome: str
+    tunnels: tuple[Tunnel, ...] = ()
+    unroutable: tuple[tuple[str, str], ...] = ()
+    transaction: str = ""
+    reason: str = ""
+
+
 @dataclass(slots=True)
 class TunnelRepair:
     """Repairs tunnels. `commit` carries a plan out, proved before; `is_wanted` says whether the operator wants it."""
@@ -54,6 +66,8 @@ class TunnelRepair:
     is_wanted: Callable[[], bool] = lambda: True
     observe: Callable[[str, float], None] = lambda *_: None
     """Called with an outcome and the seconds from the first event."""
+    _busy: set[str] = field(default_factory=set)
+    """Tunnels that are being repaired: later events leave them to the repair under way, which looks again."""
 
     async def repair(self, links: frozenset[LinkId], since: float) -> None:
         """React to links whose state changed; `since` is the loop's time of the first event."""
@@ -65,25 +79,38 @@ class TunnelRepair:
     async def _repair(
         self, links: frozenset[LinkId], since: float, outcome: str, which: Callable[[], Iterable[Tunnel]]
     ) -> None:
+        """Until there is nothing left to do, or it has been tried often enough."""
+        told: set[str] = set()
         for attempt in range(_ATTEMPTS):
-            found = self._new_paths(which())
+            found = self._new_paths(tunnel for tunnel in which() if tunnel.name not in self._busy)
+            hopeless = tuple(each for each in found.unroutable if each[0] not in told)
+            told.update(name for name, _ in hopeless)
+            if hopeless:
+                await self._tell(_Done("unroutable", unroutable=hopeless), links, since)
             if not found.tunnels:
-                await self._tell(links, since, "unroutable", found)
                 return
+            names = {tunnel.name for tunnel in found.tunnels}
+            self._busy |= names
             try:
-                plan = self.tunnels.plan(TunnelChange(found.tunnels), _summary(links, outcome))
-                done = await self.commit(plan)
-            except (StalePlanError, UndecidedError):
-                continue
-            except AccordError as error:
-                _log.warning("repair_refused", links=sorted(links), error=str(error))
-                await self._tell(links, since, "failed", found, reason=str(error))
+                groups = _by_source(found.tunnels)
+                done = await asyncio.gather(*(self._carry_out(group, links, since, outcome) for group in groups))
+            finally:
+                self._busy -= names
+            if not all(done):
                 await asyncio.sleep(_RETRY_SECONDS * (attempt + 1))
-                continue
-            if done.phase is Phase.COMMITTED:
-                await self._tell(links, since, outcome, found, transaction=done.id)
-                return
-            await self._tell(links, since, "failed", found, transaction=done.id, reason=done.reason)
+
+    async def _carry_out(
+        self, tunnels: tuple[Tunnel, ...], links: frozenset[LinkId], since: float, outcome: str
+    ) -> bool:
+        """One head end in a transaction of its own: what hinders it must not keep the others from carrying."""
+        try:
+            done = await self.commit(self.tunnels.plan(TunnelChange(tunnels), _summary(links, outcome)))
+        except AccordError as error:
+            await self._tell(_Done("failed", tunnels, reason=str(error)), links, since)
+            return False
+        is_done = done.phase is Phase.COMMITTED
+        await self._tell(_Done(outcome if is_done else "failed", tunnels, (), done.id, done.reason), links, since)
+        return is_done
 
     def _dead(self) -> list[Tunnel]:
         """Those of which no path lives."""
@@ -121,32 +148,30 @@ class TunnelRepair:
             database = reserving(database, better)
         return _Found(tuple(found), tuple(unroutable.items()))
 
-    async def _tell(
-        self,
-        links: frozenset[LinkId],
-        since: float,
-        outcome: str,
-        found: _Found,
-        *,
-        transaction: str = "",
-        reason: str = "",
-    ) -> None:
-        """One event for all that was done; nothing when there was nothing to do."""
-        if not found.tunnels and not found.unroutable:
-            return
+    async def _tell(self, done: "_Done", links: frozenset[LinkId], since: float) -> None:
+        """One event for all that was done at a head end."""
         seconds = asyncio.get_running_loop().time() - since
-        self.observe(outcome, seconds)
+        self.observe(done.outcome, seconds)
         data = {
             "links": sorted(links),
-            "outcome": outcome,
-            "moved": {tunnel.name: route(tunnel) for tunnel in found.tunnels},
-            "unroutable": dict(found.unroutable),
-            "transaction": transaction,
-            "reason": reason,
+            "outcome": done.outcome,
+            "moved": {tunnel.name: route(tunnel) for tunnel in done.tunnels},
+            "unroutable": dict(done.unroutable),
+            "transaction": done.transaction,
+            "reason": done.reason,
             "milliseconds": round(seconds * 1000),
         }
         _log.info("tunnels_repaired", **data)
-        await self.log.append([NewEvent("tunnels", types.TUNNELS_REPAIRED, data)], actor="accord", cause=transaction)
+        await self.log.append(
+            [NewEvent("tunnels", types.TUNNELS_REPAIRED, data)], actor="accord", cause=done.transaction
+        )
+
+
+def _by_source(tunnels: Iterable[Tunnel]) -> list[tuple[Tunnel, ...]]:
+    found: dict[DeviceName, list[Tunnel]] = {}
+    for tunnel in tunnels:
+        found.setdefault(tunnel.source, []).append(tunnel)
+    return [tuple(group) for group in found.values()]
 
 
 def _summary(links: frozenset[LinkId], outcome: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +312,43 @@ async def test_links_are_measured_when_that_is_asked_for(tmp_path: Path) -> None
             assert topology.database.delay_seconds(link.id) == pytest.approx(told[name], rel=0.05)
         await planned(provider, lambda tunnels: tunnels.measure(is_on=False))
         assert provider.running() == before
+
+
+async def test_links_that_fail_together_are_repaired_together(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        create = lambda t: t.create("gold", PARIS, FRANKFURT, TunnelWish())  # noqa: E731
+        await planned(provider, create)
+        await listening(provider)
+        for wire in ("pe-paris--p-brussels", "pe-frankfurt--p-lyon"):
+            provider.lab.set_link(wire, up=False)
+        await until(lambda: bool(repairs(provider)), 10.0)
+        assert [found["moved"] for found in repairs(provider)] == [
+            {"gold": "pe-paris > p-lyon > p-brussels > pe-frankfurt"}
+        ]
+
+
+async def test_a_change_in_stages_is_approved_once(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        await tunnel(provider)
+        controller = provider.controller
+        controller.approval = "always"
+        avoid = avoidance(controller.topology.network, (NORTH,))
+        plan = await controller.plan_tunnels(lambda tunnels: tunnels.move("gold", avoid), ACTOR)
+        with pytest.raises(ConflictError, match="approval"):
+            await controller.begin_staged(plan.id, ACTOR)
+        await controller.approve(plan.id, "somebody else")
+        begun = await controller.begin_staged(plan.id, ACTOR)
+        assert (await controller.changes.finish(begun.id)).stage is Stage.DONE
+
+
+async def test_an_intended_move_onto_a_path_that_loses_packets_is_taken_back(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        made = await tunnel(provider)
+        controller = provider.controller
+        provider.lab.plane.set_link("pe-london--p-lyon", up=False, silent=True)
+        avoid = avoidance(controller.topology.network, (NORTH,))
+        plan = await controller.plan_tunnels(lambda tunnels: tunnels.move("gold", avoid), ACTOR)
+        begun = await controller.changes.begin(replace(controller.tunnels.staged(plan), deadline_seconds=2.0), ACTOR)
+        assert (await controller.changes.finish(begun.id)).stage is Stage.ABORTED
+        assert controller.world.tunnels.get("gold") == made
+        assert steered(provider) == {made.ranked[0].segments}
