@@ -101,6 +101,12 @@ class Topology(Section):
         default="auto", description="Whether tunnels are moved when a link that they take fails."
     )
 
+    @field_validator("repair", mode="before")
+    @classmethod
+    def _is_a_word(cls, value: object) -> object:
+        """In YAML `off` without quotes is a boolean."""
+        return "off" if value is False else value
+
 
 class Log(Section):
     """Logging to stderr."""

@@ -87,7 +87,7 @@ class LinkEvents:
             finally:
                 self._listening.discard(device)
             lived = asyncio.get_running_loop().time() - began
-            failures = 0 if lived > _STABLE_SECONDS else failures + 1
+            failures = 1 if lived > _STABLE_SECONDS else failures + 1
             _log.info("notifications_lost", device=device, reason=reason)
             await asyncio.sleep(_BACK_OFF_SECONDS[min(failures, len(_BACK_OFF_SECONDS)) - 1])
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters.settings_loader import load_settings
 from controller.adapters.topology_file import load_topology
 from controller.datastore.config_tree import ConfigTree
 from controller.model.errors import InvalidInputError, NotFoundError
@@ -254,3 +255,10 @@ def test_what_is_to_be_avoided_is_a_router_or_a_wire():
 
 def test_a_network_of_nothing_is_one():
     assert assemble({}, {}, GivenTopology()) == Network.of((), ())
+
+
+def test_repair_off_needs_no_quotes_in_yaml_and_the_file_is_found_beside_the_settings(tmp_path: Path):
+    file = tmp_path / "accord.yaml"
+    file.write_text("topology: {file: links.yaml, repair: off}")
+    topology = load_settings(file).settings.topology
+    assert (topology.repair, topology.file) == ("off", tmp_path / "links.yaml")
