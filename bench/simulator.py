@@ -19,7 +19,7 @@ from lab.topologies_topohub import topohub_topology
 from lab.topology import Topology
 
 SIZES = (10, 50, 100)
-SIMULATED_SECONDS = 36_000
+SIMULATED_SECONDS = 6_000
 READ_EVERY_SECONDS = 300
 CUT_EVERY_SECONDS = 600
 LEAST_RATIO = 1000.0
