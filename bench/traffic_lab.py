@@ -9,7 +9,7 @@ its own `Move` instead.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -34,10 +34,12 @@ LONG_HOP_SECONDS = 0.0025
 PACKET_RATE = 2000.0
 COLOR = 100
 VPN = "red"
-_TARGET = "0:65000:7"
+"""The first; the others have a number behind it."""
 _NOBODYS_TARGET = "0:65000:8"
+_FIRST_VLAN = 100
+_FIRST_TARGET = 1000
 _CAPACITY = 10**9
-_READY_SECONDS = 30.0
+_READY_SECONDS = 180.0
 _LOOK_SECONDS = 0.05
 _NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
 _IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
@@ -72,27 +74,23 @@ def topology(long_hop_seconds: float = LONG_HOP_SECONDS) -> Topology:
     )
 
 
-def customer(router: str, address: str = "") -> Attachment:
-    """A host of the VPN at this router; behind the customer's own router when it is given an address there."""
-    return Attachment(router, "access0.100", address or f"10.{_site(router)}.0.2")
-
-
-def lan_host(number: int) -> str:
-    """A host in the n-th network that lies behind the customer's router at the tail."""
-    return f"10.{100 + number // 256}.{number % 256}.1"
+def customer(router: str, service: int = 0) -> Attachment:
+    """A host of the n-th VPN at this router."""
+    return Attachment(router, f"access0.{_FIRST_VLAN + service}", f"10.{_site(router)}.0.2")
 
 
 class TrafficLab:
     """The running network with its VPN; traffic of the VPN towards the tail follows the policy of `COLOR`."""
 
-    def __init__(self, network: LabNetwork) -> None:
+    def __init__(self, network: LabNetwork, services: int = 1) -> None:
         self.network = network
+        self.services = services
         self.plane = network.plane
         self._addresses = address_plan(network.topology)
 
-    async def start_flow(self, address: str = "", *, packet_rate: float = PACKET_RATE) -> str:
-        """Send from the head to the tail."""
-        return await self.plane.start_flow(FlowSpec(customer(HEAD), customer(TAIL, address), packet_rate))
+    async def start_flow(self, service: int = 0, *, packet_rate: float = PACKET_RATE) -> str:
+        """Send from the head to the tail in the n-th VPN."""
+        return await self.plane.start_flow(FlowSpec(customer(HEAD, service), customer(TAIL, service), packet_rate))
 
     async def stop_flow(self, flow: str) -> FlowReport:
         """Stop sending and tell what became of it."""
@@ -125,12 +123,12 @@ class TrafficLab:
 
     async def take_away(self) -> None:
         """Remove the routes and the path at the head."""
-        self.edit(HEAD, _config(_imports(_TARGET, _NOBODYS_TARGET), self._no_policy()))
+        self.edit(HEAD, _config(_imports(self.services, away=True), self._no_policy()))
         await self.settled()
 
     async def put_back(self, way: Sequence[str]) -> None:
         """Add them again."""
-        self.edit(HEAD, _config(_imports(_NOBODYS_TARGET, _TARGET), self.policy([way])))
+        self.edit(HEAD, _config(_imports(self.services, away=False), self.policy([way])))
         await self.settled()
 
     def policy(self, ways: Sequence[Sequence[str]]) -> str:
@@ -161,10 +159,10 @@ class TrafficLab:
         known = self.network.forwarding(router).adjacency_segments
         return next(sid for sid, port in known.items() if port == f"to-{neighbour}")
 
-    def add_vpn(self, networks: int) -> None:
-        """The VPN at both ends, with so many networks behind the tail's customer."""
+    def add_vpns(self) -> None:
+        """Every VPN at both ends."""
         for router in (HEAD, TAIL):
-            self.edit(router, vpn_edit(router, networks if router == TAIL else 0))
+            self.edit(router, vpn_edit(router, self.services))
         self.edit(HEAD, self.policy([SHORT]))
 
     async def carrying(self) -> None:
@@ -191,12 +189,12 @@ async def planes(wanted: Sequence[str] = ()) -> list[str]:
 
 @asynccontextmanager
 async def traffic_lab(
-    plane: str, *, networks: int = 1, igp_seconds: float = 0.4, long_hop_seconds: float = LONG_HOP_SECONDS
+    plane: str, *, services: int = 1, igp_seconds: float = 0.4, long_hop_seconds: float = LONG_HOP_SECONDS
 ) -> AsyncIterator[TrafficLab]:
     """The lab on that plane, carrying packets over the short way; its IGP takes so long to find another."""
     async with _Network(plane, igp_seconds, topology(long_hop_seconds)) as network:
-        lab = TrafficLab(network)
-        lab.add_vpn(networks)
+        lab = TrafficLab(network, services)
+        lab.add_vpns()
         await lab.carrying()
         yield lab
 
@@ -220,54 +218,76 @@ def _site(router: str) -> int:
     return 1 if router == HEAD else 2
 
 
-def vpn_edit(router: str, networks: int = 0) -> str:
-    """An edit that adds the VPN at this router, with so many networks behind the customer's router."""
-    return _config(_vrf(router, networks), _interface(router))
+def vpn_edit(router: str, services: int = 1) -> str:
+    """An edit that adds so many VPNs at this router, all with the same addresses."""
+    numbers = range(services)
+    return _config(
+        _instances(_vrf(router, number) for number in numbers), _interfaces(_interface(router, n) for n in numbers)
+    )
 
 
 def _config(*edits: str) -> str:
     return f'<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">{"".join(edits)}</config>'
 
 
-def _interface(router: str) -> str:
+def _interfaces(inside: Iterable[str]) -> str:
+    return f'<interfaces xmlns="{_IF}" xmlns:ianaift="{_IANA}">{"".join(inside)}</interfaces>'
+
+
+def _interface(router: str, service: int) -> str:
     """An interface in the VPN, a VLAN of the access port."""
+    vlan = _FIRST_VLAN + service
     address = f"<address><ip>10.{_site(router)}.0.1</ip><prefix-length>24</prefix-length></address>"
     return (
-        f'<interfaces xmlns="{_IF}"><interface><name>access0.100</name>'
-        f'<type xmlns:ianaift="{_IANA}">ianaift:l2vlan</type>'
-        f'<bind-ni-name xmlns="{_NI}">{VPN}</bind-ni-name>'
-        f'<vlan-subinterface xmlns="{_ACCORD}"><parent>access0</parent><vlan-id>100</vlan-id></vlan-subinterface>'
+        f"<interface><name>access0.{vlan}</name><type>ianaift:l2vlan</type>"
+        f'<bind-ni-name xmlns="{_NI}">{_name(service)}</bind-ni-name>'
+        f'<vlan-subinterface xmlns="{_ACCORD}"><parent>access0</parent><vlan-id>{vlan}</vlan-id></vlan-subinterface>'
         f'<attachment xmlns="{_ACCORD}"><announce-subnet>true</announce-subnet></attachment>'
-        f'<ipv4 xmlns="{_IP}">{address}</ipv4></interface></interfaces>'
+        f'<ipv4 xmlns="{_IP}">{address}</ipv4></interface>'
     )
 
 
-def _vrf(router: str, networks: int) -> str:
-    """The VPN, with routes to networks behind the customer's router."""
-    routes = "".join(
-        f"<static-route><prefix>10.{100 + number // 256}.{number % 256}.0/24</prefix>"
-        f"<next-hop>10.{_site(router)}.0.2</next-hop></static-route>"
-        for number in range(networks)
-    )
+def _instances(inside: Iterable[str]) -> str:
+    return f'<network-instances xmlns="{_NI}" xmlns:nc="{_NC}">{"".join(inside)}</network-instances>'
+
+
+def _vrf(router: str, service: int) -> str:
+    """The VPN, steered into the policy."""
+    target = _target(service)
     return _instance(
-        f"<route-distinguisher>0:65000:{_site(router)}</route-distinguisher>"
-        f"<vpn-targets><import>{_TARGET}</import><export>{_TARGET}</export></vpn-targets>"
-        f"<srv6><locator>main</locator><function>1</function></srv6><color>{COLOR}</color>{routes}"
+        service,
+        f"<route-distinguisher>0:{65000 + _site(router)}:{service}</route-distinguisher>"
+        f"<vpn-targets><import>{target}</import><export>{target}</export></vpn-targets>"
+        f"<srv6><locator>main</locator><function>{1 + service}</function></srv6><color>{COLOR}</color>",
     )
 
 
-def _imports(before: str, after: str) -> str:
+def _imports(services: int, *, away: bool) -> str:
     """A VPN has to import something: its routes leave when it imports what nobody exports."""
-    return _instance(
-        f'<vpn-targets><import nc:operation="remove">{before}</import><import>{after}</import></vpn-targets>'
-    )
+    changes = []
+    for service in range(services):
+        before, after = (_target(service), _NOBODYS_TARGET) if away else (_NOBODYS_TARGET, _target(service))
+        changes.append(
+            _instance(
+                service,
+                f'<vpn-targets><import nc:operation="remove">{before}</import><import>{after}</import></vpn-targets>',
+            )
+        )
+    return _instances(changes)
 
 
-def _instance(inside: str) -> str:
+def _instance(service: int, inside: str) -> str:
     return (
-        f'<network-instances xmlns="{_NI}" xmlns:nc="{_NC}"><network-instance><name>{VPN}</name>'
-        f'<l3vpn xmlns="{_ACCORD}">{inside}</l3vpn></network-instance></network-instances>'
+        f'<network-instance><name>{_name(service)}</name><l3vpn xmlns="{_ACCORD}">{inside}</l3vpn></network-instance>'
     )
+
+
+def _name(service: int) -> str:
+    return f"{VPN}{service or ''}"
+
+
+def _target(service: int) -> str:
+    return f"0:65000:{_FIRST_TARGET + service}"
 
 
 def _router(inside: str) -> str:
