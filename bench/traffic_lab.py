@@ -9,10 +9,21 @@ its own `Move` instead.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+from bench.traffic_edits import (
+    HEAD,
+    TAIL,
+    config,
+    host_address,
+    imports,
+    interface_name,
+    no_policy_edit,
+    policy_edit,
+    vpn_edit,
+)
 from lab.addressing import address_plan
 from lab.drift import drift, parse_edit
 from lab.network import LabNetwork, NetworkOptions
@@ -26,27 +37,14 @@ from lab.topology import Link, Node, PortRef, Role, Site, Topology
 
 SHORT = ("pe1", "p1", "p2", "pe2")
 LONG = ("pe1", "p3", "p4", "pe2")
-HEAD, TAIL = "pe1", "pe2"
 FAILING_LINK = "p1--p2"
 """Of the short way, and of neither provider edge."""
 SHORT_HOP_SECONDS = 0.0005
 LONG_HOP_SECONDS = 0.0025
 PACKET_RATE = 2000.0
-COLOR = 100
-VPN = "red"
-"""The first; the others have a number behind it."""
-_NOBODYS_TARGET = "0:65000:8"
-_FIRST_VLAN = 100
-_FIRST_TARGET = 1000
 _CAPACITY = 10**9
 _READY_SECONDS = 180.0
 _LOOK_SECONDS = 0.05
-_NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
-_IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
-_IP = "urn:ietf:params:xml:ns:yang:ietf-ip"
-_NI = "urn:ietf:params:xml:ns:yang:ietf-network-instance"
-_IANA = "urn:ietf:params:xml:ns:yang:iana-if-type"
-_ACCORD = "urn:accord:router"
 
 Move = Callable[[Sequence[str]], Awaitable[None]]
 """Carries the service over these routers from now on."""
@@ -76,7 +74,7 @@ def topology(long_hop_seconds: float = LONG_HOP_SECONDS) -> Topology:
 
 def customer(router: str, service: int = 0) -> Attachment:
     """A host of the n-th VPN at this router."""
-    return Attachment(router, f"access0.{_FIRST_VLAN + service}", f"10.{_site(router)}.0.2")
+    return Attachment(router, interface_name(service), host_address(router))
 
 
 class TrafficLab:
@@ -123,37 +121,18 @@ class TrafficLab:
 
     async def take_away(self) -> None:
         """Remove the routes and the path at the head."""
-        self.edit(HEAD, _config(_imports(self.services, away=True), self._no_policy()))
+        self.edit(HEAD, config(imports(self.services, away=True), no_policy_edit(self._addresses[TAIL].loopback6)))
         await self.settled()
 
     async def put_back(self, way: Sequence[str]) -> None:
         """Add them again."""
-        self.edit(HEAD, _config(_imports(self.services, away=False), self.policy([way])))
+        self.edit(HEAD, config(imports(self.services, away=False), self.policy([way])))
         await self.settled()
 
     def policy(self, ways: Sequence[Sequence[str]]) -> str:
         """An edit that gives the policy these paths and no others, the first preferred."""
-        paths = "".join(self._candidate(number, way) for number, way in enumerate(ways, start=1))
-        return _router(
-            f'<policy nc:operation="replace"><color>{COLOR}</color>'
-            f"<endpoint>{self._addresses[TAIL].loopback6}</endpoint><name>{VPN}-to-{TAIL}</name>{paths}</policy>"
-        )
-
-    def _no_policy(self) -> str:
-        return _router(
-            f'<policy nc:operation="remove"><color>{COLOR}</color>'
-            f"<endpoint>{self._addresses[TAIL].loopback6}</endpoint></policy>"
-        )
-
-    def _candidate(self, number: int, way: Sequence[str]) -> str:
-        segments = "".join(
-            f"<segment><index>{index}</index><sid>{self._adjacency(a, b)}</sid></segment>"
-            for index, (a, b) in enumerate(pairwise(way), start=1)
-        )
-        return (
-            f"<candidate-path><discriminator>{number}</discriminator><preference>{200 - number}</preference>"
-            f"<segment-list><id>1</id>{segments}</segment-list></candidate-path>"
-        )
+        segments = [[self._adjacency(a, b) for a, b in pairwise(way)] for way in ways]
+        return policy_edit(self._addresses[TAIL].loopback6, segments)
 
     def _adjacency(self, router: str, neighbour: str) -> str:
         known = self.network.forwarding(router).adjacency_segments
@@ -212,83 +191,3 @@ class _Network(LabNetwork):
             return NetnsPlane(self.topology, self.forwarding, now=time.time, convergence_seconds=self._igp_seconds)
         timing = Timing(convergence_seconds=self._igp_seconds)
         return MemoryPlane(self.topology, self.forwarding, now=time.time, timing=timing)
-
-
-def _site(router: str) -> int:
-    return 1 if router == HEAD else 2
-
-
-def vpn_edit(router: str, services: int = 1) -> str:
-    """An edit that adds so many VPNs at this router, all with the same addresses."""
-    numbers = range(services)
-    return _config(
-        _instances(_vrf(router, number) for number in numbers), _interfaces(_interface(router, n) for n in numbers)
-    )
-
-
-def _config(*edits: str) -> str:
-    return f'<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">{"".join(edits)}</config>'
-
-
-def _interfaces(inside: Iterable[str]) -> str:
-    return f'<interfaces xmlns="{_IF}" xmlns:ianaift="{_IANA}">{"".join(inside)}</interfaces>'
-
-
-def _interface(router: str, service: int) -> str:
-    """An interface in the VPN, a VLAN of the access port."""
-    vlan = _FIRST_VLAN + service
-    address = f"<address><ip>10.{_site(router)}.0.1</ip><prefix-length>24</prefix-length></address>"
-    return (
-        f"<interface><name>access0.{vlan}</name><type>ianaift:l2vlan</type>"
-        f'<bind-ni-name xmlns="{_NI}">{_name(service)}</bind-ni-name>'
-        f'<vlan-subinterface xmlns="{_ACCORD}"><parent>access0</parent><vlan-id>{vlan}</vlan-id></vlan-subinterface>'
-        f'<attachment xmlns="{_ACCORD}"><announce-subnet>true</announce-subnet></attachment>'
-        f'<ipv4 xmlns="{_IP}">{address}</ipv4></interface>'
-    )
-
-
-def _instances(inside: Iterable[str]) -> str:
-    return f'<network-instances xmlns="{_NI}" xmlns:nc="{_NC}">{"".join(inside)}</network-instances>'
-
-
-def _vrf(router: str, service: int) -> str:
-    """The VPN, steered into the policy."""
-    target = _target(service)
-    return _instance(
-        service,
-        f"<route-distinguisher>0:{65000 + _site(router)}:{service}</route-distinguisher>"
-        f"<vpn-targets><import>{target}</import><export>{target}</export></vpn-targets>"
-        f"<srv6><locator>main</locator><function>{1 + service}</function></srv6><color>{COLOR}</color>",
-    )
-
-
-def _imports(services: int, *, away: bool) -> str:
-    """A VPN has to import something: its routes leave when it imports what nobody exports."""
-    changes = []
-    for service in range(services):
-        before, after = (_target(service), _NOBODYS_TARGET) if away else (_NOBODYS_TARGET, _target(service))
-        changes.append(
-            _instance(
-                service,
-                f'<vpn-targets><import nc:operation="remove">{before}</import><import>{after}</import></vpn-targets>',
-            )
-        )
-    return _instances(changes)
-
-
-def _instance(service: int, inside: str) -> str:
-    return (
-        f'<network-instance><name>{_name(service)}</name><l3vpn xmlns="{_ACCORD}">{inside}</l3vpn></network-instance>'
-    )
-
-
-def _name(service: int) -> str:
-    return f"{VPN}{service or ''}"
-
-
-def _target(service: int) -> str:
-    return f"0:65000:{_FIRST_TARGET + service}"
-
-
-def _router(inside: str) -> str:
-    return f'<router xmlns="{_ACCORD}" xmlns:nc="{_NC}"><srv6>{inside}</srv6></router>'

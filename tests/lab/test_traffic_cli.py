@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bench.traffic_lab import HEAD, TAIL, topology, vpn_edit
+from bench.traffic_edits import HEAD, TAIL, vpn_edit
+from bench.traffic_lab import topology
 from lab.cli import app
 from lab.planes.choose import namespaces_refused
 from lab.topology_file import topology_document
