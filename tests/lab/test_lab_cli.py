@@ -282,6 +282,8 @@ def test_an_edit_the_router_refuses_changes_nothing(directory: Path, tmp_path: P
         ("fault", "r1", "get", "huge"),
         ("fault", "r1", "get", "close", "--nth", "0"),
         ("link", "fjord", "sideways"),
+        ("link", "fjord", "up", "--silent"),
+        ("up", "--plane", "paper"),
         ("up", "--profile-for", "r1"),
         ("up", "--routers", "1"),
         ("up", "--routers", "5"),
@@ -318,6 +320,15 @@ def test_a_link_that_is_cut_is_down_in_the_status(directory: Path) -> None:
     assert answer("status", directory=directory)["links"] == {"fjord": "down"}
     answer("link", "fjord", "up", directory=directory)
     assert answer("status", directory=directory)["links"] == {"fjord": "up"}
+
+
+def test_a_silent_cut_keeps_the_ports_up_and_the_status_knows_the_plane(directory: Path) -> None:
+    answer("link", "fjord", "down", "--silent", directory=directory)
+    status = answer("status", directory=directory)
+    assert (status["plane"], status["links"]) == ("memory", {"fjord": "down"})
+    with connect(directory, "r1") as session:
+        assert "<oper-status>down" not in session.get().data_xml
+    answer("link", "fjord", "up", directory=directory)
 
 
 def test_a_reboot_drops_the_session_and_keeps_the_port(directory: Path) -> None:

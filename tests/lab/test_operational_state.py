@@ -1,6 +1,7 @@
 """Operational state follows configuration, links and time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -314,6 +315,48 @@ def test_a_measurement_takes_the_round_trip_of_the_shortest_path(network: Networ
     one_way = delays["pe-london", "p-brussels"] + delays["pe-paris", "p-brussels"]
     shown = network.text("pe-london", "a:router/a:oam/a:stamp-session/a:round-trip-delay")
     assert shown == str(round(2 * one_way * 1e6))
+
+
+def test_a_policy_shows_which_of_its_paths_are_valid_and_which_carries(network: Network) -> None:
+    srv6 = network.running["pe-london"].find("a:router/a:srv6", NS)
+    assert srv6 is not None
+    paths = "".join(
+        f"<candidate-path><discriminator>{number}</discriminator><preference>{preference}</preference><segment-list>"
+        f"<id>1</id><segment><index>1</index><sid>{sid}</sid></segment></segment-list></candidate-path>"
+        for number, preference, sid in ((1, 200, "fc00:0:1:a000::"), (2, 100, "fc00:0:6:e000::"))
+    )
+    srv6.append(
+        etree.fromstring(
+            '<policy xmlns="urn:accord:router"><color>7</color><endpoint>fc00:0:2::1</endpoint><name>east</name>'
+            f"{paths}</policy>"
+        )
+    )
+    network.plane.configuration_changed("pe-london")
+
+    def shown() -> tuple[str | None, list[str | None]]:
+        (policy,) = network.state("pe-london").findall("a:router/a:srv6/a:policy", NS)
+        valid = [path.findtext("a:valid", namespaces=NS) for path in policy.findall("a:candidate-path", NS)]
+        return policy.findtext("a:active-path", namespaces=NS), valid
+
+    assert shown() == ("1", ["true", "true"])
+    network.plane.set_link(network.topology.links[0].name, up=False)
+    assert shown() == ("2", ["false", "true"])
+    for link in network.topology.links_of("pe-london"):
+        network.plane.set_link(link.name, up=False)
+    assert shown() == (None, ["false", "false"])
+
+
+def test_packets_that_find_the_queue_full_are_counted_where_they_wanted_out(network: Network) -> None:
+    demand = replace(network.topology.demands[0], bit_rate=150_000_000_000)
+    network.topology = replace(network.topology, demands=(demand,))
+    network.plane = MemoryPlane(
+        network.topology, lambda name: read_forwarding(network.running[name]), now=network.clock
+    )
+    discards = "if:interfaces/if:interface[if:name='core0']/if:statistics/if:out-discards"
+    assert network.text("pe-london", discards) == "0"
+    network.clock.seconds += 1
+    assert int(network.text("pe-london", discards) or 0) == pytest.approx((50e9 - 100e9 * 0.05) / 8 / 512, rel=1e-3)
+    assert network.text("p-brussels", discards) == "0"
 
 
 def test_without_our_module_only_the_interfaces_have_state() -> None:

@@ -79,6 +79,9 @@ def test_what_is_not_a_bit_rate_is_refused(text: object) -> None:
         ("r2:core0", "r2core0", "'r2core0' is not a port: write node:port"),
         ("delay_milliseconds: 2", "delay_milliseconds: -2", "link r1--r2: delay -0.002 s is negative"),
         ("capacity: 10G", "capacity: 0", "link r1--r2: capacity 0 bit/s is not positive"),
+        ("capacity: 10G", "capacity: 10G, loss: 1.5", "link r1--r2: loss 1.5 is not a share from 0 to 1"),
+        ("capacity: 10G", "capacity: 10G, jitter_milliseconds: -1", "link r1--r2: jitter -0.001 s is negative"),
+        ("capacity: 10G", "capacity: 10G, buffer_milliseconds: 0", "link r1--r2: buffer 0 s is not positive"),
         ("capacity: 10G", "capacity: plenty", "capacity: 'plenty' is not a bit rate"),
         ("capacity: 10G", "capacity: 10G, srlgs: [3, 3]", "link r1--r2: SRLG 3 is listed twice"),
         ("name: r2", "name: r1", "node r1: the name is used twice"),
@@ -123,3 +126,13 @@ def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TopologyError, match=r"absent\.yaml.*\n.*cannot read it"):
         load_topology(tmp_path / "absent.yaml")
+
+
+def test_impairments_of_a_link_come_back_as_they_were_written() -> None:
+    text = SMALL.replace(
+        "capacity: 10G", "capacity: 10G, loss: 0.01, jitter_milliseconds: 0.5, buffer_milliseconds: 20"
+    )
+    topology = parse_topology(text)
+    (link, *_) = topology.links
+    assert (link.loss_ratio, link.jitter_seconds, link.buffer_seconds) == (0.01, 0.0005, 0.02)
+    assert topology_from_document(topology_document(topology), source="again") == topology
