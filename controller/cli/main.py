@@ -17,6 +17,7 @@ from controller.cli import (
     device,
     event,
     intent,
+    optical,
     serve,
     service,
     staged,
@@ -75,6 +76,7 @@ for noun_app in (
     config.app,
     token.app,
     topology.app,
+    optical.app,
     twin.app,
 ):
     app.add_typer(noun_app)

@@ -22,6 +22,7 @@ from controller.northbound.events import EventFeed
 from controller.northbound.metrics import Flows
 from controller.northbound.metrics_pages import MetricsPages
 from controller.northbound.metrics_state import Reload, StateMetrics
+from controller.northbound.optical import OpticalDoor
 from controller.northbound.problem import problem_response
 from controller.northbound.restconf import Restconf
 from controller.northbound.tunnels import TunnelDoor
@@ -70,6 +71,7 @@ class Doors:
             *Twin(self.controller).routes(door),
             *self.feed.routes(door),
             *Actn(self.controller).routes(door),
+            *OpticalDoor(self.controller).routes(door),
             *restconf.routes(door),
             *(self._metrics().routes(door) if self.settings().metrics.enabled else ()),
         ]

@@ -71,7 +71,7 @@ def routes_of(client: httpx2.AsyncClient) -> list[tuple[str, str]]:
     for route in client.routes:  # type: ignore[attr-defined]  # set by the fixture
         assert isinstance(route, Route), route
         path = route.path.replace("{path:path}", "ietf-l3vpn-svc:l3vpn-svc/sites/site=x")
-        path = path.replace("{id}", "x").replace("{name}", "x").replace("{action}", "adopt")
+        path = path.replace("{id}", "x").replace("{domain}", "x").replace("{name}", "x").replace("{action}", "adopt")
         assert "{" not in path, path
         found += [(method, path) for method in sorted(route.methods or ())]
     return found

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from controller.model.errors import DeviceRejectedError, NotFoundError
-from controller.model.identifiers import DeviceName
+from controller.model.identifiers import DeviceName, PlanId
 from controller.model.units import BitRate
 from controller.northbound.app import Doors
 from controller.northbound.auth import Role, add_token, load_tokens, new_token
@@ -153,8 +153,12 @@ async def test_a_live_service_is_switched_from_ip_to_optical_and_back_without_a_
 
 async def client_of(provider: Provider, tmp_path: Path) -> httpx2.AsyncClient:
     tokens = {}
-    for name, services in (("viewer", ["*"]), ("scoped", ["acme-*"])):
-        tokens[name], entry = new_token(name, [Role.READER], services)
+    for name, role, services in (
+        ("reader", Role.READER, ["*"]),
+        ("scoped", Role.READER, ["acme-*"]),
+        ("operator", Role.OPERATOR, ["*"]),
+    ):
+        tokens[name], entry = new_token(name, [role], services)
         add_token(tmp_path / "tokens.yaml", entry)
     settings = provider.daemon.settings.current
     store = load_tokens(tmp_path / "tokens.yaml")
@@ -167,8 +171,8 @@ async def client_of(provider: Provider, tmp_path: Path) -> httpx2.AsyncClient:
         reload=lambda: Reload(True, 0.0),
     )
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(doors.app), base_url="https://accord")
-    client.headers["Authorization"] = f"Bearer {tokens['viewer']}"
-    client.scoped = {"Authorization": f"Bearer {tokens['scoped']}"}
+    client.headers["Authorization"] = f"Bearer {tokens['reader']}"
+    client.scoped, client.operator = ({"Authorization": f"Bearer {tokens[name]}"} for name in ("scoped", "operator"))
     return client
 
 
@@ -201,3 +205,22 @@ async def test_an_abstraction_is_asked_for_by_name_and_not_by_who_sees_only_some
         seen = await client.get("/restconf/data/ietf-network:networks", headers=client.scoped)
         assert seen.json() == {"ietf-network:networks": {"network": []}}
         assert (await client.get("/restconf/data/ietf-te:te", headers=client.scoped)).status_code == 403
+
+
+async def test_tunnels_are_planned_and_shown_at_the_api(provider, tmp_path):
+    async with await client_of(provider, tmp_path) as client:
+        body = {"name": "gold", "link": LIGHT, "bandwidth": "300 Mbit/s", "delay_bound": "3 ms"}
+        where = "/api/v1/optical/otn-domain/tunnels"
+        assert (await client.post(where, json=body)).status_code == 403
+        planned = await client.post(where, json=body, headers=client.operator)
+        assert planned.status_code == 201, planned.text
+        await provider.commit_plan(provider.controller.plan(PlanId(planned.json()["id"])))
+        (shown,) = (await client.get("/api/v1/optical")).json()["domains"]
+        (tunnel,) = shown["tunnels"]
+        assert (tunnel["name"], tunnel["slots"], tunnel["route"]) == ("gold", 30, ["otn-london--otn-paris"])
+        late = await client.post(where, json=body | {"name": "late", "delay_bound": "1 ms"}, headers=client.operator)
+        assert "client port 'otn-london:client0' of 'otn-domain' has the tunnel 'gold'" in late.text
+        ended = await client.post(f"{where}/gold/delete", json={}, headers=client.operator)
+        assert ended.status_code == 201
+        unknown = await client.post(f"{where}/nothing/delete", json={}, headers=client.operator)
+        assert (unknown.status_code, "'otn-domain' has no tunnel 'nothing'" in unknown.text) == (404, True)
