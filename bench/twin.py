@@ -137,13 +137,12 @@ def _rows(found: dict[int, dict[str, float]]) -> Iterator[Row]:
     yield row("twin proof, growth", many, grown, found[few]["proof"], name, unit, less_is_better=True)
 
 
-async def _all() -> list[Row]:
-    found = {services: await _checked(services) for services in SERVICES}
-    return [*_rows(found), *judged_rows()]
+async def _proofs() -> list[Row]:
+    return list(_rows({services: await _checked(services) for services in SERVICES}))
 
 
 def main() -> None:
-    write("twin", asyncio.run(_all()))
+    write("twin", [*asyncio.run(_proofs()), *judged_rows()])
 
 
 if __name__ == "__main__":
