@@ -1,6 +1,6 @@
 """Owns `make bench-simulator`: how many seconds the memory plane simulates in one of the processor.
 
-Published networks with all their demands and a full mesh of 1 Hz measurements; links are cut and mended while it runs
+Published networks with all their demands and a 1 Hz measurement along each; links are cut and mended while it runs
 (one every ten minutes), every router's counters and results are read every five. `python -m bench.simulator`.
 """
 
@@ -36,16 +36,15 @@ class _Run:
 
 
 def _forwardings(topology: Topology) -> dict[str, RouterForwarding]:
-    """Day 0, and a measurement from every router to every other each second."""
+    """Day 0, and a measurement each second from the source of every demand to its target."""
     plan, schema = address_plan(topology), load_schema(default_module_set())
-    others = {node.name: plan[node.name].loopback for node in topology.nodes}
     return {
         node.name: replace(
             read_forwarding(day0_configuration(topology, node, plan, schema)),
             stamp_sessions=tuple(
-                StampSession(number, address)
-                for number, (name, address) in enumerate(others.items(), start=1)
-                if name != node.name
+                StampSession(number, plan[demand.target].loopback)
+                for number, demand in enumerate(topology.demands, start=1)
+                if demand.source == node.name
             ),
         )
         for node in topology.nodes
