@@ -50,6 +50,7 @@ class DoomedLog(SqliteEventLog):
     is_armed = False
     written = 0
     was_full = False
+    tell: Connection | None = None
 
     async def append(self, events: Sequence[NewEvent], **options: Any) -> Sequence[Event]:
         """Store one at a time; see the module."""
@@ -69,6 +70,8 @@ class DoomedLog(SqliteEventLog):
         if self.was_full:
             return
         self.was_full = True
+        if self.tell is not None:
+            self.tell.send(("full", self.written))
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
         if self.doom.full_seconds:
@@ -114,7 +117,7 @@ async def _work(daemon: bootstrap.Daemon, doom: Doom, says: Connection) -> None:
         says.send(("drift", [drift.explain() for report in reports for drift in report.differences]))
     if doom.label:
         assert isinstance(daemon.log, DoomedLog)
-        daemon.log.doom, daemon.log.is_armed = doom, True
+        daemon.log.doom, daemon.log.is_armed, daemon.log.tell = doom, True, says
         plan = plan_of(controller, doom.devices, description(doom.label) | doom.wanted)
         summary = await controller.transactions.commit(plan, QUICK, "tester")
         says.send(("verdict", (summary.phase.value, summary.reason)))

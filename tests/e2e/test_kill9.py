@@ -142,8 +142,8 @@ async def test_a_disk_that_stays_full_until_the_end_of_the_process_is_made_good_
         await here.live(Doom(DEVICES))
         before, label = running(here), f"stays full {record}"
         process, hears = here.begin(Doom(DEVICES, label, full_at=record))
-        assert await asyncio.to_thread(_hears, hears, "history")
-        await asyncio.sleep(1.5)  # any instant will do: it waits for space until somebody ends it
+        assert await asyncio.to_thread(_hears, hears, "full")
+        await asyncio.sleep(0.3)  # any instant will do: it waits for space until somebody ends it
         os.kill(process.pid, signal.SIGKILL)
         await asyncio.to_thread(_listen, process, hears)
         verdict = await here.check(label, before)
