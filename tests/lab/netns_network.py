@@ -19,7 +19,7 @@ from lab.planes import (
 )
 from lab.router.forwarding import read_forwarding
 from lab.router.schema import default_module_set, load_schema
-from lab.topology import Topology
+from lab.topology import Link, Node, PortRef, Role, Site, Topology
 from lab.topology_file import load_topology
 
 DEMO = Path(__file__).parents[2] / "config" / "lab" / "demo.yaml"
@@ -99,3 +99,26 @@ class Routers:
 def demo() -> Routers:
     """The demo network."""
     return Routers(load_topology(DEMO))
+
+
+def chain(*links: dict[str, object]) -> Routers:
+    """Routers r0, r1, ... in a row; each link is what it does to packets, and nothing by default."""
+    site = Site("Bonn", "DE", 50.7, 7.1, "BN1")
+    last = len(links)
+    nodes = tuple(
+        Node(f"r{number}", Role.PE, site, ("core0", "core1")[: 1 if number in {0, last} else 2], ("access0",))
+        for number in range(last + 1)
+    )
+    wires = tuple(
+        Link(
+            f"wire{number}",
+            PortRef(f"r{number}", nodes[number].core_ports[-1]),
+            PortRef(f"r{number + 1}", "core0"),
+            **{"capacity_bit_rate": 10**10, "delay_seconds": 0.0, **kind},
+        )
+        for number, kind in enumerate(links)
+    )
+    routers = Routers(Topology("chain", nodes, wires))
+    for router, site_number in (("r0", 1), (f"r{last}", 2)):
+        routers.add_site(router, "red", 1, "access0", f"192.168.{site_number}.1/24")
+    return routers

@@ -11,7 +11,7 @@ import heapq
 import os
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -22,8 +22,8 @@ from lab.planes.netns.agent_forwarding import Forwarding
 from lab.planes.netns.agent_repair import Flooding
 from lab.planes.netns.agent_stamp import Reflector, Sender
 from lab.planes.netns.channel import READY, Answer, ServerChannel
-from lab.planes.netns.kernel_links import LINK_GROUP, LinkCounters
-from lab.planes.netns.netlink import Netlink
+from lab.planes.netns.kernel_links import LINK_GROUP, LinkCounters, LinkNotice
+from lab.planes.netns.netlink import Netlink, OverrunError
 from lab.planes.netns.program import Program
 from lab.planes.netns.wiring import Port
 
@@ -148,13 +148,19 @@ class Agent:
         self._carriers = {port.name: True for port in ports}
 
     def _link_notices(self) -> None:
-        while datagram := self._notices.notices():
-            for notice in kernel_links.link_notices(datagram):
-                name = self._port_names.get(notice.index)
-                if name is not None and self._carriers[name] != notice.carrier:
-                    self._carriers[name] = notice.carrier
-                    self._flooding.own_port(name, up=notice.carrier)
-                    self._channel.send(Carrier(name, notice.carrier))
+        try:
+            while datagram := self._notices.notices():
+                self._take_notices(kernel_links.link_notices(datagram))
+        except OverrunError:
+            self._take_notices(kernel_links.links(self._forwarding.core.netlink).values())
+
+    def _take_notices(self, notices: Iterable[LinkNotice]) -> None:
+        for notice in notices:
+            name = self._port_names.get(notice.index)
+            if name is not None and self._carriers[name] != notice.carrier:
+                self._carriers[name] = notice.carrier
+                self._flooding.own_port(name, up=notice.carrier)
+                self._channel.send(Carrier(name, notice.carrier))
 
     def _repair(self) -> None:
         self._forwarding.repair()

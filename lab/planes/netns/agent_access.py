@@ -118,9 +118,8 @@ class Access:
     def _plug(self, name: str, interface: AccessInterface) -> None:
         self._next_number += 1
         number, far_space = self._next_number, self._far_space(name)
-        far = VethEnd(_far(number), mtu=_ACCESS_MTU, namespace=far_space.descriptor)
-        index = self._space.add_pair(VethEnd(_near(number), mtu=_ACCESS_MTU), far)
-        far_space.ask(kernel_links.set_link(far_space.index(_far(number)), up=True))
+        ends = VethEnd(_near(number), mtu=_ACCESS_MTU), VethEnd(_far(number), mtu=_ACCESS_MTU)
+        index, _ = self._space.add_pair(*ends, far_space)
         plugged = self._plugged[name] = _Plugged(number, index, AccessInterface(()))
         self._filter(index)
         self._change(name, plugged, interface)

@@ -36,12 +36,9 @@ class Forwarding:
         self._ports: dict[str, Port] = {}
         self._made = 0
         # Local segments need a device that is always up and has no neighbours: what leaves it comes in beside it.
-        ends = (VethEnd(name, _SEGMENT_MAC, CORE_MTU) for name in ("segments", "segments-in"))
-        self._segment_device = self.core.add_pair(*ends)
-        self.core.ask(
-            kernel_links.set_link(self.core.index("segments-in"), up=True),
-            kernel_links.set_link(self._segment_device, up=True, arp=False),
-        )
+        ends = VethEnd("segments", _SEGMENT_MAC, CORE_MTU), VethEnd("segments-in", _SEGMENT_MAC, CORE_MTU)
+        self._segment_device, _ = self.core.add_pair(*ends, self.core)
+        self.core.ask(kernel_links.set_link(self._segment_device, up=True, arp=False))
 
     def plug(self, ports: Iterable[Port]) -> None:
         """Take the core ports, whose wires are there now."""

@@ -51,16 +51,11 @@ class VrfSpace:
         self._space = vrf_space()
         self._has = _Installed()
         self._next_identifier = 1
-        router = VethEnd(self.device, _ROUTER_MAC, UPLINK_MTU)
-        core_index = core.add_pair(router, VethEnd("uplink", _VRF_MAC, UPLINK_MTU, namespace=self._space.descriptor))
-        self._uplink = self._space.index("uplink")
-        self._space.ask(
-            kernel_links.set_link(self._uplink, up=True),
-            kernel_links.add_neighbour(self._uplink, _ROUTER_SIDE, _ROUTER_MAC),
-        )
+        ends = VethEnd(self.device, _ROUTER_MAC, UPLINK_MTU), VethEnd("uplink", _VRF_MAC, UPLINK_MTU)
+        core_index, self._uplink = core.add_pair(*ends, self._space)
+        self._space.ask(kernel_links.add_neighbour(self._uplink, _ROUTER_SIDE, _ROUTER_MAC))
         core.ask(kernel_links.add_neighbour(core_index, _VRF_SIDE, _VRF_MAC))
-        sink = self._space.add_pair(VethEnd("sink0"), VethEnd("sink1"))
-        self._space.ask(kernel_links.set_link(self._space.index("sink1"), up=True))
+        sink, _ = self._space.add_pair(VethEnd("sink0"), VethEnd("sink1"), self._space)
         self.access = Access(self._space, sink)
         """The customers' side."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -83,6 +84,8 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes
     channel, descriptors = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     server = ServerChannel(channel)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # five for each VRF
     reason = ""
     try:
         if os.geteuid() != 0:

@@ -45,11 +45,15 @@ _STATS_LINK_64 = 1
 
 @dataclass(frozen=True, slots=True)
 class VethEnd:
-    """One end of a veth pair; `namespace` is a file descriptor, `process` a process inside, neither for here."""
+    """One end of a veth pair; `namespace` is a file descriptor, `process` a process inside, neither for here.
+
+    The kernel chooses the index when it is 0.
+    """
 
     name: str
     mac: str = ""
     mtu: int = 1500
+    index: int = 0
     namespace: int = -1
     process: int = 0
 
@@ -82,7 +86,8 @@ class LinkCounters:
     out_packets: int
     in_octets: int
     out_octets: int
-    out_discards: int
+    out_discards: int = 0
+    """Packets that found a queue full: the kernel counts those with the queue (`kernel_queues.queue_drops`)."""
 
 
 def mac_octets(mac: str) -> bytes:
@@ -92,9 +97,9 @@ def mac_octets(mac: str) -> bytes:
 
 def add_veth(near: VethEnd, far: VethEnd) -> Request:
     """Make a pair of interfaces."""
-    peer = nested(_VETH_PEER, _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0), far.attributes())
+    peer = nested(_VETH_PEER, _IFINFO.pack(AF_UNSPEC, 0, far.index, 0, 0), far.attributes())
     info = nested(_LINKINFO, text(_INFO_KIND, "veth"), nested(_INFO_DATA, peer))
-    body = _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0) + near.attributes() + info
+    body = _IFINFO.pack(AF_UNSPEC, 0, near.index, 0, 0) + near.attributes() + info
     return Request(_NEWLINK, CREATE | EXCLUSIVE, body, f"veth {near.name} to {far.name}")
 
 
@@ -162,9 +167,7 @@ def counters(netlink: Netlink) -> dict[int, LinkCounters]:
         index = struct.unpack_from("=BxHI", body)[2]
         stats = attributes(body[12:]).get(_STATS_LINK_64)
         if stats is not None:
-            values = struct.unpack_from("=8Q", stats)
-            in_packets, out_packets, in_octets, out_octets, _in_errors, _out_errors, _in_drops, out_drops = values
-            found[index] = LinkCounters(in_packets, out_packets, in_octets, out_octets, out_drops)
+            found[index] = LinkCounters(*struct.unpack_from("=4Q", stats))
     return found
 
 

@@ -105,9 +105,9 @@ def queue_drops(netlink: Netlink) -> dict[int, int]:
     """Packets that found a queue full, by index of the interface."""
     found: dict[int, int] = {}
     for _kind, body in netlink.dump(_GETQDISC, _TCMSG.pack(AF_UNSPEC, 0, 0, 0, 0)):
-        index = _TCMSG.unpack_from(body)[1]
+        _family, index, _handle, parent, _info = _TCMSG.unpack_from(body)
         stats = attributes(attributes(body[_TCMSG.size :]).get(_STATS, b"")).get(_STATS_QUEUE)
-        if stats is not None:
+        if stats is not None and parent != _INGRESS:
             found[index] = found.get(index, 0) + struct.unpack_from("=3I", stats)[2]
     return found
 

@@ -29,6 +29,10 @@ class KernelError(OSError):
     """The kernel refused a request; says which, and what the kernel said."""
 
 
+class OverrunError(OSError):
+    """More notices than the socket could hold: look at the state itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One thing asked of the kernel; `subject` names it in errors. `tolerated` errors count as done."""
@@ -107,11 +111,15 @@ class Netlink:
         self._socket.close()
 
     def notices(self) -> bytes:
-        """A datagram of the groups joined, empty when none waits."""
+        """A datagram of the groups joined, empty when none waits; raises `OverrunError` when some did not fit."""
         try:
             return self._socket.recv(_RECEIVE_OCTETS, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return b""
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                raise OverrunError(error.errno, "notices of the kernel were lost") from error
+            raise
 
     def ask(self, *requests: Request) -> None:
         """Have all requests done in their order; raises `KernelError` for the first that was refused.

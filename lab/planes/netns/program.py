@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 
 from lab.planes import RouterForwarding, SegmentList, SrPolicy, StampSession, VpnInstance
@@ -17,6 +18,7 @@ from lab.planes.netns.wiring import Port
 
 _FUNCTION_BITS = 16
 _WIDEST_BLOCK = 16
+_REMEMBERED = 65_536  # segments of many VRFs, needed quickly when a path fails
 _HOST_ARGUMENTS = {4: 4, 6: 6}
 Policy = tuple[int, str]
 
@@ -118,6 +120,7 @@ class Program:
     sessions: tuple[StampSession, ...] = ()
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def argument_of(segment: str, family_version: int) -> str:
     """The VPN segment with the argument that says what is inside (RFC 8986 section 3.1).
 

@@ -6,6 +6,7 @@ Owns what every namespace of a router is set to before anything is put into it.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from lab.planes.netns import kernel_links, namespaces
 from lab.planes.netns.kernel_links import VethEnd
@@ -26,6 +27,7 @@ _ROUTER_SETTINGS = {
     "ipv6/conf/all/ignore_routes_with_linkdown": 1,
 }
 _SEGMENT_SETTINGS = {"ipv6/conf/all/seg6_enabled": 1, "ipv6/conf/default/seg6_enabled": 1}
+_FIRST_INDEX = 1000  # those below are the kernel's to choose
 _HOST_SETTINGS = {"ipv6/conf/default/accept_dad": 0, "ipv6/conf/default/accept_ra": 0}
 
 
@@ -39,6 +41,7 @@ class Space:
                 kernel_links.set_sysctl(path, value)
             self.netlink = Netlink()
         self._indices: dict[str, int] = {}
+        self._reserved = _FIRST_INDEX
         self.ask(kernel_links.set_link(self.index("lo"), up=True))
 
     def ask(self, *requests: Request) -> None:
@@ -51,16 +54,26 @@ class Space:
             self._indices = {name: notice.index for name, notice in kernel_links.links(self.netlink).items()}
         return self._indices[device]
 
+    def reserve(self, device: str) -> int:
+        """An index for a device about to be made: asking the kernel afterwards would list all there are."""
+        self._reserved += 1
+        self._indices[device] = self._reserved
+        return self._reserved
+
     def forget(self, device: str) -> None:
         """Take notice that a device is gone."""
         self._indices.pop(device, None)
 
-    def add_pair(self, near: VethEnd, far: VethEnd) -> int:
-        """Make a pair whose near end is here, bring that up, and return its index."""
-        self.ask(kernel_links.add_veth(near, far))
-        index = self.index(near.name)
-        self.ask(kernel_links.set_link(index, up=True))
-        return index
+    def add_pair(self, near: VethEnd, far: VethEnd, there: Space) -> tuple[int, int]:
+        """Make a pair whose near end is here and whose far end is there, both up; their indices."""
+        one, other = self.reserve(near.name), there.reserve(far.name)
+        elsewhere = -1 if there is self else there.descriptor
+        self.ask(
+            kernel_links.add_veth(replace(near, index=one), replace(far, index=other, namespace=elsewhere)),
+            kernel_links.set_link(one, up=True),
+        )
+        there.ask(kernel_links.set_link(other, up=True))
+        return one, other
 
     def close(self) -> None:
         """Let the namespace go."""
