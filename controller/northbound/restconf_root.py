@@ -15,6 +15,14 @@ from controller.northbound.restconf_problem import MEDIA_TYPE, restconf_error_re
 
 _LIBRARY_VERSION = "2016-06-21"
 _IMPLEMENTED = {"ietf-l3vpn-svc": "2018-01-19"}
+_READ_ONLY = {
+    "ietf-network": "2018-02-26",
+    "ietf-network-topology": "2018-02-26",
+    "ietf-te-topology": "2020-08-06",
+    "ietf-te": "2024-02-02",
+    "ietf-vn": "2025-03-27",
+}
+"""Modules whose data `actn` answers; their types come with them."""
 _CAPABILITIES = (
     "urn:ietf:params:restconf:capability:defaults:1.0?basic-mode=explicit",
     "urn:ietf:params:restconf:capability:depth:1.0",
@@ -63,7 +71,16 @@ class RestconfRoot:
             }
             for name, namespace in sorted(self.schema.namespaces.items())
         ]
-        return {"ietf-yang-library:modules-state": {"module-set-id": "accord-l3sm", "module": modules}}
+        modules += [
+            {
+                "name": name,
+                "revision": revision,
+                "namespace": f"urn:ietf:params:xml:ns:yang:{name}",
+                "conformance-type": "implement",
+            }
+            for name, revision in _READ_ONLY.items()
+        ]
+        return {"ietf-yang-library:modules-state": {"module-set-id": "accord-l3sm-actn", "module": modules}}
 
 
 def _deviation() -> Json:

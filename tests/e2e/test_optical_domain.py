@@ -192,6 +192,9 @@ async def test_both_domains_are_shown_as_actn_data_that_is_valid(provider, tmp_p
         assert (tunnel["name"], tunnel["operational-state"]) == ("gold", "ietf-te-types:tunnel-state-up")
         assert te_findings(te) == []
         assert topology_findings(networks | vns) == []
+        library = (await client.get("/restconf/data/ietf-yang-library:modules-state")).json()
+        told = {module["name"] for module in library["ietf-yang-library:modules-state"]["module"]}
+        assert {"ietf-network", "ietf-te-topology", "ietf-te", "ietf-vn", "ietf-l3vpn-svc"} <= told
 
 
 async def test_an_abstraction_is_asked_for_by_name_and_not_by_who_sees_only_some_services(provider, tmp_path):
