@@ -352,3 +352,16 @@ async def test_an_intended_move_onto_a_path_that_loses_packets_is_taken_back(tmp
         assert (await controller.changes.finish(begun.id)).stage is Stage.ABORTED
         assert controller.world.tunnels.get("gold") == made
         assert steered(provider) == {made.ranked[0].segments}
+
+
+async def test_what_failed_while_no_router_could_tell_is_found_when_the_streams_are_back(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        made = await tunnel(provider)
+        await listening(provider)
+        ends = {"pe-london", "p-brussels"}
+        reboots = asyncio.gather(*(provider.lab[name].reboot(down_seconds=0.5) for name in ends))
+        await until(lambda: not ends & provider.daemon.link_events.listening, 10.0)
+        provider.lab.set_link(NORTH_WIRE, up=False)
+        await reboots
+        await until(lambda: provider.controller.world.tunnels.get("gold").paths != made.paths, 20.0)
+        assert provider.controller.tunnels.states() == {"gold": "up"}
