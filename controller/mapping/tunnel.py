@@ -90,7 +90,7 @@ class Tunnel:
     @property
     def ranked(self) -> tuple[TunnelPath, ...]:
         """Its paths, the one that is meant to carry first."""
-        return tuple(sorted(self.paths, key=lambda path: (-path.preference, path.discriminator)))
+        return tuple(sorted(self.paths, key=lambda path: (-path.preference, -path.discriminator)))
 
     @property
     def policies(self) -> tuple[TunnelPolicy, ...]:

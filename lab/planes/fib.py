@@ -225,9 +225,9 @@ class Tables:
     # Policies
 
     def _policy_state(self, router: str, policy: SrPolicy) -> PolicyState:
-        """Valid is a path with a list whose segments resolve; of equal preferences the lower discriminator wins."""
+        """Valid is a path with a list whose segments resolve; of equal preferences the higher discriminator wins."""
         valid = [path for path in policy.paths if self._valid_lists(router, path)]
-        active = max(valid, key=lambda path: (path.preference, -path.discriminator), default=None)
+        active = max(valid, key=lambda path: (path.preference, path.discriminator), default=None)
         discriminators = frozenset(path.discriminator for path in valid)
         return PolicyState(
             policy.color, policy.endpoint, discriminators, None if active is None else active.discriminator

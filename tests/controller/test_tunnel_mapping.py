@@ -160,4 +160,4 @@ def test_a_book_comes_back_from_its_json():
 
 def test_ranking_is_by_preference_then_by_discriminator():
     paths = tuple(TunnelPath(n, preference, *NORTH) for n, preference in ((3, 100), (1, 100), (2, 200)))
-    assert [path.discriminator for path in replace(tunnel(), paths=paths).ranked] == [2, 1, 3]
+    assert [path.discriminator for path in replace(tunnel(), paths=paths).ranked] == [2, 3, 1]

@@ -140,13 +140,13 @@ def test_without_a_valid_path_the_shortest_path_carries(configured: Configuratio
     assert routers(to_paris(tables)) == UPPER[:2]
 
 
-def test_of_equal_preferences_the_lower_discriminator_carries(configured: Configurations) -> None:
+def test_of_equal_preferences_the_higher_discriminator_carries(configured: Configurations) -> None:
     policy = configured.policy(7, LOWER, UPPER)
     configured.change(
         "pe-london",
         policies=(replace(policy, paths=tuple(replace(path, preference=100) for path in policy.paths[::-1])),),
     )
-    assert Tables(configured.topology, configured).fib("pe-london").policies[0].active == 1
+    assert Tables(configured.topology, configured).fib("pe-london").policies[0].active == 2
 
 
 @pytest.mark.parametrize("segments", [(), ("fc00:0:99:e000::",), ("fc00:0:2:1::",)])
