@@ -172,9 +172,9 @@ async def _rows(plane: str) -> list[Row]:
     poll_name, igp_name = f"polling every {POLL_SECONDS:g} s", f"the IGP alone ({IGP_SECONDS:g} s)"
     return [
         _lost(f"{plane} packets lost, protected", protected, polled, poll_name),
-        _lost(f"{plane} packets lost, protected", protected, alone, igp_name),
+        _lost(f"{plane} packets lost, protected or the IGP", protected, alone, igp_name),
         _lost(f"{plane} packets lost, carrier event", told, polled, poll_name),
-        _lost(f"{plane} packets lost, carrier event", told, alone, igp_name),
+        _lost(f"{plane} packets lost, carrier event or the IGP", told, alone, igp_name),
         row(
             f"{plane} reaction, carrier event",
             len(told.seconds),
