@@ -1,0 +1,181 @@
+"""Owns the search for the most probable set of at most two faults: exact, with the weight of every other set beside it.
+
+Observations of one sensor stand or fall together: a sensor may lie, and then all it says counts as drawn at random. A
+second fault changes only what it shares with the first, so a pair costs the overlap and not the whole (as in Flock);
+and no pair is looked at that could not win even if every observation not on its first fault were explained for free.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.assurance.root_cause_groups import RiskGroup
+from controller.assurance.root_cause_observations import MODES, Array, Observation, likelihood, log_prior
+
+LIES = 0.02
+"""How many sensors lie."""
+_MARGIN = 3.0
+"""Pairs so far below the best count for confidence and are looked at too."""
+_MOST_ROWS = 1500
+"""More faults than any network here has left after pruning; a bound on time and memory all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A risk group, by position, that fails in a mode."""
+
+    group: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """`faults` is the most probable set; `groups` and `modes` say how probable each is of being in the true one."""
+
+    faults: tuple[Fault, ...]
+    log_likelihood: float
+    groups: Array
+    modes: Array
+    """By group and mode."""
+    lies: Array
+    """By sensor, if the most probable set is the true one."""
+
+
+class FaultModel:
+    """Observations against risk groups, as numbers."""
+
+    def __init__(self, groups: Sequence[RiskGroup], observations: Sequence[Observation]) -> None:
+        self.groups = tuple(groups)
+        self.observations = tuple(sorted(observations, key=lambda one: one.sensor))
+        sensors = [one.sensor for one in self.observations]
+        self.sensors = tuple(dict.fromkeys(sensors))
+        self._starts = np.array([sensors.index(sensor) for sensor in self.sensors], dtype=np.intp)
+        self.covers = _covers(self.groups, self.observations)
+        self.is_symptom = np.array([one.is_symptom for one in self.observations], dtype=bool)
+        told = [likelihood(one) for one in self.observations]
+        quality = np.array([one.quality for one in self.observations])
+        self.healthy: Array = quality * np.array([one.healthy for one in told])
+        self.alone: Array = quality[:, None] * np.array([one.alone for one in told])
+        self._together: Array = quality[:, None, None] * np.array([one.together for one in told])
+        self._lies: Array = np.log(LIES) + self._by_sensor(quality * np.array([one.lie for one in told]))
+        self._base: Array = np.log1p(-LIES) + self._by_sensor(self.healthy)
+
+    def search(self, *, pairs: bool = True) -> Posterior:
+        """The most probable faults: none, one, or, unless that is left out, two."""
+        columns, priors = self._columns()
+        single = self._scores(self._gains(columns, self.alone - self.healthy[:, None])) + priors
+        nothing = float(self._scores(np.zeros((len(self.sensors), 1)))[0])
+        best = max(nothing, float(single.max(initial=-np.inf)))
+        rows = self._rows(columns, priors, best) if pairs else np.array([], dtype=np.intp)
+        double = self._pairs(columns[rows], priors[rows])
+        return self._posterior(columns, columns[rows], nothing, single, double)
+
+    def _columns(self) -> tuple[NDArray[np.intp], Array]:
+        """(group, mode) of every fault that touches a symptom, and their priors; others gain less than they cost."""
+        touched = np.flatnonzero(self.covers[self.is_symptom].any(axis=0))
+        found = [
+            ((group, mode), prior)
+            for group in touched
+            for mode in range(len(MODES))
+            if (prior := log_prior(self.groups[group].kind, mode, self.groups[group].direction)) is not None
+        ]
+        columns = np.array([column for column, _ in found], dtype=np.intp).reshape(-1, 2)
+        return columns, np.array([prior for _, prior in found])
+
+    def _by_sensor(self, values: Array) -> Array:
+        summed: Array = np.add.reduceat(values, self._starts, axis=0)
+        return summed
+
+    def _gains(self, columns: NDArray[np.intp], of_mode: Array) -> Array:
+        """By sensor and column: the sum of `of_mode` (observation, mode) over what the column's group covers."""
+        gains = np.empty((len(self.sensors), len(columns)))
+        for mode in range(len(MODES)):
+            of = columns[:, 1] == mode
+            gains[:, of] = self._by_sensor(self.covers[:, columns[of, 0]] * of_mode[:, mode, None])
+        return gains
+
+    def _scores(self, gains: Array) -> Array:
+        """The log-likelihood of each column of gains over the healthy state; sensors are honest or lie."""
+        scores: Array = np.logaddexp(self._base[:, None] + gains, self._lies[:, None]).sum(axis=0)
+        return scores
+
+    def _rows(self, columns: NDArray[np.intp], priors: Array, best: float) -> NDArray[np.intp]:
+        """The columns that can be in a pair that comes near the best: everything else explained for free."""
+        if not len(columns):
+            return np.array([], dtype=np.intp)
+        free = np.maximum(self.healthy, self.alone.max(axis=1))
+        covered = np.maximum(self.alone, self._together.max(axis=2))
+        unexplained = self._by_sensor(free - self.healthy)[:, None]
+        bound = self._scores(self._gains(columns, covered - free[:, None]) + unexplained) + priors + priors.max()
+        rows = np.flatnonzero(bound >= best - _MARGIN)
+        return rows[np.argsort(-bound[rows], kind="stable")[:_MOST_ROWS]]
+
+    def _pairs(self, columns: NDArray[np.intp], priors: Array) -> Array:
+        """The scores of all pairs of these columns of different groups, each once; the rest are minus infinity."""
+        gains = self._gains(columns, self.alone - self.healthy[:, None])
+        scores = np.full((len(columns), len(columns)), -np.inf)
+        for row, (group, mode) in enumerate(columns[:-1]):
+            others = row + 1 + np.flatnonzero(columns[row + 1 :, 0] != group)
+            if len(others):
+                both = gains[:, [row]] + gains[:, others] + self._overlap(group, mode, columns[others])
+                scores[row, others] = self._scores(both) + priors[row] + priors[others]
+        return scores
+
+    def _overlap(self, group: int, mode: int, columns: NDArray[np.intp]) -> Array:
+        """What two faults on the same path are together, less what they are one by one."""
+        shared = self.covers[:, group, None]
+        extra = self._together[:, mode, :] - self.alone[:, mode, None] - self.alone + self.healthy[:, None]
+        return self._gains(columns, shared * extra)
+
+    def _posterior(
+        self,
+        columns: NDArray[np.intp],
+        paired: NDArray[np.intp],
+        nothing: float,
+        single: Array,
+        double: Array,
+    ) -> Posterior:
+        best = max(nothing, float(single.max(initial=-np.inf)), float(double.max(initial=-np.inf)))
+        alone, pairs = np.exp(single - best), np.exp(double - best)
+        total = np.exp(nothing - best) + alone.sum() + pairs.sum()
+        modes = np.zeros((len(self.groups), len(MODES)))
+        np.add.at(modes, (columns[:, 0], columns[:, 1]), alone / total)
+        np.add.at(modes, (paired[:, 0], paired[:, 1]), (pairs.sum(axis=0) + pairs.sum(axis=1)) / total)
+        faults: tuple[Fault, ...] = ()
+        if double.max(initial=-np.inf) == best:
+            row, column = np.unravel_index(int(double.argmax()), double.shape)
+            faults = (Fault(*map(int, paired[row])), Fault(*map(int, paired[column])))
+        elif single.max(initial=-np.inf) == best:
+            faults = (Fault(*map(int, columns[int(single.argmax())])),)
+        return Posterior(faults, best, modes.sum(axis=1), modes, self._lying(faults))
+
+    def _lying(self, faults: Sequence[Fault]) -> Array:
+        gains = self._base + self._by_sensor(self.explained(faults) - self.healthy)
+        lying: Array = np.exp(self._lies - np.logaddexp(gains, self._lies))
+        return lying
+
+    def explained(self, faults: Sequence[Fault]) -> Array:
+        """The log-likelihood of each observation with these faults, two at most."""
+        told = self.healthy.copy()
+        for fault in faults:
+            told = np.where(self.covers[:, fault.group], self.alone[:, fault.mode], told)
+        if len(faults) > 1:
+            one, other = faults
+            both = self.covers[:, one.group] & self.covers[:, other.group]
+            told = np.where(both, self._together[:, one.mode, other.mode], told)
+        return told
+
+
+def _covers(groups: Sequence[RiskGroup], observations: Sequence[Observation]) -> NDArray[np.bool_]:
+    """By observation and group: whether the group's fault can be seen there."""
+    of_element: dict[str, list[int]] = {}
+    for number, group in enumerate(groups):
+        for element in group.elements:
+            of_element.setdefault(element, []).append(number)
+    covers = np.zeros((len(observations), len(groups)), dtype=bool)
+    for number, observation in enumerate(observations):
+        for element in observation.elements:
+            covers[number, of_element.get(element, [])] = True
+    return covers
