@@ -29,7 +29,7 @@ from lab.planes.netns.wiring import Port
 
 _REPORT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.005
-_EAGER = -5
+_EAGER = -15  # niceness: repair does not wait for others
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from lab.planes.netns.netlink import KernelError, Netlink
 from lab.planes.netns.wiring import CORE_MTU, Wire, mac_of
 
 _TELL_SECONDS = 1.0
-_EAGER = -10  # niceness: a late wire is a wrong delay
 
 
 class WireState(Enum):
@@ -146,8 +145,8 @@ class Wires:
 def run_wires(channel: ServerChannel, wires: tuple[Wire, ...]) -> None:
     """Carry packets and answer the lab until it is gone."""
     namespaces.wake_on_time()
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, _EAGER)
+    with contextlib.suppress(PermissionError):  # a late wire is a wrong delay
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     carried = Wires(wires)
     lanes = {lane.fileno(): lane for lane in carried.lanes}
     channel.send(Answer(READY))
