@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.assurance import instance
 from controller.intent import lifecycle
 from controller.transaction import diagram, stages
 
@@ -14,6 +15,7 @@ DIAGRAMS = {
     "participant states": diagram.mermaid,
     "intent life cycle": lifecycle.mermaid,
     "make before break": stages.mermaid,
+    "intent instance": instance.mermaid,
 }
 
 
