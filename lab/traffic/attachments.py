@@ -1,13 +1,14 @@
 """Where traffic starts and ends: the words of a user become an attachment and an address behind it.
 
-Owns reading `ROUTER:INTERFACE`, or a router and a VPN, against what the router's configuration has. The address is the
-customer's router's where the configuration names it, else the first free one of the interface's subnet.
+Owns reading `ROUTER:INTERFACE`, or a router and a VPN, against what the router's configuration has. The address is one
+that the rest of the VPN can reach: of a network behind the customer's router (a static route), else of the interface's
+own subnet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_interface, ip_network
 from itertools import islice
 
 from lab.planes import Attachment, Interface, RouterForwarding
@@ -23,7 +24,8 @@ def find_attachment(
     """
     router, _, interface = words.partition(":")
     found = _named(router, interface, forwarding) if interface else _only(router, vpn, forwarding)
-    return Attachment(router, found.name, _address(router, found, version))
+    behind = {} if found.announce_subnet else dict(_behind(found, forwarding))
+    return Attachment(router, found.name, _address(router, found, version, behind))
 
 
 def router_of(words: str) -> str:
@@ -59,8 +61,20 @@ def _customer_interfaces(forwarding: RouterForwarding) -> Iterator[tuple[str, In
                 yield name, forwarding.interfaces[name]
 
 
-def _address(router: str, interface: Interface, version: int | None) -> str:
+def _behind(interface: Interface, forwarding: RouterForwarding) -> Iterator[tuple[int, str]]:
+    """By IP version, an address of a network that static routes lead to over the interface."""
+    subnets = [ip_interface(address).network for address in interface.addresses]
+    for instance in forwarding.instances:
+        for route in instance.static_routes if interface.name in instance.interfaces else ():
+            hop, network = ip_address(route.next_hop), ip_network(route.prefix)
+            if any(hop in subnet for subnet in subnets if subnet.version == hop.version):
+                yield network.version, str(next(network.hosts()))
+
+
+def _address(router: str, interface: Interface, version: int | None, behind: Mapping[int, str]) -> str:
     for wanted in (4, 6) if version is None else (version,):
+        if wanted in behind:
+            return behind[wanted]
         for address in _addresses(interface, wanted):
             return address
     what = "no address" if version is None else f"no IPv{version} address"

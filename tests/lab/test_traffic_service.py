@@ -2,12 +2,22 @@
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from lab.control_socket import ControlError
-from lab.planes import Attachment, DataPlane, FlowReport, FlowSpec, Interface, RouterForwarding, VpnInstance
+from lab.planes import (
+    Attachment,
+    DataPlane,
+    FlowReport,
+    FlowSpec,
+    Interface,
+    RouterForwarding,
+    StaticRoute,
+    VpnInstance,
+)
 from lab.topology import Node, Role, Site, Topology
 from lab.traffic.attachments import find_attachment
 from lab.traffic.flows import Flows
@@ -61,6 +71,17 @@ def test_the_host_has_the_first_address_of_the_subnet_that_is_not_the_routers() 
     assert find_attachment("r1:access0.100", forwarding("10.0.0.254/24")).address == "10.0.0.1"
     assert find_attachment("r1:access0.100", forwarding("10.0.0.0/31")).address == "10.0.0.1"
     assert find_attachment("r1:access0.100", forwarding("2001:db8::1/64")).address == "2001:db8::2"
+
+
+def test_the_host_is_behind_the_customers_router_where_only_networks_there_are_announced() -> None:
+    ours = forwarding("10.0.0.1/30", neighbours=("10.0.0.2",))
+    vpn, other = ours.instances
+    routes = (StaticRoute("10.9.0.0/24", "10.0.0.2"), StaticRoute("10.8.0.0/24", "192.0.2.1"))
+    routed = replace(ours, instances=(replace(vpn, static_routes=routes), other))
+    assert find_attachment("r1:access0.100", routed).address == "10.9.0.1"
+    announced = replace(ours.interfaces["access0.100"], announce_subnet=True)
+    shared = replace(routed, interfaces={**routed.interfaces, "access0.100": announced})
+    assert find_attachment("r1:access0.100", shared).address == "10.0.0.2"
 
 
 def test_the_host_has_the_customer_routers_address_where_the_configuration_names_it() -> None:
