@@ -15,7 +15,7 @@ from controller.assurance.root_cause_likelihood import FaultModel, Posterior
 from controller.assurance.root_cause_observations import MODES, Observation
 from controller.assurance.root_cause_time import GAP_SECONDS, incidents
 
-CONFIDENT = 0.5
+CONFIDENT = 0.55
 """Below it a cause is a suspicion: it is listed, and not acted on."""
 _WORTH_LISTING = 0.01
 _CONTRADICTS = 1.0

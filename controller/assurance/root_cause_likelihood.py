@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.assurance.root_cause_groups import RiskGroup
-from controller.assurance.root_cause_observations import MODES, Array, Observation, likelihood, log_prior
+from controller.assurance.root_cause_observations import DOWN, MODES, Array, Observation, likelihood, log_prior
 
 LIES = 0.02
 """How many sensors lie."""
+_LOG_LAST_WORDS = -3.5
+"""Of a node that went down and yet told of symptoms first."""
 _MARGIN = 3.0
 """Pairs so far below the best count for confidence and are looked at too."""
 _MOST_ROWS = 1500
@@ -67,13 +69,18 @@ class FaultModel:
         columns, priors = self._columns()
         single = self._scores(self._gains(columns, self.alone - self.healthy[:, None])) + priors
         nothing = float(self._scores(np.zeros((len(self.sensors), 1)))[0])
-        best = max(nothing, float(single.max(initial=-np.inf)))
-        rows = self._rows(columns, priors, best) if pairs else np.array([], dtype=np.intp)
+        rows = np.array([], dtype=np.intp)
+        if pairs and len(columns):
+            rows = self._rows(columns, priors, max(nothing, self._climbed(columns, priors, single)))
         double = self._pairs(columns[rows], priors[rows])
         return self._posterior(columns, columns[rows], nothing, single, double)
 
     def _columns(self) -> tuple[NDArray[np.intp], Array]:
-        """(group, mode) of every fault that touches a symptom, and their priors; others gain less than they cost."""
+        """(group, mode) of every fault that touches a symptom, and their priors; others gain less than they cost.
+
+        A device that told of symptoms was hardly down itself.
+        """
+        told_of_it = {one.sensor for one in self.observations if one.is_symptom}
         touched = np.flatnonzero(self.covers[self.is_symptom].any(axis=0))
         found = [
             ((group, mode), prior)
@@ -101,10 +108,18 @@ class FaultModel:
         scores: Array = np.logaddexp(self._base[:, None] + gains, self._lies[:, None]).sum(axis=0)
         return scores
 
+    def _climbed(self, columns: NDArray[np.intp], priors: Array, single: Array) -> float:
+        """The score of a good set of faults: the best one, and while that helps the best partner of the newest one."""
+        gains = self._gains(columns, self.alone - self.healthy[:, None])
+        newest, best = int(single.argmax()), float(single.max())
+        while True:
+            scores = self._row(columns, priors, gains, newest, np.flatnonzero(columns[:, 0] != columns[newest, 0]))
+            if scores.max(initial=-np.inf) <= best:
+                return best
+            newest, best = int(scores.argmax()), float(scores.max())
+
     def _rows(self, columns: NDArray[np.intp], priors: Array, best: float) -> NDArray[np.intp]:
         """The columns that can be in a pair that comes near the best: everything else explained for free."""
-        if not len(columns):
-            return np.array([], dtype=np.intp)
         free = np.maximum(self.healthy, self.alone.max(axis=1))
         covered = np.maximum(self.alone, self._together.max(axis=2))
         unexplained = self._by_sensor(free - self.healthy)[:, None]
@@ -116,11 +131,17 @@ class FaultModel:
         """The scores of all pairs of these columns of different groups, each once; the rest are minus infinity."""
         gains = self._gains(columns, self.alone - self.healthy[:, None])
         scores = np.full((len(columns), len(columns)), -np.inf)
-        for row, (group, mode) in enumerate(columns[:-1]):
-            others = row + 1 + np.flatnonzero(columns[row + 1 :, 0] != group)
-            if len(others):
-                both = gains[:, [row]] + gains[:, others] + self._overlap(group, mode, columns[others])
-                scores[row, others] = self._scores(both) + priors[row] + priors[others]
+        for row in range(len(columns) - 1):
+            others = row + 1 + np.flatnonzero(columns[row + 1 :, 0] != columns[row, 0])
+            scores[row] = self._row(columns, priors, gains, row, others)
+        return scores
+
+    def _row(self, columns: NDArray[np.intp], priors: Array, gains: Array, row: int, others: NDArray[np.intp]) -> Array:
+        """The scores of one column with each of `others`; minus infinity with the rest."""
+        scores: Array = np.full(len(columns), -np.inf)
+        if len(others):
+            both = gains[:, [row]] + gains[:, others] + self._overlap(*columns[row], columns[others])
+            scores[others] = self._scores(both) + priors[row] + priors[others]
         return scores
 
     def _overlap(self, group: int, mode: int, columns: NDArray[np.intp]) -> Array:

@@ -104,14 +104,17 @@ _UNSEEN = 0.005
 MODES = (
     Mode("down", 0.995, 0.97, 0.97, 0.98, 0.4),
     Mode("blackhole", 0.995, _UNSEEN, _UNSEEN, 0.98, 0.1),
-    Mode("loses a third", 0.3, _UNSEEN, _UNSEEN, 0.95, 0.1),
-    Mode("loses a tenth", 0.1, _UNSEEN, _UNSEEN, 0.95, 0.1),
-    Mode("loses 3 %", 0.03, _UNSEEN, _UNSEEN, 0.9, 0.1),
-    Mode("loses 1 %", 0.01, _UNSEEN, _UNSEEN, 0.85, 0.1),
-    Mode("loses 0.3 %", 0.003, _UNSEEN, _UNSEEN, 0.8, 0.1),
+    Mode("loses 40 %", 0.4, _UNSEEN, _UNSEEN, 0.95, 0.07),
+    Mode("loses 20 %", 0.2, _UNSEEN, _UNSEEN, 0.95, 0.07),
+    Mode("loses 10 %", 0.1, _UNSEEN, _UNSEEN, 0.95, 0.07),
+    Mode("loses 5 %", 0.05, _UNSEEN, _UNSEEN, 0.9, 0.07),
+    Mode("loses 2.5 %", 0.025, _UNSEEN, _UNSEEN, 0.9, 0.07),
+    Mode("loses 1.25 %", 0.0125, _UNSEEN, _UNSEEN, 0.85, 0.07),
+    Mode("loses 0.6 %", 0.006, _UNSEEN, _UNSEEN, 0.85, 0.07),
+    Mode("loses 0.3 %", 0.003, _UNSEEN, _UNSEEN, 0.8, 0.07),
 )
 DOWN = 0
-_PRIORS = {RiskKind.LINK: 1e-3, RiskKind.NODE: 3e-4, RiskKind.SRLG: 5e-4, RiskKind.LINE_CARD: 3e-4}
+_PRIORS = {RiskKind.LINK: 1e-3, RiskKind.NODE: 1e-3, RiskKind.SRLG: 4e-4, RiskKind.LINE_CARD: 1e-3}
 
 
 def log_prior(kind: RiskKind, mode: int, direction: str) -> float | None:

@@ -63,6 +63,11 @@ class TunnelBook:
             tuple(name for name in change.deleted if name in self._tunnels),
         )
 
+    def holds(self, change: TunnelChange) -> bool:
+        """Whether everything is as the change would have it."""
+        is_as_wanted = all(self._tunnels.get(tunnel.name) == tunnel for tunnel in change.upserted)
+        return is_as_wanted and not any(name in self._tunnels for name in change.deleted)
+
     def inverse(self, change: TunnelChange) -> TunnelChange:
         """What leads back from after the change to now."""
         names = change.names

@@ -103,6 +103,10 @@ class ConflictError(PermanentError):
     """State moved, or two wishes exclude each other: a plan's base, a stream's version, overlapping later work."""
 
 
+class SupersededError(ConflictError):
+    """Somebody else has changed what a change in stages is about; it must not be put back to what it was."""
+
+
 class StalePlanError(ConflictError):
     """What a plan was made on has moved; planning the same wish again may succeed."""
 

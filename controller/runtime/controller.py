@@ -24,6 +24,7 @@ from controller.model.errors import (
     NotFoundError,
     ScheduledError,
     StalePlanError,
+    SupersededError,
     UndecidedError,
 )
 from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
@@ -52,7 +53,7 @@ from controller.transaction.network_state import DeviceKnowledge
 from controller.transaction.plan import Plan
 from controller.transaction.render import text
 from controller.transaction.stage_history import StagedChange
-from controller.transaction.stages import Json, Stage
+from controller.transaction.stages import Stage, StagedPlan
 from controller.transaction.states import Phase
 
 MakePlan = Callable[[], Awaitable[Plan]]
@@ -336,8 +337,11 @@ class Controller:
         await self.proof.require(plan)
         return await self.transactions.commit(plan, CommitOptions(comment=plan.summary), "accord")
 
-    async def _plan_wanted(self, wanted: Json, summary: str, actor: str) -> Plan:
+    async def _plan_wanted(self, staged: StagedPlan, stage: Stage, summary: str, actor: str) -> Plan:
         """The plan of a staged change's next state of tunnels; whoever agreed to the change agreed to its stages."""
+        if not any(self.world.tunnels.holds(TunnelChange.from_json(state)) for state in staged.states):
+            raise SupersededError("a tunnel was changed by somebody else meanwhile", path=staged.summary)
+        wanted = staged.wanted(stage)
         plan = await self._keep(self.planner.tunnels(TunnelChange.from_json(wanted), summary), actor)
         self._agreed.add(plan.id)
         return plan

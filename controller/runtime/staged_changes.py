@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from controller.events import types
-from controller.model.errors import AccordError
+from controller.model.errors import AccordError, SupersededError
 from controller.ports import Clock, EventLog, NewEvent
 from controller.runtime.probes import Probes
 from controller.runtime.transactions import CommitOptions
@@ -19,10 +19,11 @@ from controller.runtime.world import World
 from controller.transaction.history import TransactionSummary
 from controller.transaction.plan import Plan
 from controller.transaction.stage_history import StagedChange
-from controller.transaction.stages import Cue, Json, Stage, StagedPlan
+from controller.transaction.stages import Cue, Stage, StagedPlan
 from controller.transaction.states import Phase
 
 _log = structlog.get_logger(__name__)
+_TIDYING = frozenset({Stage.REMOVING, Stage.RETURNING, Stage.UNBUILDING})
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0)
 
 MakePlan = Callable[[], Awaitable[Plan]]
@@ -33,14 +34,15 @@ CommitFresh = Callable[[MakePlan, CommitOptions, str], Awaitable[TransactionSumm
 class StagedChanges:
     """Every staged change that runs in this daemon.
 
-    `plan` makes the plan of a wanted state with a summary, `commit` carries it out, `ended` waits for an UNKNOWN one.
+    `plan` makes the plan of a stage with a summary (`SupersededError` when others came between), `commit` carries it
+    out, `ended` waits for an UNKNOWN one.
     """
 
     world: World
     log: EventLog
     clock: Clock
     probes: Probes
-    plan: Callable[[Json, str, str], Awaitable[Plan]]
+    plan: Callable[[StagedPlan, Stage, str, str], Awaitable[Plan]]
     commit: CommitFresh
     ended: Callable[[TransactionSummary], Awaitable[Phase]]
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
@@ -131,7 +133,7 @@ class StagedChanges:
         summary = f"{change.plan.summary} ({change.id}, {change.stage})"
 
         async def make_plan() -> Plan:
-            return await self.plan(change.plan.wanted(change.stage), summary, change.actor)
+            return await self.plan(change.plan, change.stage, summary, change.actor)
 
         try:
             plan = await make_plan()
@@ -144,6 +146,8 @@ class StagedChanges:
 
             done = await self.commit(first_or_fresh, CommitOptions(comment=summary), change.actor)
             phase = done.phase if done.phase is not Phase.UNKNOWN else await self.ended(done)
+        except SupersededError as error:  # nothing of ours is left to be tidied up, and the way back is not ours
+            return (Cue.COMMITTED if change.stage in _TIDYING else Cue.REFUSED), str(error)
         except AccordError as error:
             return Cue.REFUSED, str(error)
         if phase is Phase.COMMITTED:

@@ -117,9 +117,15 @@ class StagedPlan:
     drain_seconds: float = 1.0
     deadline_seconds: float = 60.0
 
+    @property
+    def states(self) -> tuple[Json, ...]:
+        """All four, in order."""
+        return self.before, self.built, self.moved, self.after
+
     def wanted(self, stage: Stage) -> Json:
         """What is wanted in a stage that commits something."""
-        return {"before": self.before, "built": self.built, "moved": self.moved, "after": self.after}[WANTED[stage]]
+        state: Json = getattr(self, WANTED[stage])
+        return state
 
     def to_json(self) -> Json:
         """The plan as JSON."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from controller.adapters.event_log_memory import MemoryEventLog
-from controller.model.errors import StalePlanError
+from controller.model.errors import StalePlanError, SupersededError
 from controller.model.identifiers import DeviceName, PlanId, TransactionId
 from controller.runtime.staged_changes import StagedChanges
 from controller.runtime.world import World
@@ -29,8 +29,16 @@ class Network:
     verdict: tuple[Cue, str] = (Cue.GOOD, "came through")
     drained: tuple[Cue, str] = (Cue.DRAINED, "quiet")
     hold: asyncio.Event | None = None
+    is_superseded: bool = False
 
-    async def plan(self, wanted, summary, _actor):
+    superseded_at: Stage | None = None
+
+    async def plan(self, staged, stage, summary, _actor):
+        if self.superseded_at is stage:
+            self.is_superseded = True
+        if self.is_superseded:
+            raise SupersededError("somebody else has changed t1")
+        wanted = staged.wanted(stage)
         devices = () if wanted == self.wanted[-1] else (Device().plan((GOLD, {PORT: ""})),)
         return Plan(PlanId(f"plan-{len(self.wanted)}"), f"{wanted}|{summary}", devices)
 
@@ -111,6 +119,19 @@ async def test_removing_the_old_is_tried_until_it_works(monkeypatch):
     change = await changes.finish((await changes.begin(PLAN, "ada")).id)
     assert (change.stage, network.wanted[-1]) == (Stage.DONE, "after")
     assert [step.reason for step in change.steps].count("after is refused") == 3
+
+
+@pytest.mark.parametrize(
+    "stage,ends",
+    [(Stage.BUILDING, Stage.ABORTED), (Stage.MOVING, Stage.ABORTED), (Stage.REMOVING, Stage.DONE)],
+)
+async def test_what_somebody_else_changed_meanwhile_is_left_as_they_made_it(stage, ends):
+    network = Network(superseded_at=stage)
+    changes = changes_over(network)
+    change = await changes.finish((await changes.begin(PLAN, "ada")).id)
+    assert change.stage is ends
+    assert network.wanted == ["before", "built", "moved"][: {Stage.BUILDING: 1, Stage.MOVING: 2}.get(stage, 3)]
+    assert change.steps[-1].reason == "somebody else has changed t1"
 
 
 async def test_a_cancelled_change_is_taken_back():
