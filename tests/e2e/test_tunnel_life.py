@@ -354,6 +354,23 @@ async def test_an_intended_move_onto_a_path_that_loses_packets_is_taken_back(tmp
         assert steered(provider) == {made.ranked[0].segments}
 
 
+async def test_a_move_that_somebody_overtakes_ends_where_they_left_the_tunnel(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        await tunnel(provider)
+        controller = provider.controller
+        provider.lab.plane.set_link("pe-london--p-lyon", up=False, silent=True)  # the new path does not prove good yet
+        avoid = avoidance(controller.topology.network, (NORTH,))
+        plan = await controller.plan_tunnels(lambda tunnels: tunnels.move("gold", avoid), ACTOR)
+        begun = await controller.begin_staged(plan.id, ACTOR, checksum=plan.checksum)
+        await until(lambda: controller.world.changes.get(begun.id).stage is Stage.VERIFYING, 10.0)
+        await planned(provider, lambda tunnels: tunnels.change("gold", TunnelWish(bandwidth=BitRate(10**9))))
+        theirs = controller.world.tunnels.get("gold")
+        provider.lab.plane.set_link("pe-london--p-lyon", up=True)
+        over = await asyncio.wait_for(controller.changes.finish(begun.id), 30)
+        assert (over.stage, controller.world.tunnels.get("gold")) == (Stage.ABORTED, theirs)
+        assert "somebody else" in over.steps[-1].reason
+
+
 async def test_what_failed_while_no_router_could_tell_is_found_when_the_streams_are_back(tmp_path: Path) -> None:
     async with demo(tmp_path) as provider:
         made = await tunnel(provider)
