@@ -274,6 +274,10 @@ class EventLog(Protocol):
         """Position of the newest event, 0 when empty."""
         ...
 
+    def failed_commits(self) -> int:
+        """Commits that could not be stored since the log was opened, as on a full disk."""
+        ...
+
     def subscribe(self, listener: Callable[[Sequence[Event]], None]) -> Callable[[], None]:
         """Call `listener` on the event loop with each batch after it is durable; returns the unsubscribe."""
         ...

@@ -78,6 +78,10 @@ class MemoryEventLog:
         """Position of the newest event, 0 when empty."""
         return len(self._records)
 
+    def failed_commits(self) -> int:
+        """None: memory has room as long as there is a process."""
+        return 0
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each batch before its `append` returns."""
         self._listeners.append(listener)

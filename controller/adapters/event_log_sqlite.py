@@ -126,6 +126,10 @@ class SqliteEventLog:
         """Position of the newest durable event, 0 when empty."""
         return self._head.position
 
+    def failed_commits(self) -> int:
+        """Commits that could not be stored since the log was opened."""
+        return self.statistics.failed_commits
+
     @property
     def head(self) -> str:
         """`POSITION:HASH` of the newest durable event, to be kept elsewhere for `accord audit verify`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -77,6 +77,8 @@ class StateMetrics(Collector):
 
     def _daemon(self) -> Iterable[Metric]:
         yield _single("accord_event_log_position", "Position of the newest event.", self.controller.log.last_position())
+        failures = self.controller.log.failed_commits()
+        yield CounterMetricFamily("accord_event_log_failures_total", "Commits that were not stored.", value=failures)
         yield _single("accord_event_stream_readers", "Open streams of the event feed.", self.readers())
         reload = self.reload()
         yield _single("accord_config_last_reload_successful", "1 if the last reload was.", float(reload.is_successful))
