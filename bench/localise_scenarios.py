@@ -85,17 +85,20 @@ def ground(name: str) -> Ground:
         for a, b in draw.sample(pairs, min(MOST_PAIRS, len(pairs)))
         for path in k_shortest(database, PathRequest(a, b), PATHS_PER_PAIR)
     ]
-    return Ground(name, network, risk_groups(network, whole), tuple(probes))
+    # What consists of the same links cannot be told apart by anybody; one of each is kept.
+    groups = {(group.elements, group.direction): group for group in risk_groups(network, whole)}
+    return Ground(name, network, tuple(groups.values()), tuple(probes))
 
 
 def _with_conduits(network: Network, draw: random.Random) -> Network:
-    """At least four shared risks: where none are published, two or three links that begin at one node."""
+    """At least four shared risks: where none are published, two or three links of one node, not of one card."""
     links = dict(network.links)
     shared = {srlg for link in links.values() for srlg in link.srlgs}
     nodes = [node for node in sorted(network.nodes) if len(network.out_of(node)) > 2]
     for number in range(LEAST_SRLGS - len(shared)):
         node = draw.choice(nodes)
-        for link in draw.sample(network.out_of(node), draw.choice([2, 2, 3])):
+        first, *others = network.out_of(node)
+        for link in (first, *draw.sample(others[1:], draw.choice([1, 1, 2]) if len(others) > 2 else 1)):
             for link_id in network.both_directions([link.id]):
                 links[link_id] = replace(links[link_id], srlgs=links[link_id].srlgs | {9000 + number})
     return Network.of(network.nodes.values(), links.values())

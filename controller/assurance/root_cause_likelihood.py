@@ -7,11 +7,12 @@ and no pair is looked at that could not win even if every observation not on its
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.assurance.root_cause_groups import RiskGroup
+from controller.assurance.root_cause_groups import RiskGroup, RiskKind
 from controller.assurance.root_cause_observations import DOWN, MODES, Array, Observation, likelihood, log_prior
 
 LIES = 0.02
@@ -82,12 +83,13 @@ class FaultModel:
         """
         told_of_it = {one.sensor for one in self.observations if one.is_symptom}
         touched = np.flatnonzero(self.covers[self.is_symptom].any(axis=0))
-        found = [
-            ((group, mode), prior)
-            for group in touched
-            for mode in range(len(MODES))
-            if (prior := log_prior(self.groups[group].kind, mode, self.groups[group].direction)) is not None
-        ]
+        found = []
+        for group, mode in product(map(int, touched), range(len(MODES))):
+            risk = self.groups[group]
+            prior = log_prior(risk.kind, mode, risk.direction)
+            if prior is not None:
+                is_heard = mode == DOWN and risk.kind is RiskKind.NODE and risk.name in told_of_it
+                found.append(((group, mode), prior + (_LOG_LAST_WORDS if is_heard else 0.0)))
         columns = np.array([column for column, _ in found], dtype=np.intp).reshape(-1, 2)
         return columns, np.array([prior for _, prior in found])
 
@@ -140,11 +142,11 @@ class FaultModel:
         """The scores of one column with each of `others`; minus infinity with the rest."""
         scores: Array = np.full(len(columns), -np.inf)
         if len(others):
-            both = gains[:, [row]] + gains[:, others] + self._overlap(*columns[row], columns[others])
+            both = gains[:, [row]] + gains[:, others] + self._overlap(columns[others], *columns[row])
             scores[others] = self._scores(both) + priors[row] + priors[others]
         return scores
 
-    def _overlap(self, group: int, mode: int, columns: NDArray[np.intp]) -> Array:
+    def _overlap(self, columns: NDArray[np.intp], group: int, mode: int) -> Array:
         """What two faults on the same path are together, less what they are one by one."""
         shared = self.covers[:, group, None]
         extra = self._together[:, mode, :] - self.alone[:, mode, None] - self.alone + self.healthy[:, None]

@@ -114,7 +114,7 @@ MODES = (
     Mode("loses 0.3 %", 0.003, _UNSEEN, _UNSEEN, 0.8, 0.07),
 )
 DOWN = 0
-_PRIORS = {RiskKind.LINK: 1e-3, RiskKind.NODE: 1e-3, RiskKind.SRLG: 4e-4, RiskKind.LINE_CARD: 1e-3}
+_PRIORS = {RiskKind.LINK: 1e-3, RiskKind.NODE: 5e-4, RiskKind.SRLG: 4e-4, RiskKind.LINE_CARD: 1e-3}
 
 
 def log_prior(kind: RiskKind, mode: int, direction: str) -> float | None:
