@@ -154,6 +154,16 @@ class Demo:
                 return
         raise DemoError("the daemon has not read every device in time")
 
+    def wait_for(self, tunnel: str, route: str) -> None:
+        """Until a tunnel takes this route."""
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while time.monotonic() < deadline:
+            found = self.json("tunnel", "show", tunnel)
+            if found["route"] == route:
+                print(f"  {tunnel}: {route}")
+                return
+        raise DemoError(f"tunnel {tunnel} does not take {route}: {found['route']}")
+
     def metrics(self, *names: str) -> None:
         """What Prometheus would scrape, as far as it is about `names`."""
         print(f"$ curl --cacert state/tls/server.crt https://127.0.0.1:{self.port}/metrics | grep ...")
@@ -206,6 +216,8 @@ def walk(demo: Demo) -> None:
     demo.accord("intent", "submit", f"add Madrid and Frankfurt to vpn {vpn}", "--commit", "--yes", most_lines=12)
     demo.accord("device", "check-sync", "pe-madrid")
 
+    with_traffic(demo, vpn)
+
     demo.say("somebody changes a router by hand: found, explained, repaired")
     demo.accord("lab", "drift", "pe-london")
     demo.accord("device", "check-sync", "pe-london", "--detailed-exitcode", expect=2)
@@ -215,7 +227,8 @@ def walk(demo: Demo) -> None:
 
     demo.say("what happened: who, why, how it ended; and the last change undone")
     demo.accord("transaction", "list")
-    demo.accord("rollback", "tx-2", "--yes", most_lines=12)
+    grown = next(row["id"] for row in _rows(demo.json("transaction", "list")) if "add Madrid" in row["summary"])
+    demo.accord("rollback", grown, "--yes", most_lines=12)
 
     demo.say("deleted without a trace")
     demo.accord("service", "delete", vpn, "--yes", most_lines=8)
@@ -229,6 +242,29 @@ def walk(demo: Demo) -> None:
 
     demo.say("the log that all of this is folded from, checked without the daemon's word")
     demo.accord("audit", "verify", "--log", str(demo.directory / "state" / "events.sqlite"))
+
+
+def with_traffic(demo: Demo, vpn: str) -> None:
+    """Packets flow while the service is steered, moved and repaired."""
+    demo.say("traffic that is counted: the service gets a path of its own, and is moved while 2,000 packets/s flow")
+    ends = ("--from", "pe-london", "--to", "pe-paris")
+    demo.accord("tunnel", "create", "gold", *ends, "--serve", vpn, "--yes", most_lines=26)
+    demo.accord("lab", "traffic", "start", "--vpn", vpn, *ends, "--rate", "2000")
+    demo.accord("twin", "what-if", "--link-down", "pe-london-p-brussels", most_lines=12)
+    demo.accord("tunnel", "move", "gold", "--avoid", "pe-london-p-brussels", "--yes", most_lines=0)
+    demo.accord("change", "show", "change-1")
+    moved = _rows(demo.json("lab", "traffic", "report"))[0]
+    demo.accord("lab", "traffic", "report")
+    if moved["lost"]:
+        raise DemoError(f"{moved['lost']} packets were lost while the tunnel moved")
+
+    demo.say("the fibre under it is cut: repaired by a plan, its proof and a transaction")
+    demo.accord("lab", "link", "pe-london--p-lyon", "down")
+    demo.wait_for("gold", "pe-london > p-brussels > pe-paris")
+    demo.accord("transaction", "list", "--limit", "1")
+    demo.accord("lab", "traffic", "stop", moved["flow"])
+    demo.accord("lab", "link", "pe-london--p-lyon", "up", show=False)
+    demo.accord("tunnel", "delete", "gold", "--yes", most_lines=2)
 
 
 def main() -> int:
