@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test test-netconfd test-frr test-prometheus test-netns test-slow lab-netns bench lint clean
+.PHONY: help setup demo dashboards test test-netconfd test-frr test-prometheus test-netns test-slow lab-netns bench lint clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 20
 
@@ -29,6 +29,9 @@ test-netns: $(STAMP)  ## forwarding in network namespaces (Linux; as root, or wh
 
 test-prometheus: $(STAMP)  ## scrape a live daemon with Debian's prometheus (apt-get install prometheus)
 	$(BIN)/python -m pytest -m prometheus -rs || [ $$? -eq 5 ]
+
+dashboards: $(STAMP)  ## write config/grafana/dashboards/*.json anew
+	$(BIN)/python -m config.grafana.source
 
 test-slow: $(STAMP)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
