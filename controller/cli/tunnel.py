@@ -215,6 +215,10 @@ def _at_once(session: Session, where: tuple[str, ...], body: Json, wishes: Commi
     commit_plan(session, _plan(session, where, body), wishes)
 
 
+_STAGES = """The impact is that of one transaction. This goes in stages instead, and nothing is to be lost: built beside the
+old, measured, moved, drained, and only then is the old removed."""
+
+
 def _in_stages(session: Session, where: tuple[str, ...], body: Json, wishes: CommitWishes, *, dry_run: bool) -> None:
     """Make-before-break; leaves with 3 where the old path had to be kept."""
     if dry_run:
@@ -223,6 +227,7 @@ def _in_stages(session: Session, where: tuple[str, ...], body: Json, wishes: Com
     refuse_unasked(session, wishes)
     plan = _plan(session, where, body)
     session.terminal.say(plan_text(plan))
+    session.terminal.say(_STAGES)
     if not wishes.is_agreed and not session.terminal.ask("Carry this out in stages?"):
         session.terminal.say("nothing was sent")
         leave(Exit.REFUSED)
