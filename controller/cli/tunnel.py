@@ -215,8 +215,8 @@ def _at_once(session: Session, where: tuple[str, ...], body: Json, wishes: Commi
     commit_plan(session, _plan(session, where, body), wishes)
 
 
-_STAGES = """The impact is that of one transaction. This goes in stages instead, and nothing is to be lost: built beside the
-old, measured, moved, drained, and only then is the old removed."""
+_STAGES = """The impact is that of one transaction. This goes in stages instead, and nothing is to be lost: built beside
+the old, measured, moved, drained, and only then is the old removed."""
 
 
 def _in_stages(session: Session, where: tuple[str, ...], body: Json, wishes: CommitWishes, *, dry_run: bool) -> None:
