@@ -126,6 +126,8 @@ class Transactions:
         """Compute each device's share anew from today's state: another edit or base means that the plan is stale."""
         for device in plan.devices:
             knowledge = self.world.network.device(device.device)
+            if device.version == knowledge.version:
+                continue  # nothing has happened to it since the plan was made
             today = plan_device(knowledge.view(), device.delta) if device.delta else device
             base = knowledge.config.within(device.scope)
             if today.edit != device.edit or base != device.base:

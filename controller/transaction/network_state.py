@@ -33,10 +33,12 @@ class DeviceKnowledge:
     contributions: Contributions = field(default_factory=Contributions)
     rewrites: dict[Path, tuple[str, str]] = field(default_factory=dict)
     synced_at: float = 0.0
+    version: int = 0
+    """Grows with every change; says nothing from one run of the process to the next."""
 
     def view(self) -> DeviceView:
         """What planning sees."""
-        return DeviceView(self.name, self.participant, self.config, self.contributions, self.rewrites)
+        return DeviceView(self.name, self.participant, self.config, self.contributions, self.rewrites, self.version)
 
 
 class NetworkState:
@@ -140,7 +142,9 @@ class NetworkState:
         if stored is not None:
             stored.since.append(change)
         else:
-            change(self._known.setdefault(name, DeviceKnowledge(name)))
+            known = self._known.setdefault(name, DeviceKnowledge(name))
+            known.version += 1
+            change(known)
 
     def _synced(self, event: Event) -> None:
         data: Json = event.data

@@ -37,6 +37,8 @@ class DeviceView:
     config: ConfigTree
     contributions: Contributions
     rewrites: Rewrites = field(default_factory=dict)
+    version: int = -1
+    """Of what is known of the device; below 0 when nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class DevicePlan:
     conflicts: tuple[Conflict, ...] = ()
     replaced: tuple[tuple[Path, Owner, str], ...] = ()
     """What the owners in the delta wanted before it, where they wanted something: what a rollback puts back."""
+    version: int = field(default=-1, compare=False)
+    """Of what was known of the device when this was planned, in this process; not part of the contract."""
 
     @cached_property
     def reverse(self) -> Edit:
@@ -143,6 +147,7 @@ def plan_device(view: DeviceView, delta: Delta) -> DevicePlan:
             if is_conflict(at)
         ),
         replaced=tuple(_replaced(view.contributions, delta)),
+        version=view.version,
     )
 
 
