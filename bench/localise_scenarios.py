@@ -23,6 +23,9 @@ MOST_PAIRS = 150
 PATHS_PER_PAIR = 2
 NOISE = 1e-4
 """Of packets lost on a healthy path."""
+BURSTS = 0.01
+"""Of healthy probes that meet a short congestion, and how much is lost in it."""
+BURST_LOSS = (0.003, 0.02)
 DEAF = 0.03
 """Of carriers whose change is not told."""
 MUTE = 0.02
@@ -151,6 +154,8 @@ def _observed(place: Ground, failures: Sequence[Failure], draw: random.Random) -
         if source not in crashed:
             elements = path_elements([path])
             survives = 1 - NOISE if elements.isdisjoint(down) else 0.0
+            if draw.random() < BURSTS:
+                survives *= 1 - draw.uniform(*BURST_LOSS)
             for failure in failures:
                 if failure.loss is not None and not elements.isdisjoint(failure.elements):
                     survives *= 1 - failure.loss

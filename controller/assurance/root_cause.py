@@ -39,6 +39,9 @@ class Cause:
     alike: tuple[str, ...] = ()
     direction: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -68,12 +71,12 @@ class Diagnosis:
     def reason(self) -> str:
         """One sentence for people."""
         if self.known:
-            return "the cause is " + " and ".join(f"{cause.kind} {cause.name}" for cause in self.known)
+            return "the cause is " + " and ".join(map(str, self.known))
         if not self.causes:
             return "no cause known: nothing that can fail explains the symptoms better than noise"
         first = self.causes[0]
         others = f", not to be told from {', '.join(first.alike)}" if first.alike else ""
-        return f"no cause known: {first.kind} {first.name} is the likeliest at {first.confidence:.0%}{others}"
+        return f"no cause known: {first} is the likeliest at {first.confidence:.0%}{others}"
 
 
 def localise(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import record, table
@@ -13,6 +14,7 @@ from controller.model.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from controller.adapters.series_file import RecordedSeries
+    from controller.assurance.root_cause import Cause, Diagnosis
 
 app = group("bench", "Judge forecasts and diagnoses on data of your own.")
 _COLUMNS = ("series", "scored", "season", "rmse", "skill_vs_persistence", "skill_vs_seasonal_naive", "coverage")
@@ -88,3 +90,79 @@ def _number(value: Any) -> Any:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(sum(known) / len(known), 6) if known else None
+
+
+_EXAMPLE = "bench localise --scenario config/lab/localise.yaml"
+
+
+@command(app, "localise", _EXAMPLE, f"{_EXAMPLE} -o json")
+def _localise(
+    session: Session,
+    scenario: Annotated[Path, typer.Option(metavar="FILE", help="YAML or JSON: topology, paths, observations.")],
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Confidence below which a cause is not known.")] = 0.55,
+    gap: Annotated[float, typer.Option(min=0, help="Seconds without a new symptom that end an incident.")] = 60.0,
+) -> None:
+    """Name the causes of what was observed, ranked by calibrated confidence, or say that none is known.
+
+    \b
+    topology:
+      nodes: [a, b, c]
+      links: [{a: a, b: b, srlgs: [7]}, {a: b, b: c, name: fibre-9}]
+    cards: {b/1: [a-b, fibre-9]}             # optional: links, by name, on one line card
+    paths: {p1: [a, b], p2: [a, b, c]}       # the nodes in order, or the links by name
+    observations:
+      - {path: p2, sent: 1000, lost: 21}     # a probe; or loss: 0.021, of 1000 packets
+      - {path: p1, state: good}              # a detector's verdict: good or bad
+      - {path: p1, delay: 13.9, usual: 10.1, deviation: 0.4}
+      - {link: a-b, state: down}             # a carrier: up or down
+      - {node: c, state: silent}             # a device: answers or silent
+    symptoms: [p2, a-b]                      # instead, or too: the names of what is bad
+
+    With symptoms, paths count as good that nothing is said of; so do links and nodes once one of them is a symptom.
+    An observation may have a sensor (the device that says so), a time and a quality from 0 to 1.
+    A link is called a-b unless it has a name.
+    """  # noqa: D301 - it is a backspace that keeps the lines below it as they are
+    from controller.adapters.scenario_file import read_scenario
+    from controller.assurance.root_cause import localise
+
+    recorded = read_scenario(scenario)
+    with session.terminal.progress("localising"):
+        found = localise(recorded.groups, recorded.observations, gap_seconds=gap, threshold=threshold)
+    rows = [{"incident": number, **_ranked(cause)} for number, one in enumerate(found, 1) for cause in one.causes]
+    told = [Text(f"incident {number}: {one.reason}") for number, one in enumerate(found, 1)]
+    session.terminal.show(
+        {"incidents": [_incident(one) for one in found]},
+        *(told or [Text("no symptoms")]),
+        *([table(rows, _CAUSE_COLUMNS)] if rows else []),
+    )
+
+
+_CAUSE_COLUMNS = ("incident", "kind", "name", "confidence", "mode", "direction", "alike")
+
+
+def _incident(diagnosis: "Diagnosis") -> dict[str, Any]:
+    return {
+        "start": diagnosis.start,
+        "end": diagnosis.end,
+        "abstains": diagnosis.abstains,
+        "reason": diagnosis.reason,
+        "known": [str(cause) for cause in diagnosis.known],
+        "causes": [{"rank": rank, **_ranked(cause)} for rank, cause in enumerate(diagnosis.causes, 1)],
+        "symptoms": [str(one) for one in diagnosis.symptoms],
+        "unexplained": list(diagnosis.unexplained),
+        "doubtful_sensors": list(diagnosis.doubtful_sensors),
+    }
+
+
+def _ranked(cause: "Cause") -> dict[str, Any]:
+    return {
+        "kind": cause.kind.value,
+        "name": cause.name,
+        "confidence": round(cause.confidence, 4),
+        "posterior": round(cause.posterior, 4),
+        "mode": cause.mode,
+        "direction": cause.direction,
+        "alike": list(cause.alike),
+        "explains": list(cause.explains),
+        "contradicted_by": list(cause.contradicted_by),
+    }
