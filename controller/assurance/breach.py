@@ -89,7 +89,7 @@ class SchmittTrigger:
 
     enter: float = 0.8
     leave: float = 0.3
-    quality_floor: float = 0.5
+    quality_floor: float = 0.6
 
     def __post_init__(self) -> None:
         """Refuse thresholds that are no hysteresis."""

@@ -169,4 +169,4 @@ def test_without_one_ground_it_does_nothing_and_the_record_says_which(ground, ch
 def test_below_the_floor_of_quality_even_certainty_does_nothing_and_the_reason_is_shown():
     decision = weigh(found=breach(1.0, quality=0.4))
     assert {reason.ground for reason in decision.against} == {Ground.PROBABILITY, Ground.QUALITY}
-    assert "quality: 0.40, the floor is 0.5" in str(decision)
+    assert "quality: 0.40, the floor is 0.6" in str(decision)
