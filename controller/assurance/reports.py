@@ -1,7 +1,7 @@
 """Owns intent reports: is it fulfilled, does it conflict with another, is it feasible; on change and on schedule.
 
-Modelled on 3GPP TS 28.312 (fulfilment, conflict and feasibility check reports) within the IntentReport resource of TMF921
-v5; the predicted status beside the observed one is that of TS 28.536. A target that nobody measured well enough is not
+Modelled on 3GPP TS 28.312 (fulfilment, conflict and feasibility check reports) within the IntentReport of TMF921 v5.
+The predicted status beside the observed one is that of TS 28.536. A target that nobody measured well enough is not
 reported as fulfilled.
 """
 
