@@ -50,10 +50,11 @@ class Probes:
                     continue
                 if problem := _too_long(probe, found):
                     return Cue.BAD, problem
-                if since.setdefault(probe, found).lost != found.lost:
+                first = since[probe] = _since(since.get(probe), found)
+                if first.lost != found.lost:
                     waiting[probe] = f"it lost {found.lost} of {found.sent} packets"
                     since[probe] = found
-                if found.returned - since[probe].returned >= probe.packets:
+                if found.delay_seconds is not None and found.returned - since[probe].returned >= probe.packets:
                     del waiting[probe]
             if waiting and self.clock.now() >= deadline:
                 probe, why = next(iter(waiting.items()))
@@ -71,7 +72,8 @@ class Probes:
                 found = await self._look(probe)
                 if isinstance(found, str):
                     continue
-                if problem := _too_long(probe, found) or _lost_since(probe, since.setdefault(probe, found), found):
+                first = since[probe] = _since(since.get(probe), found)
+                if problem := _too_long(probe, found) or _lost_since(probe, first, found):
                     return Cue.BAD, problem
             if left <= 0:
                 return Cue.DRAINED, f"{seconds:g} s of overlap"
@@ -84,6 +86,11 @@ class Probes:
         except AccordError as error:
             return str(error)
         return _measurement(body, probe.session) if body else "the device's transport shows no state"
+
+
+def _since(first: Measurement | None, found: Measurement) -> Measurement:
+    """Where counting begins: at the first look, and again when the session itself has begun anew."""
+    return found if first is None or found.sent < first.sent else first
 
 
 def _too_long(probe: Probe, found: Measurement) -> str:

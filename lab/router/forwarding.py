@@ -41,8 +41,9 @@ def read_forwarding(config: etree._Element) -> RouterForwarding:
         _text(locator, f"{ACCORD}name"): _text(locator, f"{ACCORD}prefix")
         for locator in config.findall(f"{ACCORD}router/{ACCORD}srv6/{ACCORD}locator")
     }
+    bound = _bound(interfaces)
     instances = tuple(
-        _instance(element, _bound(interfaces, _text(element, f"{NI}name")), locators)
+        _instance(element, bound.get(_text(element, f"{NI}name"), frozenset()), locators)
         for element in config.findall(f"{NI}network-instances/{NI}network-instance")
         if element.find(f"{ACCORD}l3vpn") is not None
     )
@@ -165,11 +166,14 @@ def _openconfig_interfaces(config: etree._Element) -> Iterator[Interface]:
         )
 
 
-def _bound(interfaces: list[etree._Element], instance: str) -> frozenset[str]:
+def _bound(interfaces: list[etree._Element]) -> dict[str, frozenset[str]]:
+    """By instance, the interfaces in it."""
     paths = (f"{NI}bind-ni-name", f"{IP}ipv4/{NI}bind-ni-name", f"{IP}ipv6/{NI}bind-ni-name")
-    return frozenset(
-        _text(element, f"{IF}name") for element in interfaces if any(_text(element, path) == instance for path in paths)
-    )
+    found: dict[str, set[str]] = {}
+    for element in interfaces:
+        for instance in {_text(element, path) for path in paths}:
+            found.setdefault(instance, set()).add(_text(element, f"{IF}name"))
+    return {instance: frozenset(names) for instance, names in found.items()}
 
 
 def _instance(element: etree._Element, interfaces: frozenset[str], locators: dict[str, str]) -> VpnInstance:
