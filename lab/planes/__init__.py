@@ -239,7 +239,8 @@ class PolicyState:
 class StampResult:
     """What a measurement found; delays in seconds, None until a test packet has come back.
 
-    Delays are medians of the last minute, `variation_seconds` the longest minus the shortest forward delay in it.
+    Delays are medians of the last minute, `variation_seconds` the longest minus the shortest forward delay in it;
+    `last_round_trip_seconds` and `last_forward_seconds` are those of the latest packet that came back.
     """
 
     number: int
@@ -249,6 +250,8 @@ class StampResult:
     forward_seconds: float | None = None
     backward_seconds: float | None = None
     variation_seconds: float | None = None
+    last_round_trip_seconds: float | None = None
+    last_forward_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,10 @@ class Probes:
         number, sent, lost = session.configured.number, session.stream.sent(time), session.stream.lost(time)
         there: list[float] = []
         back: list[float] = []
-        for first, last, met in _last_minute(session, sent, time):
+        latest: tuple[float, float] | None = None
+        for first, last, met in _last_minute(session, sent, time):  # from the newest
+            if latest is None:
+                latest = _latest(session, met, last)
             there += _delays(session, met, met.there, first, last)
             back += _delays(session, met, met.back, first, last)
         if not there:
@@ -168,6 +171,8 @@ class Probes:
             forward_seconds=median(there),
             backward_seconds=median(back),
             variation_seconds=max(there) - min(there),
+            last_round_trip_seconds=sum(latest) if latest else None,
+            last_forward_seconds=latest[0] if latest else None,
         )
 
 
@@ -203,6 +208,12 @@ def _last_minute(session: _Session, sent: int, time: float) -> Iterator[tuple[in
         last = first
         if first == oldest:
             return
+
+
+def _latest(session: _Session, met: _Met, last: int) -> tuple[float, float]:
+    """How long the packet before a number took there and back."""
+    there, back = (_delays(session, met, half, last - 1, last)[0] for half in (met.there, met.back))
+    return there, back
 
 
 def _delays(session: _Session, met: _Met, half: Conditions, first: int, last: int) -> list[float]:

@@ -161,6 +161,8 @@ class OperationalState:
                 ("forward-delay", result.forward_seconds),
                 ("backward-delay", result.backward_seconds),
                 ("delay-variation", result.variation_seconds),
+                ("last-round-trip-delay", result.last_round_trip_seconds),
+                ("last-forward-delay", result.last_forward_seconds),
             ):
                 if seconds is not None:
                     add(entry, f"{ACCORD}{leaf}", str(round(seconds * _MICROSECONDS)))

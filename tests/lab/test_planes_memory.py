@@ -305,6 +305,8 @@ def test_a_measurement_along_segments_goes_there_by_them_and_back_by_the_shortes
     assert measured.backward_seconds is not None
     assert measured.round_trip_seconds == pytest.approx(lab.delay(*UPPER) + measured.backward_seconds, abs=1e-5)
     assert measured.variation_seconds == pytest.approx(0, abs=1e-6)
+    assert measured.last_forward_seconds == pytest.approx(measured.forward_seconds)
+    assert measured.last_round_trip_seconds == pytest.approx(measured.round_trip_seconds)
 
 
 def test_a_measurement_sees_jitter_and_loss_of_the_last_minute() -> None:

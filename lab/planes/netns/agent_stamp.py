@@ -134,6 +134,8 @@ class Sender:
             forward_seconds=median(forward) / _NANOSECONDS,
             backward_seconds=median(backward) / _NANOSECONDS,
             variation_seconds=(max(forward) - min(forward)) / _NANOSECONDS,
+            last_round_trip_seconds=round_trips[-1] / _NANOSECONDS,
+            last_forward_seconds=forward[-1] / _NANOSECONDS,
         )
 
     def close(self) -> None:
