@@ -4,23 +4,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
-import yaml
 
-from tests.e2e.daemon import ROOT, DaemonProcess, eventually, free_port, lab_of_routers
+from tests.e2e.daemon import DaemonProcess, eventually, lab_of_routers
+from tests.e2e.prometheus_server import CONFIG, prometheus_of, query, tool
 
-CONFIG = ROOT / "config" / "prometheus"
 pytestmark = pytest.mark.prometheus
-
-
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed (Debian: apt install prometheus)")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -36,42 +27,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 
 @pytest.fixture(scope="module")
 def prometheus(daemon: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """Prometheus with the shipped configuration, pointed at this daemon and scraping faster."""
-    directory = tmp_path_factory.mktemp("prometheus")
-    shutil.copytree(CONFIG / "rules", directory / "rules")
-    shutil.copy(daemon.certificate, directory / "accord-ca.crt")
-    text = (CONFIG / "prometheus.yml").read_text().replace("localhost:8443", f"localhost:{daemon.port}")
-    document = yaml.safe_load(text)
-    document["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    document["scrape_configs"][1]["http_sd_configs"][0]["refresh_interval"] = "1s"
-    (directory / "prometheus.yml").write_text(yaml.safe_dump(document))
-    port = free_port()
-    command = [
-        tool("prometheus"),
-        f"--config.file={directory / 'prometheus.yml'}",
-        f"--storage.tsdb.path={directory / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
-                eventually(lambda: is_ready(client), "Prometheus is ready", 60.0)
-                yield client
-        finally:
-            process.terminate()
-
-
-def is_ready(client: httpx2.Client) -> bool:
-    try:
-        return client.get("/-/ready").status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
-def query(prometheus: httpx2.Client, expression: str) -> list[dict[str, Any]]:
-    answer = prometheus.get("/api/v1/query", params={"query": expression}).json()
-    assert answer["status"] == "success", answer
-    return list(answer["data"]["result"])
+    with prometheus_of(daemon, tmp_path_factory.mktemp("prometheus")) as client:
+        yield client
 
 
 def test_the_daemon_and_every_device_are_scraped(daemon: DaemonProcess, prometheus: httpx2.Client) -> None:
