@@ -54,25 +54,18 @@ def predict(
             path="objectives",
         )
     targets = np.array([one.target for one in objectives])
-    # Mirrored, so that a constant series that stands on its floor keeps it.
-    mirrored = Forecast(forecast.horizons, -forecast.point, -forecast.quantiles[:, ::-1])
+    # Mirrored at zero a floor is a ceiling, so that a constant series that stands on its floor keeps it.
     floors = np.array([one.name.is_floor for one in objectives], dtype=bool)
-    probability = np.where(floors, mirrored.probability_above(-targets), forecast.probability_above(targets))
+    sign = np.where(floors, -1.0, 1.0)
+    errors = np.where(floors, -forecast.quantiles[:, ::-1], forecast.quantiles)
+    probability = Forecast(forecast.horizons, sign * forecast.point, errors).probability_above(sign * targets)
     known = np.isfinite(forecast.point) & np.isfinite(probability)
     probability = np.where(known, probability, 0.0)
-    worst = np.argmax(probability, axis=0) if columns else np.zeros(0, dtype=int)
-    return tuple(
-        Breach(
-            objective,
-            forecast.horizons[row] * tick_seconds,
-            float(forecast.point[row, n]),
-            float(forecast.lower[row, n]),
-            float(forecast.upper[row, n]),
-            float(probability[row, n]),
-            float(qualities[n]) if known[:, n].all() else 0.0,
-        )
-        for n, (objective, row) in enumerate(zip(objectives, worst, strict=True))
-    )
+    rows, every = np.argmax(probability, axis=0) if columns else np.zeros(0, dtype=int), np.arange(columns)
+    likeliest = [table[rows, every].tolist() for table in (forecast.point, forecast.lower, forecast.upper, probability)]
+    horizons = [forecast.horizons[row] * tick_seconds for row in rows]
+    trusted = np.where(known.all(axis=0), np.asarray(qualities, dtype=float), 0.0).tolist()
+    return tuple(map(Breach, objectives, horizons, *likeliest, trusted))
 
 
 class Level(StrEnum):

@@ -11,6 +11,7 @@ from typing import Any
 from controller.assurance.breach import Breach, SchmittTrigger
 from controller.assurance.guards import Admission
 from controller.assurance.instance import InstanceState, IntentInstance
+from controller.assurance.root_cause import Diagnosis
 from controller.twin.verdict import Verdict
 
 Json = Any
@@ -37,6 +38,14 @@ class CauseFinding:
 
     def __str__(self) -> str:
         return self.cause if self.cause == NO_CAUSE else f"{self.cause} (confidence {self.confidence:.2f})"
+
+
+def finding_of(diagnosis: Diagnosis) -> CauseFinding:
+    """What a diagnosis found: of the causes that are sure enough the surest."""
+    if diagnosis.abstains:
+        return CauseFinding()
+    surest = max(diagnosis.known, key=lambda one: one.confidence)
+    return CauseFinding(str(surest), surest.confidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.assurance.breach import Breach, Level, SchmittTrigger, predict
-from controller.assurance.decision import CauseFinding, Ground, decide
+from controller.assurance.decision import CauseFinding, Ground, decide, finding_of
 from controller.assurance.guards import Admission, Guard
 from controller.assurance.instance import InstanceState, IntentInstance
 from controller.assurance.objectives import Objective, ObjectiveName
+from controller.assurance.root_cause import Cause, Diagnosis
+from controller.assurance.root_cause_groups import RiskKind
 from controller.model.errors import InvalidInputError
 from controller.model.identifiers import ServiceId
 from controller.telemetry.forecast import Forecast, Forecaster
@@ -170,3 +172,15 @@ def test_below_the_floor_of_quality_even_certainty_does_nothing_and_the_reason_i
     decision = weigh(found=breach(1.0, quality=0.4))
     assert {reason.ground for reason in decision.against} == {Ground.PROBABILITY, Ground.QUALITY}
     assert "quality: 0.40, the floor is 0.6" in str(decision)
+
+
+def diagnosis(*confidences):
+    causes = tuple(Cause(RiskKind.LINK, f"p{n}", one, one, "down", (), ()) for n, one in enumerate(confidences))
+    return Diagnosis(0.0, 60.0, (), causes, (), (), threshold=0.6)
+
+
+def test_the_surest_known_cause_is_the_finding_and_abstention_is_one_too():
+    found = finding_of(diagnosis(0.7, 0.9, 0.1))
+    assert (found.cause, found.confidence) == ("link p1", 0.9)
+    assert finding_of(diagnosis(0.4)) == CauseFinding()
+    assert finding_of(diagnosis()) == CauseFinding()
