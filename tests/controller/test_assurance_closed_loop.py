@@ -6,11 +6,12 @@ from dataclasses import replace
 from itertools import pairwise
 from math import log
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.assurance.breach import Breach
+from controller.assurance.breach import Breach, predict
 from controller.assurance.closed_loop import SEEN, ClosedLoop
 from controller.assurance.decision import CauseFinding
 from controller.assurance.guards import GuardLimits
@@ -18,6 +19,7 @@ from controller.assurance.instance import TRANSITIONS, Happening, InstanceEvent,
 from controller.assurance.objectives import Objective, ObjectiveName
 from controller.model.errors import ConflictError, NotFoundError
 from controller.model.identifiers import ServiceId
+from controller.telemetry.forecast import Forecaster
 from controller.twin.verdict import Verdict
 
 S, E = InstanceState, InstanceEvent
@@ -212,6 +214,30 @@ def test_an_unknown_agreement_is_named_and_a_living_one_is_not_declared_twice():
 
 def test_what_a_level_means_is_always_an_edge_of_the_table():
     assert all((state, event) in TRANSITIONS for (state, _), event in SEEN.items())
+
+
+def breaches_of(delays):
+    """What the real forecaster makes of a series, tick by tick."""
+    forecaster = Forecaster(1, (6, 30))
+    for delay in delays:
+        yield predict((DELAY,), forecaster.step(np.array([delay])), TICK, (1.0,))
+
+
+def test_a_delay_that_creeps_up_is_a_risk_before_it_is_a_breach_and_a_steady_one_never_is():
+    noise = 0.0002 * np.random.default_rng(3).standard_normal(700)
+    creeping = 0.010 + noise + np.concatenate([np.zeros(300), np.linspace(0.0, 0.008, 400)])
+    world = World("a1", "a2")
+    for delay, rising, steady in zip(creeping, breaches_of(creeping), breaches_of(0.010 + noise), strict=True):
+        world.now += TICK
+        for agreement, found in (("a1", rising), ("a2", steady)):
+            if happening := world.loop.look(agreement, found, world.now):
+                world.apply(happening)
+        if delay > DELAY.target:
+            break
+    (predicted,) = world.times(E.PREDICT_BREACH, "a1")
+    assert predicted > 3000.0, "while it was steady there was nothing to see"
+    assert world.now - predicted >= 5 * TICK
+    assert world.times(E.PREDICT_BREACH, "a2") == []
 
 
 reading = st.sampled_from([CALM, ALARM, (0.5, 1.0), (0.95, 0.7), (1.0, 0.3), (0.0, 0.3), (0.81, 0.99), (0.29, 0.5)])
