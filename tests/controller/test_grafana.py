@@ -13,6 +13,7 @@ import yaml
 from config.grafana.source.boards import BOARDS
 from config.grafana.source.build import text_of, write
 from tests.controller.grafana_panels import DASHBOARDS, FILES, ROOT, SAMPLE, nodes, panels, queries, read, with_values
+from tests.controller.grafana_schema import faults
 
 RULES = yaml.safe_load((ROOT / "config/prometheus/rules/accord.yml").read_text())
 RUNBOOKS = ROOT / "config/prometheus/runbooks"
@@ -54,6 +55,31 @@ def test_the_dashboards_are_those_that_are_looked_for() -> None:
         "internals",
     ]
     assert text_of(BOARDS[0]) != text_of(BOARDS[1])
+
+
+@every_dashboard
+def test_a_dashboard_is_what_grafanas_schema_allows(dashboard: dict[str, Any]) -> None:
+    assert faults(dashboard) == []
+
+
+@pytest.mark.parametrize(
+    "path, value",
+    [
+        (("gridPos", "w"), "12"),
+        (("gridPos", "wide"), 12),
+        (("options", "colorMode"), "colourful"),
+        (("targets", 0, "instant"), 1),
+        (("fieldConfig", "defaults", "custom"), {"lineWidth": 2}),
+        (("type",), "graph"),
+    ],
+)
+def test_what_grafanas_schema_does_not_allow_is_found(path: tuple[Any, ...], value: object) -> None:
+    dashboard = read(DASHBOARDS / "overview.json")
+    at = next(panels(dashboard))
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    assert len(faults(dashboard)) == 1
 
 
 # -- lint ----------------------------------------------------------------------------------------------------------
