@@ -18,6 +18,9 @@ from controller.runtime.pulse import Pulse
 from controller.runtime.upkeep import Upkeep
 
 _STATUS_SECONDS = 15.0
+_TELEMETRY_TICK_SECONDS = 0.1
+_FOLLOW_SECONDS = 5.0
+"""How soon a new device is read for telemetry."""
 _DUE_SECONDS = 10.0
 """How late an intent may begin or end."""
 
@@ -54,6 +57,7 @@ class Background:
     def start(self) -> None:
         """Schedule everything; new devices are read at once."""
         self.pulse.start()
+        self.daemon.controller.collection.start()
         self._scheduler.start()
         self.reschedule()
 
@@ -74,6 +78,8 @@ class Background:
         self._every(settings.snapshot_seconds, self._save)
         self._every(_STATUS_SECONDS, self._tell_status)
         self._every(_DUE_SECONDS, Due(self.daemon.controller).run)
+        self._every(_TELEMETRY_TICK_SECONDS, self.daemon.controller.collection.tick)
+        self._every(_FOLLOW_SECONDS, self._follow_telemetry)
         if settings.check_sync_seconds:
             self._every(settings.check_sync_seconds, self.upkeep.check_idle)
         if self.notifier.watchdog_seconds:
@@ -103,6 +109,9 @@ class Background:
         await self.daemon.controller.topology.refresh()
         self.daemon.link_events.follow()
         await self.daemon.repair.repair(frozenset(), asyncio.get_running_loop().time())
+
+    async def _follow_telemetry(self) -> None:
+        self.daemon.controller.collection.follow()
 
     async def _save(self) -> None:
         await self.upkeep.save()

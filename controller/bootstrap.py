@@ -35,6 +35,8 @@ from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
 from controller.ports import Clock, DeviceConnector, DeviceSession, DeviceTarget, EventLog, NewEvent, Transport
+from controller.runtime.collection import Pace
+from controller.runtime.collection_series import SeriesBook
 from controller.runtime.controller import Controller
 from controller.runtime.device_care import DeviceCare
 from controller.runtime.intents import Intents
@@ -113,6 +115,7 @@ class Daemon:
         self.catalogue.topology = fresh.topology
         self.controller.planner.infrastructure = fresh.infrastructure
         self._take_over(self.settings.current)
+        take_over_telemetry(self.controller, self.settings.current)
         return changed
 
     def _take_over(self, settings: Settings) -> None:
@@ -130,6 +133,8 @@ class Daemon:
         """
         await self.link_events.stop()
         await self.controller.changes.stop()
+        await self.controller.campaigns.stop()
+        await self.controller.collection.stop()
         is_drained = await self.controller.transactions.drain(drain_seconds)
         try:
             await self.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="accord")
@@ -163,6 +168,7 @@ async def open_daemon(loaded: LoadedSettings) -> Daemon:
     await log.append([NewEvent("daemon", types.DAEMON_STARTED, {"folded": folded})], actor="accord")
     await controller.transactions.resume_open()
     controller.changes.resume()
+    controller.campaigns.resume()
     return Daemon(ReloadableSettings(loaded), catalogue, controller, log, sessions, threads, folded)
 
 
@@ -201,7 +207,25 @@ def build_controller(
         approval=settings.transactions.approval,
     )
     controller.topology.given = lambda: catalogue.topology
+    telemetry = settings.telemetry
+    controller.collection.series = SeriesBook(telemetry.interval_seconds or 10.0, telemetry.history_seconds)
+    take_over_telemetry(controller, settings)
     return controller
+
+
+def take_over_telemetry(controller: Controller, settings: Settings) -> None:
+    """Pace and budget as set; the length of the history holds from a restart on."""
+    telemetry = settings.telemetry
+    controller.campaigns.budget.packets_per_second = telemetry.probe_packets_per_second
+    controller.collection.take_over(
+        Pace(
+            telemetry.interval_seconds,
+            telemetry.interval_seconds_by_role,
+            telemetry.jitter,
+            telemetry.concurrency,
+            telemetry.longest_back_off_seconds,
+        )
+    )
 
 
 def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:

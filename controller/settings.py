@@ -108,6 +108,35 @@ class Topology(Section):
         return "off" if value is False else value
 
 
+class Telemetry(Section):
+    """How telemetry is collected. What is hastened for a while goes back by itself."""
+
+    interval_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        default=10.0, description="How often each router is read, where nothing else is said; 0: never."
+    )
+    interval_seconds_by_role: dict[str, Seconds] = Field(
+        default_factory=dict, description="How often routers of a role are read, e.g. {pe: 5, p: 30}."
+    )
+    jitter: float = Field(default=0.1, ge=0, le=0.5, description="How far a reading may be off, in intervals.")
+    concurrency: int = Field(default=16, ge=1, le=1_000, description="Routers read at the same time.")
+    longest_back_off_seconds: Seconds = Field(
+        default=300.0, description="Longest wait before a failing router is tried."
+    )
+    history_seconds: Seconds = Field(default=1800.0, description="How much of each series is kept in memory.")
+    push: Literal["auto", "off"] = Field(
+        default="auto", description="Whether routers that offer YANG-Push are to push."
+    )
+    probe_packets_per_second: float = Field(
+        default=200.0, gt=0, le=1e6, description="Test packets that all measurements together may send."
+    )
+
+    @field_validator("push", mode="before")
+    @classmethod
+    def _is_a_word(cls, value: object) -> object:
+        """In YAML `off` without quotes is a boolean."""
+        return "off" if value is False else value
+
+
 class Log(Section):
     """Logging to stderr."""
 
@@ -150,6 +179,7 @@ class Settings(BaseSettings):
     metrics: Metrics = Field(default_factory=Metrics)
     upkeep: Upkeep = Field(default_factory=Upkeep)
     topology: Topology = Field(default_factory=Topology)
+    telemetry: Telemetry = Field(default_factory=Telemetry)
     log: Log = Field(default_factory=Log)
 
     @field_validator("yang_path", mode="before")

@@ -1,7 +1,7 @@
 """Owns the names of events. Their data is JSON; upcasters (`upcasting`) bring old shapes up to date when they are read.
 
-Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `change/<id>`, `services` (the L3SM
-datastore), `daemon`.
+Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `change/<id>`, `campaigns`, `services` (the
+L3SM datastore), `daemon`.
 """
 
 from typing import Final
@@ -39,5 +39,9 @@ CHANGE_BEGUN: Final = "change.begun"
 """A change in stages (make-before-break) was asked for: `plan`, a `StagedPlan` as JSON."""
 CHANGE_ADVANCED: Final = "change.advanced"
 """It took a step: `cue`, the `stage` that follows, and the `reason`."""
+CAMPAIGN_BEGUN: Final = "campaign.begun"
+"""A measurement campaign was asked for: `id`, `source`, `target`, `metric`, `above_seconds`, `until` and the rest."""
+CAMPAIGN_ENDED: Final = "campaign.ended"
+"""Its answer is known, or its time is over, and all is given back: `answer`, `reason`, and what it rests on."""
 DAEMON_STARTED: Final = "daemon.started"
 DAEMON_STOPPED: Final = "daemon.stopped"

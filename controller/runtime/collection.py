@@ -43,6 +43,10 @@ class Pace:
         """The interval of a device."""
         return self.by_role.get(record.role, self.interval_seconds)
 
+    def reads(self, record: DeviceRecord) -> bool:
+        """Whether it is read at all."""
+        return self.of(record) > 0 and not is_optical(record)
+
 
 @dataclass(slots=True)
 class Lags:
@@ -109,7 +113,7 @@ class Collection:
     def follow(self) -> None:
         """Give turns to every known router of the inventory, and forget those that have gone."""
         records = self.records()
-        routers = [name for name in self.known() if name in records and not is_optical(records[name])]
+        routers = [name for name in self.known() if name in records and self.pace.reads(records[name])]
         self.schedule.follow({name: self._interval_seconds(records[name]) for name in routers}, self.clock.monotonic())
         self.series.retire_devices(routers)
         for gone in self.unread.keys() - set(routers):

@@ -13,6 +13,7 @@ from controller.datastore.codec import Codec
 from controller.events import types
 from controller.intent.lifecycle import IntentState
 from controller.mapping.intent_to_l3sm import withdrawal
+from controller.mapping.measurement import Measurement
 from controller.mapping.optical import segment_over
 from controller.mapping.service_change import L3smEdit
 from controller.mapping.tunnel_book import TunnelChange
@@ -32,6 +33,8 @@ from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
 from controller.model.yang_path import Path, parse_path
 from controller.ports import Capabilities, Clock, EventLog, NewEvent
+from controller.runtime.collection import Collection
+from controller.runtime.collection_campaigns import Campaigns
 from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
@@ -103,6 +106,8 @@ class Controller:
     tunnels: Tunnels = field(init=False)
     changes: StagedChanges = field(init=False)
     proof: Proof = field(init=False)
+    collection: Collection = field(init=False)
+    campaigns: Campaigns = field(init=False)
     _agreed: set[PlanId] = field(default_factory=set)
     """Plans that need no approval of their own."""
 
@@ -112,6 +117,12 @@ class Controller:
         self.optical = OpticalDomains(self.sessions, self.records, self.clock)
         self.tunnels = Tunnels(self.world, self.planner, self.topology)
         self.proof = Proof(self.world, self.topology, self._observe)
+        self.collection = Collection(
+            self.sessions, self.leases, self.records, lambda: list(self.world.network), self.clock
+        )
+        self.campaigns = Campaigns(
+            self.world, self.log, self.clock, self.collection, self.topology, self.commit_measurements
+        )
         probes = Probes(self.sessions, self.clock)
         self.changes = StagedChanges(
             self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome
@@ -336,6 +347,22 @@ class Controller:
         """Carry out a plan that the daemon made itself: what the operator allowed beforehand needs no approval."""
         await self.proof.require(plan)
         return await self.transactions.commit(plan, CommitOptions(comment=plan.summary), "accord")
+
+    async def commit_measurements(
+        self, wanted: Iterable[Measurement], gone: Iterable[Measurement], summary: str, actor: str
+    ) -> None:
+        """Make measurements run, and others end: they carry nobody's traffic and need no approval."""
+        wanted, gone = tuple(wanted), tuple(gone)
+
+        async def make_plan() -> Plan:
+            plan = await self._keep(self.planner.measurements(wanted, gone, summary), actor)
+            self._agreed.add(plan.id)
+            return plan
+
+        if self.planner.measurements(wanted, gone, summary).devices:
+            done = await self.commit_fresh(make_plan, CommitOptions(comment=summary), actor)
+            if await self._outcome(done) is not Phase.COMMITTED:
+                raise ConflictError(f"{summary}: {done.reason}", remedy=f"see: accord transaction show {done.id}")
 
     async def _plan_wanted(self, staged: StagedPlan, stage: Stage, summary: str, actor: str) -> Plan:
         """The plan of a staged change's next state of tunnels; whoever agreed to the change agreed to its stages."""

@@ -5,7 +5,7 @@ rendered.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -16,6 +16,7 @@ from controller.events import types
 from controller.intent.lifecycle import IntentEvent, advance, undo_of
 from controller.mapping.fragment import Fragment, render
 from controller.mapping.infrastructure import Infrastructure
+from controller.mapping.measurement import Measurement, free_numbers
 from controller.mapping.optical import OpticalSegment, segment_lines, segment_owner
 from controller.mapping.service import touched_document
 from controller.mapping.service_change import L3smChange, L3smEdit
@@ -104,6 +105,21 @@ class Planner:
         wanted: _Wanted = {name: {PROBES: lines[name] if is_on else {}} for name in known}
         devices = tuple(device for device in self._devices(wanted) if device.delta)
         return Plan(self._next_id(), "measure links" if is_on else "stop measuring links", devices)
+
+    def measurements(self, wanted: Iterable[Measurement], gone: Iterable[Measurement], summary: str) -> Plan:
+        """The plan that makes these measurements run and takes those away; without devices when it is so already."""
+        lines: _Wanted = {}
+        for measurement in gone:
+            lines.setdefault(measurement.device, {})[measurement.owner] = {}
+        numbers: dict[DeviceName, Iterator[int]] = {}
+        for measurement in wanted:
+            device = self.world.network.device(measurement.device)
+            own = device.contributions.of(measurement.owner)
+            held = _numbers(own)
+            free = numbers.setdefault(measurement.device, free_numbers(_sessions(device.config, {})))
+            number = min(held) if held else next(free)
+            lines.setdefault(measurement.device, {})[measurement.owner] = measurement.lines(number)
+        return Plan(self._next_id(), summary, tuple(device for device in self._devices(lines) if device.delta))
 
     def optical(self, wanted: Iterable[OpticalSegment], gone: Iterable[tuple[DeviceName, str]], summary: str) -> Plan:
         """The plan that makes these segments stand in their domains, and takes those away by (domain, name)."""
@@ -234,8 +250,12 @@ def _by_device(lines: Mapping[Fragment, Mapping[Path, str]]) -> _Wanted:
 
 def _sessions(config: ConfigTree, own: Mapping[Path, str]) -> set[int]:
     """Numbers of the STAMP sessions that are on a device, less one's own."""
-    entries = (path for path in config.below(STAMP) if len(path) == 3 and path[2].keys)
-    return {int(path[2].keys[0][1]) for path in entries if path not in own}
+    return _numbers(path for path in config.below(STAMP) if path not in own)
+
+
+def _numbers(paths: Iterable[Path]) -> set[int]:
+    """Of the sessions whose entries are among the paths."""
+    return {int(path[2].keys[0][1]) for path in paths if len(path) == 3 and path[2].keys}
 
 
 def with_waves(plan: Plan, canary: Iterable[DeviceName]) -> Plan:

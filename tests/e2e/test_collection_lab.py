@@ -1,0 +1,182 @@
+"""Telemetry over the lab's routers: read by polling, never in a change's way; campaigns that know and give back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from controller.events import types
+from controller.mapping.measurement import measurements_of
+from controller.model.errors import BusyError, InvalidInputError, NotFoundError
+from controller.model.identifiers import DeviceName
+from controller.runtime.collection import Pace
+from controller.runtime.collection_campaigns import STREAM, CampaignWish
+from controller.telemetry.campaign import Answer, Question
+from controller.telemetry.sample import Provenance, SeriesKey
+from controller.telemetry.schedule import Outcome
+from lab.topology_file import load_topology
+from tests.e2e.provider import ACTOR, Provider, open_provider
+
+DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
+LONDON, PARIS = DeviceName("pe-london"), DeviceName("pe-paris")
+QUICK = Pace(0.2, jitter=0.0)
+
+
+@asynccontextmanager
+async def demo(directory: Path, pace: Pace = QUICK) -> AsyncIterator[Provider]:
+    """The demonstration's network, read at the pace, as the daemon's clockwork does it."""
+    async with open_provider(directory, load_topology(DEMO)) as provider:
+        await provider.controller.topology.refresh()
+        provider.controller.collection.take_over(pace)
+        provider.controller.collection.start()
+        ticking = asyncio.create_task(tick(provider))
+        try:
+            yield provider
+        finally:
+            ticking.cancel()
+
+
+async def tick(provider: Provider) -> None:
+    while True:
+        await provider.controller.collection.tick()
+        await asyncio.sleep(0.02)
+
+
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - the lab has nothing to wait for
+            await asyncio.sleep(0.02)
+
+
+def asking(bound: float, **more: float) -> CampaignWish:
+    """Whether packets from London to Paris take longer than the bound, sampled as fast as a test wants it."""
+    wanted = {"until": 4e9, "packets_per_second": 100.0, "sample_seconds": 0.05} | more
+    return CampaignWish("London", "Paris", Question(bound, tolerated_ratio=0.2), **wanted)
+
+
+def held(provider: Provider) -> list[str]:
+    known = provider.controller.world.network.device(LONDON)
+    return [measurement.holder for measurement in measurements_of(LONDON, known.contributions)]
+
+
+async def test_every_router_is_read_and_its_series_are_what_the_router_counts(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        collection = provider.controller.collection
+        key = SeriesKey(LONDON, "oper-status", "core0")
+        await until(lambda: len({key.device for key in collection.series.latest}) == len(provider.lab))
+        await until(lambda: len(collection.series.store.samples(key, 0.0, 4e9)) > 0)
+        assert collection.series.latest[key].value == 1.0
+        assert collection.series.latest[key].provenance is Provenance.POLLED
+        assert (
+            collection.series.speeds[LONDON, "core0"] == provider.lab.plane.interfaces(LONDON)["core0"].speed_bit_rate
+        )
+        rate = SeriesKey(LONDON, "out-octets", "core0")
+        await until(lambda: collection.series.latest[rate].is_usable)
+        assert collection.series.score(rate, provider.controller.clock.now()).value > 0.6
+        assert not collection.unread
+
+
+async def test_a_device_that_a_transaction_holds_is_left_alone_and_read_afterwards(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(0)) as provider:
+        controller = provider.controller
+        async with controller.leases.hold([LONDON], "tx-1", "a change", 1.0):
+            assert await controller.collection.read(LONDON) is Outcome.YIELDED
+        async with controller.sessions.use(PARIS):
+            assert await controller.collection.read(PARIS) is Outcome.YIELDED
+        assert await controller.collection.read(LONDON) is Outcome.READ
+        assert await controller.collection.read(PARIS) is Outcome.READ
+
+
+async def test_a_device_that_is_gone_is_told_and_read_again_when_it_is_back(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        collection, router = provider.controller.collection, provider.lab[LONDON]
+        await until(lambda: collection.polls["read"] > 0)
+        await router.stop()
+        await until(lambda: LONDON in collection.unread)
+        await router.start()
+        await until(lambda: LONDON not in collection.unread)
+
+
+async def test_an_interval_of_zero_reads_nobody(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(0)) as provider:
+        await provider.controller.collection.tick()
+        assert not list(provider.controller.collection.schedule.devices)
+
+
+# -- campaigns -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bound, answer", [(0.0001, Answer.EXCEEDS), (1.0, Answer.STAYS_BELOW)])
+async def test_a_campaign_stops_when_it_knows_and_gives_everything_back(
+    tmp_path: Path, bound: float, answer: Answer
+) -> None:
+    async with demo(tmp_path) as provider:
+        controller, before = provider.controller, provider.running()
+        campaign = await controller.campaigns.begin(asking(bound), ACTOR)
+        assert controller.campaigns.budget.granted == {campaign.id: 100.0}
+        await until(lambda: campaign.state == "measuring")
+        assert held(provider) == [campaign.id]
+        done = await asyncio.wait_for(controller.campaigns.finish(campaign.id), 60)
+        assert (done.state, done.test.answer) == ("answered", answer), done.reason
+        assert held(provider) == []
+        assert provider.running() == before
+        assert not controller.campaigns.budget.granted
+        assert not controller.collection.series.keys(kind="last-forward-delay")
+        told = [(event.type, event.data["answer"]) for event in controller.log.read(stream=STREAM)]
+        assert told == [(types.CAMPAIGN_BEGUN, "unknown"), (types.CAMPAIGN_ENDED, answer.value)]
+
+
+async def test_a_campaign_whose_time_is_over_says_what_it_knows(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        wish = CampaignWish("London", "Paris", Question(1.0), provider.controller.clock.now() + 1.0, sample_seconds=0.1)
+        campaign = await provider.controller.campaigns.begin(wish, ACTOR)
+        done = await asyncio.wait_for(provider.controller.campaigns.finish(campaign.id), 30)
+        assert (done.state, done.test.answer) == ("undecided", Answer.UNKNOWN)
+        assert "its time is over" in done.reason
+        assert held(provider) == []
+
+
+async def test_a_campaign_can_be_stopped(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        campaign = await provider.controller.campaigns.begin(asking(1.0, packets_per_second=1.0), ACTOR)
+        await until(lambda: campaign.state == "measuring")
+        await provider.controller.campaigns.end(campaign.id)
+        done = await asyncio.wait_for(provider.controller.campaigns.finish(campaign.id), 30)
+        assert done.state == "stopped"
+        assert held(provider) == []
+
+
+async def test_a_restarted_controller_gives_back_what_a_campaign_had(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        campaigns = provider.controller.campaigns
+        campaign = await campaigns.begin(asking(1.0), ACTOR)
+        await until(lambda: campaign.state == "measuring")
+        await campaigns.stop()
+        assert held(provider) == [campaign.id]
+        campaigns.resume()
+        done = await asyncio.wait_for(campaigns.finish(campaign.id), 30)
+        assert (done.state, done.reason) == ("stopped", "the daemon was started anew meanwhile")
+        assert held(provider) == []
+        assert (await campaigns.begin(asking(1.0, packets_per_second=1.0), ACTOR)).id == "campaign-2"
+
+
+async def test_a_campaign_that_cannot_be_is_refused_and_takes_nothing(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        campaigns = provider.controller.campaigns
+        with pytest.raises(InvalidInputError, match="'Atlantis' names no provider edges"):
+            await campaigns.begin(CampaignWish("London", "Atlantis", Question(1.0), 4e9), ACTOR)
+        with pytest.raises(InvalidInputError, match="same router"):
+            await campaigns.begin(CampaignWish("London", LONDON, Question(1.0), 4e9), ACTOR)
+        with pytest.raises(InvalidInputError, match="past"):
+            await campaigns.begin(CampaignWish("London", "Paris", Question(1.0), 1.0), ACTOR)
+        with pytest.raises(InvalidInputError, match="'colour' cannot be measured"):
+            await campaigns.begin(CampaignWish("London", "Paris", Question(1.0), 4e9, "colour"), ACTOR)
+        campaigns.budget.packets_per_second = 5.0
+        with pytest.raises(BusyError, match="of the budget of 5"):
+            await campaigns.begin(asking(1.0), ACTOR)
+        with pytest.raises(NotFoundError):
+            campaigns.get("campaign-9")
+        assert not campaigns.budget.granted
+        assert not list(campaigns)
