@@ -27,7 +27,7 @@ test-frr: $(STAMP)  ## the CLI driver against FRR's vtysh (apt-get install frr o
 test-netns: $(STAMP)  ## forwarding in network namespaces (Linux; as root, or where users may have namespaces)
 	$(BIN)/python -m pytest -m netns -rs || [ $$? -eq 5 ]
 
-test-prometheus: $(STAMP)  ## scrape a live daemon with Debian's prometheus (apt-get install prometheus)
+test-prometheus: $(STAMP)  ## scrape a live daemon, ask every panel's query (apt-get install prometheus)
 	$(BIN)/python -m pytest -m prometheus -rs || [ $$? -eq 5 ]
 
 dashboards: $(STAMP)  ## write config/grafana/dashboards/*.json anew
