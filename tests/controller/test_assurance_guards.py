@@ -69,6 +69,15 @@ def test_a_cause_that_keeps_coming_back_is_damped_until_its_penalty_has_halved_o
     assert guards.admit("a1", "link p1-p2", 0.0, held.not_before).is_admitted
 
 
+def test_a_refusal_of_what_is_damped_does_not_set_it_free():
+    guards = Guards(LIMITS)
+    for begin in (0.0, 250.0, 500.0):
+        changed(guards, "a1", "link p1-p2", begin, begin)
+    free = guards.admit("a1", "link p1-p2", 0.0, 500.0 + COOL).not_before
+    guards.refuse("a1", "link p1-p2", free - 50.0)
+    assert guards.admit("a1", "link p1-p2", 0.0, free - 50.0 + COOL).guard is Guard.DAMPING
+
+
 def test_what_the_owner_asks_for_cools_but_is_not_held_against_the_cause():
     guards = Guards(LIMITS)
     for begin in range(10):

@@ -112,6 +112,11 @@ def test_what_is_older_than_the_window_is_forgotten():
     assert measured((10 * DAY, 12 * DAY, True), record=record).budget(AVAILABLE, 12 * DAY).availability == 1.0
 
 
+def test_of_a_spell_across_the_edge_of_the_window_only_the_part_within_counts():
+    budget = measured((0.0, 100.0, False), (100.0, 200.0, True)).budget(AVAILABLE, 200.0, 150.0)
+    assert (budget.bad_seconds, budget.measured_seconds) == (50.0, 150.0)
+
+
 def test_a_promise_without_a_budget_is_broken_by_the_first_bad_second():
     always = replace(AVAILABLE, target=1.0)
     budget = measured((0.0, 10.0, True), (10.0, 11.0, False)).budget(always, 11.0)
