@@ -74,6 +74,8 @@ class _Selection:
         self.schema = schema
         self.full: set[etree._Element] = set()
         self.part: set[etree._Element] = set()
+        self._entries: dict[tuple[etree._Element, str], dict[str, list[etree._Element]]] = {}
+        """Entries of long lists by their first key, so that a filter of many entries needs no search for each."""
 
     def mark(self, wanted: etree._Element, source: etree._Element, node: SchemaNode) -> bool:
         """Apply the sibling set below `wanted` to `source`; True when it selected something."""
@@ -98,7 +100,7 @@ class _Selection:
 
     def _descend(self, item: etree._Element, source: etree._Element, node: SchemaNode) -> bool:
         matched = False
-        for child in _candidates(item, source):
+        for child in self._possible(item, source, node):
             if not all(child.get(name) == value for name, value in item.attrib.items()):
                 continue
             child_node = node.children.get(child.tag)
@@ -108,6 +110,23 @@ class _Selection:
             elif child_node is not None:
                 matched |= self.mark(item, child, child_node)
         return matched
+
+    def _possible(self, item: etree._Element, source: etree._Element, node: SchemaNode) -> list[etree._Element]:
+        """Children that an element of a filter may select; of a list's entries, those with the key that it names."""
+        child_node = node.children.get(item.tag)
+        key = child_node.keys[0] if child_node is not None and child_node.keys else ""
+        wanted = item.find(key) if key else None
+        if child_node is None or wanted is None or not _is_content_match(wanted):
+            return _candidates(item, source)
+        entries = self._entries.get((source, item.tag))
+        if entries is None:
+            entries = self._entries[source, item.tag] = {}
+            for child in source.iterchildren(item.tag):
+                entries.setdefault(child.findtext(key) or "", []).append(child)
+        text = canonical(self.schema, child_node.children[key], wanted)[0]
+        return [
+            child for word in dict.fromkeys((wanted.text or "", text, text.strip())) for child in entries.get(word, ())
+        ]
 
     def _content(self, item: etree._Element, source: etree._Element, node: SchemaNode) -> etree._Element | None:
         for child in _candidates(item, source):
