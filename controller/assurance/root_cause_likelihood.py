@@ -46,6 +46,17 @@ class Posterior:
     """By sensor, if the most probable set is the true one."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """Faults one by one: (group, mode) and prior of each, gains and likelihood by sensor, score in all."""
+
+    columns: NDArray[np.intp]
+    priors: Array
+    gains: Array
+    scored: Array
+    scores: Array
+
+
 class FaultModel:
     """Observations against risk groups, as numbers."""
 
@@ -54,7 +65,9 @@ class FaultModel:
         self.observations = tuple(sorted(observations, key=lambda one: one.sensor))
         sensors = [one.sensor for one in self.observations]
         self.sensors = tuple(dict.fromkeys(sensors))
-        self._starts = np.array([sensors.index(sensor) for sensor in self.sensors], dtype=np.intp)
+        numbers = {sensor: number for number, sensor in enumerate(self.sensors)}
+        self._sensor_of = np.array([numbers[sensor] for sensor in sensors], dtype=np.intp)
+        self._starts = np.unique(self._sensor_of, return_index=True)[1]
         self.covers = _covers(self.groups, self.observations)
         self.is_symptom = np.array([one.is_symptom for one in self.observations], dtype=bool)
         told = [likelihood(one) for one in self.observations]
@@ -67,14 +80,13 @@ class FaultModel:
 
     def search(self, *, pairs: bool = True) -> Posterior:
         """The most probable faults: none, one, or, unless that is left out, two."""
-        columns, priors = self._columns()
-        single = self._scores(self._gains(columns, self.alone - self.healthy[:, None])) + priors
-        nothing = float(self._scores(np.zeros((len(self.sensors), 1)))[0])
+        single = self._faults(*self._columns())
+        nothing = float(self._scored(np.zeros((len(self.sensors), 1))).sum())
         rows = np.array([], dtype=np.intp)
-        if pairs and len(columns):
-            rows = self._rows(columns, priors, max(nothing, self._climbed(columns, priors, single)))
-        double = self._pairs(columns[rows], priors[rows])
-        return self._posterior(columns, columns[rows], nothing, single, double)
+        if pairs and len(single.columns):
+            rows = self._rows(single, max(nothing, self._climbed(single)))
+        paired = self._faults(single.columns[rows], single.priors[rows])
+        return self._posterior(nothing, single, paired, self._pairs(paired))
 
     def _columns(self) -> tuple[NDArray[np.intp], Array]:
         """(group, mode) of every fault that touches a symptom, and their priors; others gain less than they cost.
@@ -105,73 +117,75 @@ class FaultModel:
             gains[:, of] = self._by_sensor(self.covers[:, columns[of, 0]] * of_mode[:, mode, None])
         return gains
 
-    def _scores(self, gains: Array) -> Array:
-        """The log-likelihood of each column of gains over the healthy state; sensors are honest or lie."""
-        scores: Array = np.logaddexp(self._base[:, None] + gains, self._lies[:, None]).sum(axis=0)
-        return scores
+    def _scored(self, gains: Array, sensors: NDArray[np.intp] | None = None) -> Array:
+        """By sensor and column: the log-likelihood with these gains over the healthy state; sensors may lie."""
+        base, lies = (self._base, self._lies) if sensors is None else (self._base[sensors], self._lies[sensors])
+        scored: Array = np.logaddexp(base[:, None] + gains, lies[:, None])
+        return scored
 
-    def _climbed(self, columns: NDArray[np.intp], priors: Array, single: Array) -> float:
-        """The score of a good set of faults: the best one, and while that helps the best partner of the newest one."""
+    def _faults(self, columns: NDArray[np.intp], priors: Array) -> "_Faults":
         gains = self._gains(columns, self.alone - self.healthy[:, None])
-        newest, best = int(single.argmax()), float(single.max())
+        scored = self._scored(gains)
+        return _Faults(columns, priors, gains, scored, scored.sum(axis=0) + priors)
+
+    def _climbed(self, faults: "_Faults") -> float:
+        """The score of a good set of faults: the best one, and while that helps the best partner of the newest one."""
+        newest, best = int(faults.scores.argmax()), float(faults.scores.max())
         while True:
-            scores = self._row(columns, priors, gains, newest, np.flatnonzero(columns[:, 0] != columns[newest, 0]))
+            scores = self._row(faults, newest, np.flatnonzero(faults.columns[:, 0] != faults.columns[newest, 0]))
             if scores.max(initial=-np.inf) <= best:
                 return best
             newest, best = int(scores.argmax()), float(scores.max())
 
-    def _rows(self, columns: NDArray[np.intp], priors: Array, best: float) -> NDArray[np.intp]:
-        """The columns that can be in a pair that comes near the best: everything else explained for free."""
+    def _rows(self, faults: "_Faults", best: float) -> NDArray[np.intp]:
+        """The faults that can be in a pair that comes near the best: everything else explained for free."""
         free = np.maximum(self.healthy, self.alone.max(axis=1))
         covered = np.maximum(self.alone, self._together.max(axis=2))
-        unexplained = self._by_sensor(free - self.healthy)[:, None]
-        bound = self._scores(self._gains(columns, covered - free[:, None]) + unexplained) + priors + priors.max()
+        gains = self._gains(faults.columns, covered - free[:, None]) + self._by_sensor(free - self.healthy)[:, None]
+        bound = self._scored(gains).sum(axis=0) + faults.priors + faults.priors.max()
         rows = np.flatnonzero(bound >= best - _MARGIN)
         return rows[np.argsort(-bound[rows], kind="stable")[:_MOST_ROWS]]
 
-    def _pairs(self, columns: NDArray[np.intp], priors: Array) -> Array:
-        """The scores of all pairs of these columns of different groups, each once; the rest are minus infinity."""
-        gains = self._gains(columns, self.alone - self.healthy[:, None])
-        scores = np.full((len(columns), len(columns)), -np.inf)
-        for row in range(len(columns) - 1):
-            others = row + 1 + np.flatnonzero(columns[row + 1 :, 0] != columns[row, 0])
-            scores[row] = self._row(columns, priors, gains, row, others)
+    def _pairs(self, faults: "_Faults") -> Array:
+        """The scores of all pairs of faults of different groups, each once; the rest are minus infinity."""
+        groups = faults.columns[:, 0]
+        scores = np.full((len(groups), len(groups)), -np.inf)
+        for row in range(len(groups) - 1):
+            scores[row] = self._row(faults, row, row + 1 + np.flatnonzero(groups[row + 1 :] != groups[row]))
         return scores
 
-    def _row(self, columns: NDArray[np.intp], priors: Array, gains: Array, row: int, others: NDArray[np.intp]) -> Array:
-        """The scores of one column with each of `others`; minus infinity with the rest."""
-        scores: Array = np.full(len(columns), -np.inf)
-        if len(others):
-            both = gains[:, [row]] + gains[:, others] + self._overlap(columns[others], *columns[row])
-            scores[others] = self._scores(both) + priors[row] + priors[others]
+    def _row(self, faults: "_Faults", row: int, others: NDArray[np.intp]) -> Array:
+        """The scores of one fault with each of `others`; minus infinity with the rest.
+
+        To the score of the other alone comes what changes at the sensors that see this one.
+        """
+        group, mode = faults.columns[row]
+        seen = np.flatnonzero(self.covers[:, group])
+        sensors, starts = np.unique(self._sensor_of[seen], return_index=True)
+        alone = self.alone[seen]
+        extra = self._together[seen, mode] - alone[:, [mode]] - alone + self.healthy[seen, None]
+        shared = self.covers[np.ix_(seen, faults.columns[others, 0])] * extra[:, faults.columns[others, 1]]
+        gains = np.add.reduceat(shared, starts, axis=0) + faults.gains[np.ix_(sensors, others)]
+        change = (
+            self._scored(gains + faults.gains[sensors, row][:, None], sensors) - faults.scored[np.ix_(sensors, others)]
+        )
+        scores: Array = np.full(len(faults.columns), -np.inf)
+        scores[others] = faults.scores[others] + change.sum(axis=0) + faults.priors[row]
         return scores
 
-    def _overlap(self, columns: NDArray[np.intp], group: int, mode: int) -> Array:
-        """What two faults on the same path are together, less what they are one by one."""
-        shared = self.covers[:, group, None]
-        extra = self._together[:, mode, :] - self.alone[:, mode, None] - self.alone + self.healthy[:, None]
-        return self._gains(columns, shared * extra)
-
-    def _posterior(
-        self,
-        columns: NDArray[np.intp],
-        paired: NDArray[np.intp],
-        nothing: float,
-        single: Array,
-        double: Array,
-    ) -> Posterior:
-        best = max(nothing, float(single.max(initial=-np.inf)), float(double.max(initial=-np.inf)))
-        alone, pairs = np.exp(single - best), np.exp(double - best)
+    def _posterior(self, nothing: float, single: "_Faults", paired: "_Faults", double: Array) -> Posterior:
+        best = max(nothing, float(single.scores.max(initial=-np.inf)), float(double.max(initial=-np.inf)))
+        alone, pairs = np.exp(single.scores - best), np.exp(double - best)
         total = np.exp(nothing - best) + alone.sum() + pairs.sum()
         modes = np.zeros((len(self.groups), len(MODES)))
-        np.add.at(modes, (columns[:, 0], columns[:, 1]), alone / total)
-        np.add.at(modes, (paired[:, 0], paired[:, 1]), (pairs.sum(axis=0) + pairs.sum(axis=1)) / total)
+        np.add.at(modes, tuple(single.columns.T), alone / total)
+        np.add.at(modes, tuple(paired.columns.T), (pairs.sum(axis=0) + pairs.sum(axis=1)) / total)
         faults: tuple[Fault, ...] = ()
         if double.max(initial=-np.inf) == best:
             row, column = np.unravel_index(int(double.argmax()), double.shape)
-            faults = (Fault(*map(int, paired[row])), Fault(*map(int, paired[column])))
-        elif single.max(initial=-np.inf) == best:
-            faults = (Fault(*map(int, columns[int(single.argmax())])),)
+            faults = (Fault(*map(int, paired.columns[row])), Fault(*map(int, paired.columns[column])))
+        elif single.scores.max(initial=-np.inf) == best:
+            faults = (Fault(*map(int, single.columns[int(single.scores.argmax())])),)
         return Posterior(faults, best, modes.sum(axis=1), modes, self._lying(faults))
 
     def _lying(self, faults: Sequence[Fault]) -> Array:
