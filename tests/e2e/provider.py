@@ -58,6 +58,10 @@ class Provider:
         assert done.phase is Phase.COMMITTED, f"{done.phase}: {done.reason}"
         return done
 
+    async def restart(self) -> None:
+        """Another daemon in place of the one that was stopped: it knows what the log says."""
+        self.daemon = await open_daemon(self.daemon.settings.loaded)
+
     async def assert_read_back_equal(self, devices: Iterable[str]) -> None:
         """Every router is what the controller takes it for, and holds every line that anybody owns."""
         for name in devices:
@@ -82,13 +86,13 @@ async def open_provider(
     `ports` says by router what the inventory tells of its access ports beside their names.
     """
     async with LabNetwork(topology, options) as lab:
-        daemon = await open_daemon(load_settings(_write_settings(directory, lab, yang_path, ports)))
+        provider = Provider(lab, await open_daemon(load_settings(_write_settings(directory, lab, yang_path, ports))))
         try:
-            names = list(daemon.controller.records())
-            await asyncio.gather(*(daemon.controller.sync_from(name, ACTOR) for name in names))
-            yield Provider(lab, daemon)
+            controller = provider.controller
+            await asyncio.gather(*(controller.sync_from(name, ACTOR) for name in controller.records()))
+            yield provider
         finally:
-            await daemon.stop(10.0)
+            await provider.daemon.stop(10.0)
 
 
 def _write_settings(
