@@ -47,7 +47,7 @@ _VERDICTS = {"good": False, "up": False, "bad": True, "down": True}
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
 
 
 class _Node(_Part):

@@ -95,6 +95,12 @@ def test_a_path_by_links_goes_from_the_end_that_the_links_do_not_share(tmp_path)
     assert {"d", "c", "b"} < one.elements
 
 
+def test_nodes_may_be_numbers(tmp_path, capsys):
+    topology = "topology: {nodes: [1, 2, 3], links: [{a: 1, b: 2}, {a: 2, b: 3}]}\npaths: {x: [1, 2], y: [2, 3]}\n"
+    (incident,) = told(written(tmp_path, "symptoms: [x, 1-2]\n", topology), capsys)
+    assert incident["known"] == ["link 1-2"]
+
+
 def test_nothing_wrong_is_said_plainly(tmp_path, capsys):
     file = written(tmp_path, "observations: [{path: p-ab, lost: 0}]\n")
     assert told(file, capsys) == []
@@ -117,6 +123,7 @@ def test_nothing_wrong_is_said_plainly(tmp_path, capsys):
         ("observations: [{path: p-ab, lost: 1001}]\n", "'p-ab' lost 1001 of 1000"),
         ("observations: [{path: p-ab, loss: 1.5}]\n", "observations.0.loss"),
         ("observations: [{path: p-ab, lost: 1, quality: 2}]\n", "observations.0.quality"),
+        ("observations: [{path: p-ab, lost: 1, time: .nan}]\n", "observations.0.time"),
         ("observations: [{path: p-ab, last: 1}]\n", "observations.0.last"),
     ],
 )
