@@ -8,7 +8,7 @@ import networkx as nx
 import pytest
 
 from controller.model.identifiers import DeviceName
-from controller.topology import disjoint
+from controller.topology import disjoint, disjoint_exact
 from controller.topology.disjoint import Disjointness, NoDisjointPairError, disjoint_pair
 from controller.topology.disjoint_exact import exact_pair
 from controller.topology.network import Link, Network, Path
@@ -21,6 +21,12 @@ SMALL = [name for name in published_names(10) if len(plain(name).links) <= 36]
 A, D = DeviceName("a"), DeviceName("d")
 # The shortest path a-b-c-d stands in the way of the only pair, a-c-d and a-b-d.
 TRAP = drawn(("a", "b", 1), ("b", "c", 1), ("c", "d", 1), ("a", "c", 5), ("b", "d", 5))
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """A busy machine may take its time: what is asked here is whether the answer is right."""
+    monkeypatch.setattr(disjoint_exact, "EXACT_SECONDS", 60.0)
 
 
 def pairs_of(network: Network, seed: str, count: int) -> list[tuple[DeviceName, DeviceName]]:

@@ -33,7 +33,7 @@ from lab.topology import Node, Role, Site, Topology
 
 KINDS = ("full", "confirmed10", "candidate", "running", "restconf", "cli")
 PORTS = ("access0", "access1", "access2")
-RPC_SECONDS = 2.0
+RPC_SECONDS = 2.5
 SERVICE = Owner("service:matrix")
 OTHER = Owner("service:unrelated")
 QUICK = CommitOptions(confirm_timeout_seconds=10.0, lease_wait_seconds=20.0)
