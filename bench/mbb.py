@@ -1,7 +1,8 @@
 """Owns `make bench-mbb`: a live service is moved from one way to the other and back, packets are counted.
 
-The same lab and traffic on every plane that this machine can run: each row's name says which. In place (one edit of the
-policy on its head end) beside delete-then-add, with one service and with 500 on the tunnel.
+The same lab and traffic on every plane that this machine can run: each row's name says which. Ours is accord's change
+in stages (build, verify by measurement, move, drain, remove), each a transaction over NETCONF with its proof; beside
+it delete-then-add by direct edits, when accord has left the lab. With one service, and with 500 on the tunnel.
 `python -m bench.mbb [PLANE...]`.
 """
 
@@ -12,8 +13,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.accord_mover import accord_lab
 from bench.table import Row, row, write
-from bench.traffic_lab import LONG, PACKET_RATE, SHORT, Move, TrafficLab, planes, traffic_lab
+from bench.traffic_lab import LONG, PACKET_RATE, SHORT, Move, TrafficLab, planes
 from lab.planes import FlowReport
 
 MOVES = 50
@@ -51,7 +53,7 @@ async def measure_moves(
     lab: TrafficLab, move: Move, *, moves: int = MOVES, services: Sequence[int] = (0,), packet_rate: float = PACKET_RATE
 ) -> Moved:
     """Move the service to and fro under traffic; these VPNs share the packet rate."""
-    await lab.move_in_place(SHORT)
+    await move(SHORT)
     flows = [await lab.start_flow(service, packet_rate=packet_rate / len(services)) for service in services]
     await asyncio.sleep(SPACING_SECONDS)
     seconds = []
@@ -65,11 +67,14 @@ async def measure_moves(
 
 
 async def _one_service(plane: str) -> list[Row]:
-    async with traffic_lab(plane) as lab:
-        ours = await measure_moves(lab, lab.move_in_place)
+    async with accord_lab(plane) as lab:
+        ours = await measure_moves(lab, lab.move_in_stages)
+        await lab.release()
+        edited = await measure_moves(lab, lab.move_in_place)
         plain = await measure_moves(lab, lab.delete_then_add())
         waiting = await measure_moves(lab, lab.delete_then_add(0.01))
-    _tell(plane, "in place", ours)
+    _tell(plane, "accord in stages", ours)
+    _tell(plane, "one direct edit in place", edited)
     _tell(plane, "delete, then add", plain)
     _tell(plane, "delete, 10 ms, add", waiting)
     return [
@@ -85,7 +90,7 @@ async def _one_service(plane: str) -> list[Row]:
             less_is_better=True,
         ),
         row(
-            f"{plane} a move",
+            f"{plane} a move, accord's five stages",
             MOVES,
             1e3 * statistics.median(ours.seconds),
             1e3 * statistics.median(plain.seconds),
@@ -98,10 +103,11 @@ async def _one_service(plane: str) -> list[Row]:
 
 async def _many_services(plane: str) -> list[Row]:
     watched = (0, SERVICES // 3, 2 * SERVICES // 3, SERVICES - 1)
-    async with traffic_lab(plane, services=SERVICES) as lab:
-        ours = await measure_moves(lab, lab.move_in_place, moves=MANY_MOVES, services=watched)
+    async with accord_lab(plane, services=SERVICES) as lab:
+        ours = await measure_moves(lab, lab.move_in_stages, moves=MANY_MOVES, services=watched)
+        await lab.release()
         plain = await measure_moves(lab, lab.delete_then_add(), moves=MANY_DELETIONS, services=watched)
-    _tell(plane, f"{SERVICES} services in place", ours)
+    _tell(plane, f"{SERVICES} services, accord in stages", ours)
     _tell(plane, f"{SERVICES} services, delete, then add", plain)
     return [
         row(

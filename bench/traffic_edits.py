@@ -1,6 +1,6 @@
 """Owns what the routers of the traffic benches are configured with, as XML: VPNs, the policy they follow, its paths."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 HEAD, TAIL = "pe1", "pe2"
 VPN = "red"
@@ -27,18 +27,18 @@ def host_address(router: str) -> str:
     return f"10.{_site(router)}.0.2"
 
 
-def policy_edit(endpoint: str, paths: Sequence[Sequence[str]]) -> str:
+def policy_edit(endpoint: str, paths: Sequence[Sequence[str]], color: int = COLOR) -> str:
     """An edit that gives the policy these paths of segments and no others, the first preferred."""
     candidates = "".join(_candidate(number, segments) for number, segments in enumerate(paths, start=1))
     return _router(
-        f'<policy nc:operation="replace"><color>{COLOR}</color><endpoint>{endpoint}</endpoint>'
+        f'<policy nc:operation="replace"><color>{color}</color><endpoint>{endpoint}</endpoint>'
         f"<name>{VPN}-to-{TAIL}</name>{candidates}</policy>"
     )
 
 
-def no_policy_edit(endpoint: str) -> str:
+def no_policy_edit(endpoint: str, color: int = COLOR) -> str:
     """An edit that removes the policy."""
-    return _router(f'<policy nc:operation="remove"><color>{COLOR}</color><endpoint>{endpoint}</endpoint></policy>')
+    return _router(f'<policy nc:operation="remove"><color>{color}</color><endpoint>{endpoint}</endpoint></policy>')
 
 
 def _candidate(number: int, segments: Sequence[str]) -> str:
@@ -100,18 +100,20 @@ def _vrf(router: str, service: int) -> str:
     )
 
 
-def imports(services: int, *, away: bool) -> str:
-    """A VPN has to import something: its routes leave when it imports what nobody exports."""
-    changes = []
-    for service in range(services):
-        before, after = (_target(service), _NOBODYS_TARGET) if away else (_NOBODYS_TARGET, _target(service))
-        changes.append(
-            _instance(
-                service,
-                f'<vpn-targets><import nc:operation="remove">{before}</import><import>{after}</import></vpn-targets>',
-            )
-        )
-    return _instances(changes)
+def imports(targets: Mapping[str, Iterable[str]], *, away: bool) -> str:
+    """Take away what VRFs import, or give it back. A VRF has to import something: what nobody exports instead."""
+    inside = "".join(_imports(name, sorted(theirs), away=away) for name, theirs in targets.items())
+    return f'<network-instances xmlns="{_NI}" xmlns:nc="{_NC}">{inside}</network-instances>'
+
+
+def _imports(vrf: str, theirs: Sequence[str], *, away: bool) -> str:
+    before, after = (theirs, [_NOBODYS_TARGET]) if away else ([_NOBODYS_TARGET], theirs)
+    gone = "".join(f'<import nc:operation="remove">{target}</import>' for target in before)
+    come = "".join(f"<import>{target}</import>" for target in after)
+    return (
+        f'<network-instance><name>{vrf}</name><l3vpn xmlns="{_ACCORD}"><vpn-targets>{gone}{come}</vpn-targets></l3vpn>'
+        "</network-instance>"
+    )
 
 
 def _instance(service: int, inside: str) -> str:

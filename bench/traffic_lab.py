@@ -3,8 +3,7 @@
     pe1 - p1 - p2 - pe2   the short way, which the IGP takes too
     pe1 - p3 - p4 - pe2   the long way
 
-Changes go into the routers' running configuration at once, as an operator's would; who measures the controller passes
-its own `Move` instead.
+Changes go into the routers' running configuration at once, as an operator's would; `accord_mover` has accord make them.
 """
 
 import asyncio
@@ -14,6 +13,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 from bench.traffic_edits import (
+    COLOR,
     HEAD,
     TAIL,
     config,
@@ -59,7 +59,7 @@ def topology(long_hop_seconds: float = LONG_HOP_SECONDS) -> Topology:
         Node(
             name,
             Role.PE if name.startswith("pe") else Role.P,
-            Site(name, "", 50.0, float(number), name),
+            Site(f"City {number}", "DE", 50.0, float(number), name),
             core_ports=tuple(f"to-{b if a == name else a}" for a, b, _ in links if name in {a, b}),
             access_ports=("access0",) if name.startswith("pe") else (),
         )
@@ -72,11 +72,6 @@ def topology(long_hop_seconds: float = LONG_HOP_SECONDS) -> Topology:
     )
 
 
-def customer(router: str, service: int = 0) -> Attachment:
-    """A host of the n-th VPN at this router."""
-    return Attachment(router, interface_name(service), host_address(router))
-
-
 class TrafficLab:
     """The running network with its VPN; traffic of the VPN towards the tail follows the policy of `COLOR`."""
 
@@ -85,10 +80,18 @@ class TrafficLab:
         self.services = services
         self.plane = network.plane
         self._addresses = address_plan(network.topology)
+        self._color = COLOR
+        self._taken: dict[str, frozenset[str]] = {}
+        """What each VRF imports when its routes are there."""
 
     async def start_flow(self, service: int = 0, *, packet_rate: float = PACKET_RATE) -> str:
         """Send from the head to the tail in the n-th VPN."""
-        return await self.plane.start_flow(FlowSpec(customer(HEAD, service), customer(TAIL, service), packet_rate))
+        ends = self.customer(HEAD, service), self.customer(TAIL, service)
+        return await self.plane.start_flow(FlowSpec(*ends, packet_rate))
+
+    def customer(self, router: str, service: int = 0) -> Attachment:
+        """A host of the n-th VPN at this router."""
+        return Attachment(router, interface_name(service), host_address(router))
 
     async def stop_flow(self, flow: str) -> FlowReport:
         """Stop sending and tell what became of it."""
@@ -121,18 +124,25 @@ class TrafficLab:
 
     async def take_away(self) -> None:
         """Remove the routes and the path at the head."""
-        self.edit(HEAD, config(imports(self.services, away=True), no_policy_edit(self._addresses[TAIL].loopback6)))
+        forwarding = self.network.forwarding(HEAD)
+        self._taken = {instance.name: instance.imports for instance in forwarding.instances}
+        (policy,) = forwarding.policies
+        self._color = policy.color
+        self.edit(HEAD, config(imports(self._taken, away=True), no_policy_edit(policy.endpoint, policy.color)))
         await self.settled()
 
     async def put_back(self, way: Sequence[str]) -> None:
         """Add them again."""
-        self.edit(HEAD, config(imports(self.services, away=False), self.policy([way])))
+        self.edit(HEAD, config(imports(self._taken, away=False), self.policy([way])))
         await self.settled()
 
     def policy(self, ways: Sequence[Sequence[str]]) -> str:
         """An edit that gives the policy these paths and no others, the first preferred."""
-        segments = [[self._adjacency(a, b) for a, b in pairwise(way)] for way in ways]
-        return policy_edit(self._addresses[TAIL].loopback6, segments)
+        return policy_edit(self._addresses[TAIL].loopback6, [self.segments(way) for way in ways], self._color)
+
+    def segments(self, way: Sequence[str]) -> tuple[str, ...]:
+        """A way in adjacency segments."""
+        return tuple(self._adjacency(a, b) for a, b in pairwise(way))
 
     def _adjacency(self, router: str, neighbour: str) -> str:
         known = self.network.forwarding(router).adjacency_segments
@@ -171,11 +181,16 @@ async def traffic_lab(
     plane: str, *, services: int = 1, igp_seconds: float = 0.4, long_hop_seconds: float = LONG_HOP_SECONDS
 ) -> AsyncIterator[TrafficLab]:
     """The lab on that plane, carrying packets over the short way; its IGP takes so long to find another."""
-    async with _Network(plane, igp_seconds, topology(long_hop_seconds)) as network:
+    async with network_of(plane, igp_seconds=igp_seconds, long_hop_seconds=long_hop_seconds) as network:
         lab = TrafficLab(network, services)
         lab.add_vpns()
         await lab.carrying()
         yield lab
+
+
+def network_of(plane: str, *, igp_seconds: float, long_hop_seconds: float = LONG_HOP_SECONDS) -> LabNetwork:
+    """The routers on that plane, not started, with nothing but their day 0."""
+    return _Network(plane, igp_seconds, topology(long_hop_seconds))
 
 
 class _Network(LabNetwork):
