@@ -13,6 +13,7 @@ import numpy as np
 from controller.assurance.objectives import Objective
 from controller.model.errors import InvalidInputError
 from controller.telemetry.forecast import Forecast
+from controller.telemetry.quality import FLOOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class SchmittTrigger:
 
     enter: float = 0.8
     leave: float = 0.3
-    quality_floor: float = 0.6
+    quality_floor: float = FLOOR
 
     def __post_init__(self) -> None:
         """Refuse thresholds that are no hysteresis."""

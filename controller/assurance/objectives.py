@@ -1,6 +1,6 @@
 """Owns service level objectives: what is promised of a service, and how much of the promise's error budget is left.
 
-The properties are those of RFC 9543 section 5.1.2.1 (guaranteed bandwidth, delay, jitter, loss, availability); values
+The properties are those of RFC 9543 section 5.1.1.1 (guaranteed bandwidth, delay, jitter, loss, availability); values
 are in base units: seconds, bit/s, ratios. An error budget is the share of a window that may be bad; its burn rate says
 how many times faster than allowed it is being used up.
 """

@@ -1,8 +1,8 @@
 """Owns intent reports: is it fulfilled, does it conflict with another, is it feasible; on change and on schedule.
 
-Modelled on 3GPP TS 28.312 (fulfilment, conflict and feasibility check reports) within the IntentReport of TMF921 v5.
-The predicted status beside the observed one is that of TS 28.536. A target that nobody measured well enough is not
-reported as fulfilled.
+Modelled on 3GPP TS 28.312 (fulfilment, conflict and feasibility check reports) within the IntentReport of TMF921 v5,
+but for its misspelt names. The predicted status beside the observed one is that of TS 28.536. A target that nobody
+measured well enough is not reported as fulfilled.
 """
 
 from collections import defaultdict
@@ -47,6 +47,13 @@ class ConflictType(StrEnum):
     INTENT = "INTENT_CONFLICT"
     EXPECTATION = "EXPECTATION_CONFLICT"
     TARGET = "TARGET_CONFLICT"
+
+
+_CONFLICTING = {
+    ConflictType.INTENT: "conflictingIntent",
+    ConflictType.EXPECTATION: "conflictingExpectation",
+    ConflictType.TARGET: "conflictingTarget",
+}
 
 
 class ReportTrigger(StrEnum):
@@ -130,8 +137,9 @@ class Conflict:
     def to_json(self) -> Json:
         """In the words of TS 28.312."""
         return {
+            "conflictId": f"{self.type}:{self.conflicting}",
             "conflictType": self.type,
-            "conflictingWith": self.conflicting,
+            _CONFLICTING[self.type]: self.conflicting,
             "conflictReason": self.reason,
             "recommendedSolutions": list(self.recommended),
         }
@@ -152,7 +160,7 @@ class Feasibility:
         """In the words of TS 28.312."""
         if self.is_feasible:
             return {"feasibilityCheckResult": "FEASIBLE"}
-        return {"feasibilityCheckResult": "INFEASIBLE", "inFeasibilityReasons": list(self.reasons)}
+        return {"feasibilityCheckResult": "INFEASIBLE", "infeasibilityReasons": list(self.reasons)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +186,11 @@ class IntentReport:
         moment = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         body: dict[str, Json] = {
             "@context": {"@vocab": "urn:accord:intent-report:"},
-            "intentReportReference": self.intent,
+            "intentReference": self.intent,
             "reportTrigger": self.trigger,
             "intentFulfilmentReport": {
                 "intentFulfilmentInfo": self.info.to_json(),
-                "expectationFulfilmentResults": [one.to_json() for one in self.targets],
+                "expectationFulfilmentResult": [one.to_json() for one in self.targets],
             },
             "intentConflictReports": [one.to_json() for one in self.conflicts],
         }

@@ -145,8 +145,9 @@ def test_the_json_is_an_intent_report_of_tmf921_in_the_words_of_ts_28_312():
         "notFulfilledState": "DEGRADED",
         "notFulfilledReasons": ["delay-one-way is 0.018 s, above 0.015 s"],
     }
-    results = {one["expectationId"]: one for one in fulfilment["expectationFulfilmentResults"]}
+    results = {one["expectationId"]: one for one in fulfilment["expectationFulfilmentResult"]}
     assert results["l3vpn:v1/bandwidth"]["expectationFulfilmentInfo"] == {"fulfilmentStatus": "FULFILLED"}
     assert results["l3vpn:v1/delay-one-way"]["targetFulfilmentResults"][0]["targetAchievedValue"] == 0.018
-    assert value["intentConflictReports"][0]["conflictType"] == "INTENT_CONFLICT"
+    (conflict,) = value["intentConflictReports"]
+    assert (conflict["conflictType"], conflict["conflictingIntent"]) == ("INTENT_CONFLICT", "i2")
     assert value["intentFeasibilityCheckReport"] == {"feasibilityCheckResult": "FEASIBLE"}
