@@ -27,7 +27,7 @@ _SHORTEST_STEP_SECONDS = 1e-6  # between events of queues, so that rounding cann
 class Timing:
     """How long after a carrier has changed others than the routers at the link's ends know of it."""
 
-    flooding_seconds: float = 0.01
+    flooding_seconds: float = 0.005
     convergence_seconds: float = 0.4
 
 
