@@ -9,7 +9,6 @@ answer is there and is no error. Both have their sessions open already and take 
 import asyncio
 import base64
 import contextlib
-import gc
 import re
 import statistics
 import subprocess
@@ -31,6 +30,7 @@ from controller.bootstrap import Daemon, open_daemon
 from controller.mapping.service_change import L3smEdit
 from controller.model.identifiers import DeviceName
 from controller.runtime.transactions import CommitOptions
+from controller.serve import spare_collector
 from controller.transaction.plan import Plan
 from controller.transaction.states import Phase
 from drivers.netconf.connector import _CIPHERS
@@ -77,7 +77,7 @@ async def _daemon(directory: Path) -> AsyncIterator[Daemon]:
     try:
         names = list(daemon.controller.records())
         await _limited([daemon.controller.sync_from(name, "bench") for name in names], 32)
-        gc.freeze()  # as the daemon does when it has started
+        spare_collector()  # as the daemon does when it has started
         yield daemon
     finally:
         await daemon.stop(10.0)
