@@ -69,10 +69,10 @@ def covered(place: Ground, observations: Sequence[Observation]) -> Named:
     return frozenset((place.groups[number].kind, place.groups[number].name) for number in chosen)
 
 
-def _diagnosed(drawn: Scenario, confidences: list[tuple[float, bool]]) -> Named:
+def _diagnosed(drawn: Scenario, told: list[tuple[float, float, bool]]) -> Named:
     diagnoses: tuple[Diagnosis, ...] = localise(drawn.ground.groups, drawn.observations)
     causes = [cause for diagnosis in diagnoses for cause in diagnosis.causes]
-    confidences += [(cause.confidence, (cause.kind, cause.name) in drawn.truth) for cause in causes]
+    told += [(cause.confidence, cause.posterior, (cause.kind, cause.name) in drawn.truth) for cause in causes]
     return frozenset((cause.kind, cause.name) for diagnosis in diagnoses for cause in diagnosis.known)
 
 
@@ -86,13 +86,13 @@ def calibration_error(told: Sequence[tuple[float, bool]], bins: int = 10) -> flo
 
 
 def _rows() -> Iterator[Row]:
-    confidences: list[tuple[float, bool]] = []
+    told: list[tuple[float, float, bool]] = []
     everything, cover_times = [], []
     for kind, sensors in product(KINDS, SENSORS):
         ours, cover = Tally(), Tally()
         for name, seed in product(NETWORKS, range(SEEDS)):
             drawn = scenario(ground(f"sndlib/{name}"), kind, sensors, str(seed))
-            _timed(ours, lambda drawn=drawn: _diagnosed(drawn, confidences), drawn.truth)
+            _timed(ours, lambda drawn=drawn: _diagnosed(drawn, told), drawn.truth)
             _timed(cover, lambda drawn=drawn: covered(drawn.ground, drawn.observations), drawn.truth)
         n, what = len(ours.milliseconds), f"{kind}, {sensors}"
         yield row(f"{what}: F1 (target {TARGETS[kind]})", n, ours.f1, cover.f1, "set cover alone", "ratio")
@@ -104,10 +104,9 @@ def _rows() -> Iterator[Row]:
         figures = [statistics.quantiles(times, n=100)[part - 1] for times in (everything, cover_times)]
         count = len(everything)
         yield row(f"a diagnosis, {what}", count, *figures, "set cover alone", "ms", less_is_better=True)
-    raw = sum(is_true for _, is_true in confidences) / len(confidences)
-    constant = calibration_error([(raw, is_true) for _, is_true in confidences])
-    error = calibration_error(confidences)
-    yield row("calibration error", len(confidences), error, constant, "always the mean", "", less_is_better=True)
+    error = 100 * calibration_error([(confidence, is_true) for confidence, _, is_true in told])
+    raw = 100 * calibration_error([(posterior, is_true) for _, posterior, is_true in told])
+    yield row("calibration error", len(told), error, raw, "the posterior as it is", "%", less_is_better=True)
 
 
 def main() -> None:
