@@ -4,7 +4,7 @@ An entry is what is read as one: an interface, a network instance, a routing pol
 entries with changed lines are read again; all others are the very objects that were there before.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -65,8 +65,10 @@ def reread(
     """
     changes = tuple(edit)
     parts: dict[str, dict[str, Any]] = {}
-    for kind, entry in _entries((*touched, *(change.path for change in changes))):
-        lines = _lines(config, entry, changes)
+    entries = _entries((*touched, *(change.path for change in changes)))
+    by_entry = _by_entry(changes, {entry for _, entry in entries})
+    for kind, entry in entries:
+        lines = _lines(config, entry, by_entry.get(entry, ()))
         part = parts.setdefault(kind.part, dict(getattr(known, kind.part)))
         name, found = kind.read(entry, lines)
         if found is None:
@@ -75,7 +77,8 @@ def reread(
             part[name] = found
     router = known.router
     if any(ietf.is_router(path) for path in touched) or any(ietf.is_router(change.path) for change in changes):
-        router = ietf.read_router(_lines(config, ietf.ROUTER, changes))
+        within = [change for change in changes if change.path[: len(ietf.ROUTER)] == ietf.ROUTER]
+        router = ietf.read_router(_lines(config, ietf.ROUTER, within))
     return replace(known, router=router, **cast("dict[str, Any]", parts))
 
 
@@ -94,13 +97,23 @@ def _entries(paths: Iterable[Path]) -> list[tuple[_Kind, Path]]:
     return [(kind, entry) for entry, kind in found.items()]
 
 
-def _lines(config: ConfigTree, entry: Path, changes: tuple[Change, ...]) -> dict[Path, str]:
-    lines = config.within([entry])
-    depth = len(entry)
+def _by_entry(changes: Iterable[Change], entries: Collection[Path]) -> dict[Path, list[Change]]:
+    """The changes within each entry, looked at once: a plan may have thousands of both."""
+    depths = sorted({len(entry) for entry in entries})
+    found: dict[Path, list[Change]] = {}
     for change in changes:
-        if change.path[:depth] == entry:
-            if change.new is None:
-                lines.pop(change.path, None)
-            else:
-                lines[change.path] = change.new
+        for depth in depths:
+            if change.path[:depth] in entries:
+                found.setdefault(change.path[:depth], []).append(change)
+    return found
+
+
+def _lines(config: ConfigTree, entry: Path, changes: Iterable[Change]) -> dict[Path, str]:
+    """An entry as it will be; the changes are those within it."""
+    lines = config.within([entry])
+    for change in changes:
+        if change.new is None:
+            lines.pop(change.path, None)
+        else:
+            lines[change.path] = change.new
     return lines
