@@ -112,6 +112,7 @@ class Background:
 
     async def _follow_telemetry(self) -> None:
         self.daemon.controller.collection.follow()
+        self.daemon.controller.pushes.follow()
 
     async def _save(self) -> None:
         await self.upkeep.save()

@@ -134,6 +134,7 @@ class Daemon:
         await self.link_events.stop()
         await self.controller.changes.stop()
         await self.controller.campaigns.stop()
+        await self.controller.pushes.stop()
         await self.controller.collection.stop()
         is_drained = await self.controller.transactions.drain(drain_seconds)
         try:
@@ -216,11 +217,12 @@ def build_controller(
 def take_over_telemetry(controller: Controller, settings: Settings) -> None:
     """Pace and budget as set; the length of the history holds from a restart on."""
     telemetry = settings.telemetry
+    controller.pushes.is_wanted = telemetry.push == "auto"
     controller.campaigns.budget.packets_per_second = telemetry.probe_packets_per_second
     controller.collection.take_over(
         Pace(
             telemetry.interval_seconds,
-            telemetry.interval_seconds_by_role,
+            {"p": telemetry.core_interval_seconds},
             telemetry.jitter,
             telemetry.concurrency,
             telemetry.longest_back_off_seconds,

@@ -195,6 +195,13 @@ class DeviceSession(Protocol):
         """As `notifications`, but returns when the device has agreed, so that a state read then is not too old."""
         ...
 
+    async def push(self, filters: Sequence[str], period_seconds: float) -> AsyncIterator[bytes]:
+        """Have what the subtree filters pick of the state pushed (RFC 8641), every period; 0: when it changes.
+
+        May be called several times for one stream. `NotSupportedError` where the device does not offer it.
+        """
+        ...
+
     async def close(self) -> None:
         """Close politely within a second, else abort. Idempotent."""
         ...

@@ -114,8 +114,8 @@ class Telemetry(Section):
     interval_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
         default=10.0, description="How often each router is read, where nothing else is said; 0: never."
     )
-    interval_seconds_by_role: dict[str, Seconds] = Field(
-        default_factory=dict, description="How often routers of a role are read, e.g. {pe: 5, p: 30}."
+    core_interval_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        default=10.0, description="The same for routers of the role p; 0: never."
     )
     jitter: float = Field(default=0.1, ge=0, le=0.5, description="How far a reading may be off, in intervals.")
     concurrency: int = Field(default=16, ge=1, le=1_000, description="Routers read at the same time.")
@@ -123,9 +123,7 @@ class Telemetry(Section):
         default=300.0, description="Longest wait before a failing router is tried."
     )
     history_seconds: Seconds = Field(default=1800.0, description="How much of each series is kept in memory.")
-    push: Literal["auto", "off"] = Field(
-        default="auto", description="Whether routers that offer YANG-Push are to push."
-    )
+    push: Literal["auto", "off"] = Field(default="off", description="Whether routers that offer YANG-Push are to push.")
     probe_packets_per_second: float = Field(
         default=200.0, gt=0, le=1e6, description="Test packets that all measurements together may send."
     )

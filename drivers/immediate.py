@@ -1,6 +1,6 @@
 """Owns what a session without a candidate has no use for: the steps of a two-phase commit, each refused by name."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
 from controller.model.errors import ConnectionFailedError, NotSupportedError
@@ -28,6 +28,10 @@ class ImmediateSession:
 
     def foresee(self, *, validate: bool = False, read: Sequence[str] | None = None) -> None:
         """Nothing is sent ahead: the next request waits for the answer."""
+
+    async def push(self, filters: Sequence[str], period_seconds: float) -> AsyncIterator[bytes]:  # noqa: ARG002  # the port's signature
+        """Refused."""
+        raise NotSupportedError("nothing is pushed this way", tag="operation-not-supported", device=self.device)
 
     async def release(self) -> None:
         """Nothing was taken."""

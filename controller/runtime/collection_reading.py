@@ -28,6 +28,7 @@ INTERFACES = (
     + "".join(f"<{name}/>" for name in _COUNTERS)
     + "</statistics></interface></interfaces>"
 )
+INTERFACE_STATES = f'<interfaces xmlns="{_IF}"><interface><name/><oper-status/></interface></interfaces>'
 MEASUREMENTS = f'<router xmlns="{_ROUTER}"><oam><stamp-session/></oam></router>'
 _RESOURCES = ("ietf-interfaces:interfaces", "accord-router:router/oam")
 _FRR = "show interface json"

@@ -35,6 +35,7 @@ from controller.model.yang_path import Path, parse_path
 from controller.ports import Capabilities, Clock, EventLog, NewEvent
 from controller.runtime.collection import Collection
 from controller.runtime.collection_campaigns import Campaigns
+from controller.runtime.collection_push import Pushes
 from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
@@ -108,6 +109,7 @@ class Controller:
     proof: Proof = field(init=False)
     collection: Collection = field(init=False)
     campaigns: Campaigns = field(init=False)
+    pushes: Pushes = field(init=False)
     _agreed: set[PlanId] = field(default_factory=set)
     """Plans that need no approval of their own."""
 
@@ -120,6 +122,7 @@ class Controller:
         self.collection = Collection(
             self.sessions, self.leases, self.records, lambda: list(self.world.network), self.clock
         )
+        self.pushes = Pushes(self.collection)
         self.campaigns = Campaigns(
             self.world, self.log, self.clock, self.collection, self.topology, self.commit_measurements
         )

@@ -19,6 +19,9 @@ from controller.model.errors import InvalidInputError
 from drivers.netconf.framing import END_OF_MESSAGE
 from drivers.netconf.xml import BASE
 
+YANG_PUSH = "urn:ietf:params:xml:ns:yang:ietf-yang-push"
+_SUBSCRIBED = "urn:ietf:params:xml:ns:yang:ietf-subscribed-notifications"
+_DATASTORES = "urn:ietf:params:xml:ns:yang:ietf-datastores"
 _BLANK = "accord-blank"
 _CONFIG_BLANK = re.compile(rb"<(?:\w+:)?config\b[^>]*>\s*accord-blank\s*</(?:\w+:)?config>")
 _FILTER_BLANK = re.compile(rb"<accord-blank[^>]*/>")
@@ -42,6 +45,19 @@ class Request:
         """Return this request with `content` where the blank is."""
         before, after = blank.split(self.after_id, maxsplit=1)
         return Request(self.name, self.before_id, before + content + after, self.changes)
+
+
+def establish_subscription(filters: Sequence[str], period_seconds: float) -> Request:
+    """Return the request to have state pushed (RFC 8640): every period, or with 0 when it changes."""
+    hundredths = round(period_seconds * 100)
+    trigger = f"<yp:periodic><yp:period>{hundredths}</yp:period></yp:periodic>" if hundredths else "<yp:on-change/>"
+    body = (
+        f'"><establish-subscription xmlns="{_SUBSCRIBED}" xmlns:yp="{YANG_PUSH}">'
+        f'<yp:datastore xmlns:ds="{_DATASTORES}">ds:operational</yp:datastore>'
+        f"<yp:datastore-subtree-filter>{''.join(filters)}</yp:datastore-subtree-filter>{trigger}"
+        "</establish-subscription></rpc>"
+    )
+    return Request("establish-subscription", f'<rpc xmlns="{BASE}" message-id="'.encode(), body.encode(), changes=False)
 
 
 class _Everything:

@@ -23,7 +23,7 @@ from controller.model.identifiers import DeviceName, TransactionId
 from controller.ports import Capabilities, DeviceTarget, ParticipantClass, Reading, Warnings
 from drivers.netconf.notifications import NotificationStream
 from drivers.netconf.replies import Reply
-from drivers.netconf.requests import Request, Requests
+from drivers.netconf.requests import YANG_PUSH, Request, Requests, establish_subscription
 from drivers.netconf.rpc import Rpc
 from drivers.netconf.transport import NetconfTransport
 
@@ -289,6 +289,16 @@ class NetconfSession:
         """Subscribe; returns the stream once the device has agreed to send it."""
         if self._stream is None:
             self._stream = await self._subscribe()
+        return self._stream
+
+    async def push(self, filters: Sequence[str], period_seconds: float) -> AsyncIterator[bytes]:
+        """Establish a subscription to operational state (RFC 8641); updates come in the session's one stream."""
+        if not any(urn.startswith(YANG_PUSH) for urn in self._capabilities.urns):
+            raise NotSupportedError("the device offers no YANG-Push", tag="operation-not-supported", device=self.device)
+        if self._stream is None:
+            self._stream = stream = NotificationStream(self.device)
+            self._transport.on_notification, self._transport.on_end = stream.put, stream.end
+        await self._rpc.call(establish_subscription(filters, period_seconds))
         return self._stream
 
     async def _subscribe(self) -> NotificationStream:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from lxml import etree
 
+from lab.router import yang_push
 from lab.router.datastore import ConfigStore
 from lab.router.profiles import Profile
 from lab.router.schema import ModuleInfo, Schema
@@ -49,6 +50,7 @@ def hello_capabilities(schema: Schema, profile: Profile) -> tuple[str, ...]:
         )
     )
     uris.extend(_module_uri(info) for info in schema.modules.values() if info.implemented)
+    uris.extend(yang_push.CAPABILITIES if profile.notifications else ())
     return tuple(uris)
 
 

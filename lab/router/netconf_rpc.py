@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from lxml import etree
 
-from lab.router import filters, monitoring, notifications, rpc_errors, validation
+from lab.router import filters, monitoring, notifications, rpc_errors, validation, yang_push
 from lab.router.datastore import ConfigStore, DefaultOperation, ErrorOption, TestOption
 from lab.router.profiles import Profile
 from lab.router.rpc_errors import RpcError
@@ -47,6 +47,9 @@ class Operations:
         self._session_id = session_id
         self._send = send
         self.closing = False
+        self.push = yang_push.Push(
+            self._operational, lambda event: send(notifications.notification(event, router.now()))
+        )
 
     def perform(self, request: etree._Element) -> bytes:
         """Act on the element inside <rpc> and return the reply's content. Raises RpcError."""
@@ -73,6 +76,13 @@ class Operations:
         tree = filters.union(self._router.schema, config, filters.limited(self._router.state_tree(), wanted))
         tree.extend(list(monitoring.state(self._router, wanted)))
         return serialise(self._selected(tree, chosen))
+
+    def _operational(self, chosen: etree._Element) -> etree._Element:
+        """What a subtree filter picks of configuration and state."""
+        wanted = filters.top_level_tags(chosen)
+        config = filters.limited(self._store.get("running"), wanted)
+        tree = filters.union(self._router.schema, config, filters.limited(self._router.state_tree(), wanted))
+        return filters.subtree(self._router.schema, tree, chosen)
 
     def _shown(self, tree: etree._Element, mode: str | None) -> etree._Element:
         return tree if mode in {None, "explicit"} else validation.with_defaults(self._router.schema, tree, str(mode))
@@ -222,6 +232,13 @@ class Operations:
         self._router.stream.subscribe(self._session_id, made)
         return OK
 
+    def _establish_subscription(self, request: etree._Element) -> bytes:
+        self._require(self._profile.notifications, "notification")
+        return self.push.establish(request)
+
+    def _delete_subscription(self, request: etree._Element) -> bytes:
+        return self.push.delete(request)
+
     # -- parameters
 
     def _require(self, has: bool, capability: str) -> None:
@@ -279,6 +296,8 @@ _OPERATIONS: dict[str, Callable[[Operations, etree._Element], bytes]] = {
 }
 _OPERATIONS[f"{{{monitoring.MONITORING}}}get-schema"] = Operations._get_schema  # noqa: SLF001
 _OPERATIONS[f"{{{NOTIFICATION}}}create-subscription"] = Operations._create_subscription  # noqa: SLF001
+_OPERATIONS[f"{{{yang_push.SUBSCRIBED}}}establish-subscription"] = Operations._establish_subscription  # noqa: SLF001
+_OPERATIONS[f"{{{yang_push.SUBSCRIBED}}}delete-subscription"] = Operations._delete_subscription  # noqa: SLF001
 
 
 def _is_xpath(chosen: etree._Element) -> bool:

@@ -151,6 +151,8 @@ class NetconfSession(asyncssh.SSHServerSession[bytes]):
             self._worker.cancel()
         router = self._router
         router.stream.unsubscribe(self._session_id)
+        if self._operations is not None:
+            self._operations.push.close()
         if router.sessions.get(self._session_id) is not None:
             router.sessions.close(self._session_id)
         if self._session_id and router.stream.has_subscribers():

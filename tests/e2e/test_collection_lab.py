@@ -105,6 +105,26 @@ async def test_an_interval_of_zero_reads_nobody(tmp_path: Path) -> None:
         assert not list(provider.controller.collection.schedule.devices)
 
 
+async def test_a_router_that_offers_to_push_tells_by_itself_and_is_polled_less(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(0.5, jitter=0.0)) as provider:
+        controller = provider.controller
+        collection, key = controller.collection, SeriesKey(LONDON, "oper-status", "core0")
+        await until(lambda: key in collection.series.latest)
+        controller.pushes.is_wanted = True
+        controller.pushes.follow()
+        await until(lambda: LONDON in collection.pushing)
+        assert collection.schedule.interval_seconds(LONDON) == 3.0
+        await until(lambda: collection.series.latest[key].provenance is Provenance.PUSHED)
+        rate = SeriesKey(LONDON, "out-octets", "core0")
+        await until(lambda: collection.series.latest[rate].provenance is Provenance.PUSHED)
+        provider.lab.plane.set_link("pe-london--p-brussels", up=False)
+        await until(lambda: collection.series.latest[key].value == 0.0)
+        assert collection.series.latest[key].provenance is Provenance.PUSHED
+        await controller.pushes.stop()
+        assert not collection.pushing
+        assert collection.schedule.interval_seconds(LONDON) == 0.5
+
+
 # -- campaigns -----------------------------------------------------------------------------------------------------
 
 
