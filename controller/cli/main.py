@@ -22,6 +22,7 @@ from controller.cli import (
     service,
     staged,
     status,
+    telemetry,
     token,
     topology,
     transaction,
@@ -78,6 +79,7 @@ for noun_app in (
     topology.app,
     optical.app,
     twin.app,
+    telemetry.app,
 ):
     app.add_typer(noun_app)
 

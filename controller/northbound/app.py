@@ -22,9 +22,11 @@ from controller.northbound.events import EventFeed
 from controller.northbound.metrics import Flows
 from controller.northbound.metrics_pages import MetricsPages
 from controller.northbound.metrics_state import Reload, StateMetrics
+from controller.northbound.metrics_telemetry import TelemetryMetrics
 from controller.northbound.optical import OpticalDoor
 from controller.northbound.problem import problem_response
 from controller.northbound.restconf import Restconf
+from controller.northbound.telemetry import TelemetryDoor
 from controller.northbound.tunnels import TunnelDoor
 from controller.northbound.twin import Twin
 from controller.runtime.controller import Controller
@@ -69,6 +71,7 @@ class Doors:
             *Changes(self.controller.changes).routes(door),
             *TunnelDoor(self.controller).routes(door),
             *Twin(self.controller).routes(door),
+            *TelemetryDoor(self.controller).routes(door),
             *self.feed.routes(door),
             *Actn(self.controller).routes(door),
             *OpticalDoor(self.controller).routes(door),
@@ -80,6 +83,7 @@ class Doors:
     def _metrics(self) -> MetricsPages:
         controller = self.controller
         self.flows.add(StateMetrics(controller, self.upkeep.drift, self.reload, lambda: self.feed.readers))
+        self.flows.add(TelemetryMetrics(controller))
         controller.log.subscribe(self.flows.note_events)
         controller.planner.observe = self.flows.observe_planning
         requires_token = self.settings().metrics.requires_token
