@@ -136,7 +136,7 @@ class PacketStream:
             self._next_loss = self._draw(self._next_loss + 1)
         return self._losses
 
-    def _draw(self, number: int) -> float:
+    def _draw(self, number: float) -> float:
         """The number of the next packet that is lost by chance, from `number` on."""
         ratio = self.epoch.conditions.loss_ratio
         if not self.epoch.conditions.delivered or ratio <= 0:
