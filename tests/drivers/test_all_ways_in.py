@@ -77,4 +77,5 @@ async def test_the_same_modules_are_known_over_netconf_and_restconf(inventory):
         await session.close()
     threads.close()
     assert "accord-router" in {module.name for module in known[Transport.NETCONF]}
-    assert known[Transport.RESTCONF] == known[Transport.NETCONF]
+    pushed = {"ietf-subscribed-notifications", "ietf-yang-push"}  # YANG-Push is offered over NETCONF alone
+    assert known[Transport.RESTCONF] == {module for module in known[Transport.NETCONF] if module.name not in pushed}
