@@ -37,7 +37,7 @@ from lab.traffic.hosts import Host, TrafficError
 
 CONVERGENCE_SECONDS = 0.4
 """How long after a failure the routers' shortest paths avoid it."""
-FLOODING_SECONDS = 0.01
+FLOODING_SECONDS = 0.005
 """How long after a failure every head of a policy knows of it, seen from the lab; agents know when they are told."""
 _PATIENCE_SECONDS = 1.0
 
