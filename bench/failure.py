@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bench.accord_mover import AccordLab, accord_lab, links_of
+from bench.failure_frr import frr_losses, why_not
 from bench.table import Row, row, write
 from bench.traffic_edits import HEAD
 from bench.traffic_lab import FAILING_LINK, PACKET_RATE, SHORT, planes
@@ -26,6 +27,7 @@ from controller.topology.network import LinkId
 
 FAILURES = {"memory": 40, "netns": 20}
 SLOW_FAILURES = 8
+FRR_FAILURES = 5
 POLL_SECONDS = 1.0
 IGP_SECONDS = 0.4
 STILL_SECONDS = 600.0
@@ -211,7 +213,7 @@ async def _rows(plane: str) -> list[Row]:
     async with accord_lab(plane, igp_seconds=IGP_SECONDS) as lab:
         alone = await _measure(lab, Unwatched, SLOW_FAILURES)
     poll_name, igp_name = f"polling every {POLL_SECONDS:g} s", f"the IGP alone ({IGP_SECONDS:g} s)"
-    return [
+    rows = [
         _lost(f"{plane} packets lost, accord's protection", protected, polled, poll_name),
         _lost(f"{plane} packets lost, accord's protection or the IGP", protected, alone, igp_name),
         _lost(f"{plane} packets lost, accord's repair", told, polled, poll_name),
@@ -219,6 +221,22 @@ async def _rows(plane: str) -> list[Row]:
         _reaction(f"{plane} reaction p50, accord's repair", 0.5, told, polled, poll_name),
         _reaction(f"{plane} reaction p99, accord's repair", 0.99, told, polled, poll_name),
     ]
+    return rows + await _frr_rows(told) if plane == "netns" else rows
+
+
+async def _frr_rows(told: Failed) -> list[Row]:
+    """Accord's repair beside FRR's IS-IS in routers of its own; none when FRR cannot be had here."""
+    reason = why_not()
+    if not reason:
+        try:
+            lost = await frr_losses(FRR_FAILURES)
+        except (OSError, RuntimeError, TimeoutError) as error:
+            reason = f"{type(error).__name__}: {error}"
+    if reason:
+        print(f"FRR's IS-IS: left out: {reason}")
+        return []
+    print(f"netns: FRR 8 IS-IS: lost {sorted(lost)} at {PACKET_RATE:g} packets/s")
+    return [_lost("netns packets lost, accord's repair", told, Failed(tuple(lost), ()), "FRR 8 IS-IS")]
 
 
 def _reaction(name: str, quantile: float, ours: Failed, baseline: Failed, baseline_name: str) -> Row:
@@ -240,7 +258,6 @@ def _lost(name: str, ours: Failed, baseline: Failed, baseline_name: str) -> Row:
 
 async def main(wanted: Sequence[str]) -> None:
     """Every plane that runs here, or those that are named."""
-    print("FRR's IS-IS: left out: it would need routers of its own; the IGP of the lab stands beside instead")
     rows = []
     for plane in await planes(wanted):
         rows += await _rows(plane)
