@@ -255,5 +255,5 @@ def test_a_domain_that_does_not_fit_the_routers_is_refused_by_name(was, now, wor
 async def test_ports_of_the_domain_follow_those_of_the_routers():
     script = FaultScript()
     topology = parse_topology(TOPOLOGY)
-    async with LabNetwork(topology, NetworkOptions(first_port=42800), faults=script) as network:
-        assert network["otn-domain"].restconf_port == 42806
+    async with LabNetwork(topology, NetworkOptions(first_port=21800), faults=script) as network:
+        assert network["otn-domain"].restconf_port == 21806
