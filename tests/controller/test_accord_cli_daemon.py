@@ -7,7 +7,6 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,10 @@ import yaml
 
 from controller.cli.main import main
 from controller.northbound.auth import Role
-from tests.e2e.daemon import DaemonProcess, eventually, lab_command, lab_of_routers
+from tests.e2e.daemon import DaemonProcess, Result, eventually, lab_command, lab_of_routers
 
 ACCORD = (sys.executable, "-m", "controller.cli.main")
 DEMO = "Create L3VPN service with 2 VPN sites in London and Paris using L3SM Service Model"
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture(scope="module")

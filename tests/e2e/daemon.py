@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -74,6 +75,19 @@ def lab_of_routers(directory: Path, *arguments: str) -> Iterator[Path]:
         yield directory
     finally:
         lab_command("down", "--dir", str(directory))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command of `accord` came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
 
 
 class DaemonProcess:

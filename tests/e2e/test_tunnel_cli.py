@@ -1,9 +1,7 @@
 """Tunnels on the command line against a real daemon on real emulated routers."""
 
 import io
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +9,7 @@ import pytest
 
 from controller.cli.main import main
 from controller.northbound.auth import Role
-from tests.e2e.daemon import DaemonProcess, eventually, lab_command, lab_of_routers
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
+from tests.e2e.daemon import DaemonProcess, Result, eventually, lab_command, lab_of_routers
 
 
 @pytest.fixture(scope="module")

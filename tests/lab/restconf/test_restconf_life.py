@@ -10,34 +10,9 @@ import pytest
 import requests
 
 from lab.router.faults_point import Action, Fault
-from lab.router.restconf_server import RestconfServer
 from lab.router.rpc_errors import failed
-from tests.lab.probe_router import NS, probe_router
-from tests.lab.restconf_client import TOP, Client, error_of, put_top, read_top
-
-
-@pytest.fixture
-async def router():
-    return probe_router("full")
-
-
-@pytest.fixture
-async def server(router):
-    server = RestconfServer(router)
-    router.add_server("restconf", server)
-    await router.start()
-    yield server
-    await router.stop()
-
-
-@pytest.fixture
-async def call(server, tmp_path):
-    ca_file = tmp_path / "ca.pem"
-    ca_file.write_bytes(server.ca_pem)
-    client = Client(server, str(ca_file))
-    yield client
-    client.session.close()
-
+from tests.lab.probe_router import NS
+from tests.lab.restconf_client import TOP, error_of, put_top, read_top
 
 # YANG Patch
 
