@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from lab.planes import Adjacency, Forwarding
 from lab.topology import Link, Topology
 
+_NAMED = 10
+"""Links that an error names, so that a slip of the pen is seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
@@ -52,7 +55,9 @@ class LinkStates:
         try:
             return self._links[name]
         except KeyError:
-            raise KeyError(f"topology {self._topology.name} has no link {name!r}") from None
+            known = sorted(self._links)
+            shown = ", ".join(known[:_NAMED]) + (", ..." if len(known) > _NAMED else "")
+            raise KeyError(f"topology {self._topology.name} has no link {name!r} (its links: {shown})") from None
 
     def cut(self) -> frozenset[str]:
         """The links that are cut, silently or not."""
