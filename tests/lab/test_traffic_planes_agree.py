@@ -96,13 +96,11 @@ async def measure(plane: str, scenario: Scenario) -> Measured:
 
 
 async def on_both(scenario: Scenario, agree: Callable[[Measured, Measured], bool]) -> None:
-    """Both planes at once; again when they do not agree on a machine that was too busy to send on time."""
+    """Both planes after one another; again when they do not agree, for a busy machine measures itself."""
     for _ in range(ATTEMPTS):
         packets, calculated = await measure("netns", scenario), await measure("memory", scenario)
         if agree(packets, calculated):
             return
-        if packets.report.late < packets.report.sent / 100:
-            break
     pytest.fail(f"packets {packets}, calculated {calculated}")
 
 
