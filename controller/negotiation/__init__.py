@@ -1,0 +1,1 @@
+"""The negotiation plane's pure core: wallets, the ledger, prices, quotes, agreements."""
