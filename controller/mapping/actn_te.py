@@ -52,7 +52,7 @@ def optical_tunnel(domain: OpticalDomain, tunnel: OpticalTunnel) -> Json:
     source, target = (end.partition(":")[0] for end in (tunnel.source, tunnel.target))
     nodes = optical_nodes(domain, tunnel)
     return {
-        **_frame(tunnel.name, source, target, rate, is_up=tunnel.is_up),
+        **_frame(_qualified(domain, tunnel), source, target, rate, is_up=tunnel.is_up),
         "encoding": "ietf-te-types:lsp-encoding-oduk",
         "switching-type": "ietf-te-types:switching-otn",
         "bidirectional": True,
@@ -76,13 +76,18 @@ def optical_lsps(domain: OpticalDomain, node_id: Callable[[str], str]) -> list[J
     """Where the optical tunnels stand, each at its first node; `node_id` gives a node's TE identifier."""
     return [
         {
-            "tunnel-name": tunnel.name,
+            "tunnel-name": _qualified(domain, tunnel),
             "lsp-id": 1,
             "node": node_id(tunnel.source.partition(":")[0]),
             "operational-state": _LSP_STATES[tunnel.status],
         }
         for tunnel in domain.tunnels
     ]
+
+
+def _qualified(domain: OpticalDomain, tunnel: OpticalTunnel) -> str:
+    """Names are unique in ietf-te, and each domain has names of its own."""
+    return f"{domain.device}/{tunnel.name}"
 
 
 def optical_nodes(domain: OpticalDomain, tunnel: OpticalTunnel) -> list[str]:

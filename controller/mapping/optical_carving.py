@@ -4,19 +4,12 @@ The use case "Service Switching Across IP and Optical Networks" in data: a deman
 carried by IP unless it wants constant delay; the delay left over goes to the segments that queue.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.mapping.optical import OpticalSegment, best_route, candidate_links, slots_for
-from controller.mapping.optical_domain import OpticalDomain, as_te_database
-from controller.model.errors import InvalidInputError, PermanentError
-from controller.model.identifiers import DeviceName
+from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.units import BitRate
-from controller.topology.constraints import Objective, PathRequest
-from controller.topology.network import Link, LinkId
-from controller.topology.paths import NoPathError, shortest_path
-from controller.topology.te_database import TeDatabase
 
 MOST_SEGMENTS = 5
 """An access at each end, and three transports between them."""
@@ -85,7 +78,7 @@ class Carving:
 
 
 @dataclass(slots=True, eq=False)
-class CarvingError(PermanentError):
+class CarvingError(ConflictError):
     """No chain of segments carries the requirement; `segments` are those that cannot."""
 
     segments: tuple[str, ...] = ()
@@ -113,53 +106,6 @@ def carve(requirement: Requirement, offers: Collection[SegmentOffer]) -> Carving
         remedy="ask for less, or free what these segments carry",
         segments=tuple(obstacles),
     )
-
-
-def ip_offer(
-    database: TeDatabase, source: DeviceName, target: DeviceName, optical_links: Collection[LinkId] = ()
-) -> SegmentOffer:
-    """What the packet network offers between two routers: its path of least delay, off the optical links."""
-    request = PathRequest(source, target, objective=Objective.DELAY, avoid_links=frozenset(optical_links))
-    path = shortest_path(database, request)
-    return SegmentOffer(
-        name=f"ip {source} {target}",
-        kind=SegmentKind.IP,
-        source=source,
-        target=target,
-        available=min(database.residual(link) for link in path.link_ids),
-        delay_seconds=database.path_delay_seconds(path),
-    )
-
-
-def optical_offers(
-    domain: OpticalDomain, database: TeDatabase, source: DeviceName, target: DeviceName, bandwidth: BitRate
-) -> Iterator[SegmentOffer]:
-    """What the optical domain offers between two routers: one offer for each link that it can bring up.
-
-    Where no route has the slots for the bandwidth, the one of least delay is offered with the slots it has.
-    """
-    for link in candidate_links(domain, database.network, source, target):
-        if (route := _route(domain, link, bandwidth)) is not None:
-            capacity, delay_seconds = route
-            yield SegmentOffer(str(link.id), SegmentKind.OPTICAL, source, target, capacity, delay_seconds)
-
-
-def optical_links(domain: OpticalDomain, links: Iterable[Link]) -> frozenset[LinkId]:
-    """The links that the domain's tunnels bring up."""
-    attached = {port.attached for port in domain.client_ports}
-    return frozenset(link.id for link in links if attached.issuperset((link.source, link.target)))
-
-
-def _route(domain: OpticalDomain, link: Link, bandwidth: BitRate) -> tuple[BitRate, float] | None:
-    ends = [str(domain.attached_to(end)) for end in (link.source, link.target)]
-    for slots in (slots_for(bandwidth, domain.slot), 1):
-        try:
-            path = best_route(domain, OpticalSegment("", domain.device, ends[0], ends[1], slots))
-        except NoPathError:
-            continue
-        database = as_te_database(domain)
-        return min(database.residual(fibre) for fibre in path.link_ids), path.delay_seconds
-    return None
 
 
 def _check(requirement: Requirement, offers: Collection[SegmentOffer]) -> None:

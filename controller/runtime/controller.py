@@ -40,6 +40,7 @@ from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
 from controller.runtime.optical_domains import OpticalDomains
+from controller.runtime.optical_services import OpticalServices
 from controller.runtime.planner import Planner
 from controller.runtime.probes import Probes
 from controller.runtime.proof import Proof
@@ -104,6 +105,7 @@ class Controller:
     """Which plans need it: `never`, `traffic-affecting`, `always`."""
     topology: TopologyView = field(init=False)
     optical: OpticalDomains = field(init=False)
+    optical_services: OpticalServices = field(init=False)
     tunnels: Tunnels = field(init=False)
     changes: StagedChanges = field(init=False)
     proof: Proof = field(init=False)
@@ -117,7 +119,11 @@ class Controller:
         """Staged changes go the same road as everybody's: plan, proof, transaction."""
         self.topology = TopologyView(self.world, self.sessions, self.records)
         self.optical = OpticalDomains(self.sessions, self.records, self.clock)
+        self.topology.told_delays = self.optical.delays
         self.tunnels = Tunnels(self.world, self.planner, self.topology)
+        self.optical_services = OpticalServices(
+            self.world, self.topology, self.optical, self.tunnels, self, self._commit_to_the_end
+        )
         self.proof = Proof(self.world, self.topology, self._observe)
         self.collection = Collection(
             self.sessions, self.leases, self.records, lambda: list(self.world.network), self.clock
@@ -375,6 +381,11 @@ class Controller:
         plan = await self._keep(self.planner.tunnels(TunnelChange.from_json(wanted), summary), actor)
         self._agreed.add(plan.id)
         return plan
+
+    async def _commit_to_the_end(self, plan: Plan, actor: str) -> TransactionSummary:
+        done = await self.commit(plan.id, CommitOptions(comment=plan.summary), actor)
+        await self._outcome(done)
+        return self.world.transactions.get(done.id)
 
     async def _outcome(self, summary: TransactionSummary) -> Phase:
         """The verdict of a transaction that is UNKNOWN, when it has healed."""

@@ -15,6 +15,7 @@ from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.ports import Clock, DeviceSession
 from controller.runtime.sessions import SessionPool
+from controller.topology.network import LinkId
 
 PROFILE = "otn"
 """The mapping profile of optical domain controllers."""
@@ -47,6 +48,17 @@ class OpticalDomains:
     async def all(self) -> Sequence[OpticalDomain]:
         """Every domain that answers."""
         return [domain for domain in await asyncio.gather(*map(self._tried, self._names())) if domain is not None]
+
+    async def delays(self) -> Mapping[LinkId, float]:
+        """What links take that tunnels have up, in both directions, as the domains tell."""
+        told: dict[LinkId, float] = {}
+        for domain in await self.all():
+            attached = {str(port): port.attached for port in domain.client_ports}
+            for tunnel in domain.tunnels:
+                a, b = attached.get(tunnel.source), attached.get(tunnel.target)
+                if tunnel.is_up:
+                    told[LinkId(f"{a}>{b}")] = told[LinkId(f"{b}>{a}")] = tunnel.delay_seconds
+        return told
 
     async def settled(self, name: DeviceName, tunnel: str, timeout_seconds: float) -> OpticalTunnel:
         """The tunnel when it carries or has failed, or as it is at the end of the time; `NotFoundError` without it."""

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -36,6 +36,10 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE = 16
 
 
+async def _nothing_told() -> Mapping[LinkId, float]:
+    return {}
+
+
 @dataclass(slots=True)
 class TopologyView:
     """The network now. `given` is what somebody wrote down; it is asked at each refresh."""
@@ -44,10 +48,13 @@ class TopologyView:
     sessions: SessionPool
     records: Callable[[], Mapping[DeviceName, DeviceRecord]]
     given: Callable[[], GivenTopology] = GivenTopology
+    told_delays: Callable[[], Awaitable[Mapping[LinkId, float]]] = _nothing_told
+    """Of links that other domains have up; asked at each refresh."""
     unread: dict[DeviceName, str] = field(default_factory=dict)
     """Devices that did not tell their state at the last refresh, and why."""
     _routers: dict[DeviceName, Router] = field(default_factory=dict)
     _states: dict[DeviceName, DeviceState] = field(default_factory=dict)
+    _told: Mapping[LinkId, float] = field(default_factory=dict)
     _network: Network | None = None
     _database: TeDatabase | None = None
     _folded: int = -1
@@ -86,6 +93,7 @@ class TopologyView:
         await asyncio.gather(*(self._read(name, at_once) for name in wanted if self._has_links(name)))
         for gone in self._routers.keys() - set(known):
             del self._routers[gone]
+        self._told = await self.told_delays()
         self._assemble()
         return self.network
 
@@ -130,7 +138,7 @@ class TopologyView:
 
     def _assemble(self) -> None:
         wires = [(link.source, link.target) for link in self._network.links.values()] if self._network else []
-        self._network = assemble(self._routers, self._states, self.given(), wires)
+        self._network = assemble(self._routers, self._states, self.given(), wires, self._told)
 
     def _reserved(self, network: Network) -> dict[str, Reservation]:
         return reservations(self.world.tunnels, network.links.keys())

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, IPv6Network, ip_interface
 from math import asin, cos, radians, sin, sqrt
+from types import MappingProxyType
 
 from lxml import etree
 
@@ -137,17 +138,19 @@ def assemble(
     states: Mapping[DeviceName, DeviceState],
     given: GivenTopology,
     remembered: Iterable[tuple[TerminationPoint, TerminationPoint]] = (),
+    told_delays: Mapping[LinkId, float] = MappingProxyType({}),
 ) -> Network:
     """The network of these routers; what was `given` goes before what was found.
 
-    A link that nobody tells of any more was there when it is `remembered`, and is down when one of its ports is.
+    A link that nobody tells of any more was there when it is `remembered`, and is down when one of its ports is. A
+    domain below that tells a link's delay knows it better than the distance does.
     """
     nodes = {name: router.node for name, router in routers.items()} | {node.name: node for node in given.nodes}
     links: dict[LinkId, Link] = {}
     for a, b in _wires(routers, states, remembered):
         for source, target in ((a, b), (b, a)):
             link = _link(source, target, routers, states)
-            links[link.id] = link
+            links[link.id] = replace(link, delay_seconds=told_delays.get(link.id, link.delay_seconds))
     links |= {link.id: _completed(link, links.get(link.id)) for link in given.links}
     return Network.of(nodes.values(), links.values())
 

@@ -77,16 +77,27 @@ class Tunnels:
     # -- plans -------------------------------------------------------------------------------------------------
 
     def create(
-        self, name: str, source: DeviceName, target: DeviceName, wish: TunnelWish, *, both_ways: bool = False
+        self,
+        name: str,
+        source: DeviceName,
+        target: DeviceName,
+        wish: TunnelWish,
+        *,
+        both_ways: bool = False,
+        along_links: Sequence[LinkId] = (),
     ) -> Plan:
-        """The plan of a new tunnel, and of the one that leads back (`NAME-back`) where both ways are wanted."""
+        """The plan of a new tunnel, and of the one that leads back (`NAME-back`) where both ways are wanted.
+
+        It takes the best path for what is asked, or exactly these links, and back in the other direction of each.
+        """
         ends = [(name, source, target), *([(f"{name}{_REVERSE}", target, source)] if both_ways else [])]
         made: list[Tunnel] = []
         database = self.topology.database
         for named, begin, end in ends:
-            self._refuse_name(named)
+            self.refuse_name(named)
             tunnel = self._colored(wish.on(Tunnel(named, begin, end, 0, self._endpoint(begin, end))), made)
-            made.append(placed(database, tunnel))
+            links = along_links if begin == source else self._back(along_links)
+            made.append(self._along(tunnel, links) if links else placed(database, tunnel))
             database = reserving(database, made[-1])
         return self.planner.tunnels(TunnelChange(tuple(made)), f"create tunnel {name} from {source} to {target}")
 
@@ -205,7 +216,13 @@ class Tunnels:
 
     # -- checks ------------------------------------------------------------------------------------------------
 
-    def _refuse_name(self, name: str) -> None:
+    def refuse_names(self, name: str) -> None:
+        """Refuse a name for a new tunnel both ways: none, one that cannot be, or one that is taken."""
+        for each in (name, f"{name}{_REVERSE}"):
+            self.refuse_name(each)
+
+    def refuse_name(self, name: str) -> None:
+        """Refuse a name for a new tunnel."""
         if name in self.world.tunnels:
             raise ConflictError(f"there is a tunnel '{name}' already", remedy="choose another name", path=name)
         if not name or len(name) > _MOST_NAME or not name.isprintable() or "/" in name:
@@ -239,6 +256,21 @@ class Tunnels:
                     f"there is no VPN '{vpn_id}' to serve", remedy="list them: accord service list", path=vpn_id
                 )
         return colored(tunnel, (*self.world.tunnels, *beside))
+
+    def _back(self, links: Sequence[LinkId]) -> list[LinkId]:
+        """The same way in the other direction."""
+        return [self.topology.network.link(link).reverse_id for link in reversed(links)]
+
+    def _along(self, tunnel: Tunnel, links: Sequence[LinkId]) -> Tunnel:
+        """The tunnel along exactly these links; `ConflictError` when they are not as it asks."""
+        check(tunnel)
+        if not _fits(self.topology.database, tunnel, links):
+            raise ConflictError(
+                f"the links from {tunnel.source} to {tunnel.target} do not keep what tunnel '{tunnel.name}' asks",
+                remedy="look at their state, room and delay: accord topology show",
+                path=tunnel.name,
+            )
+        return along(tunnel, self._exactly(tunnel, links))
 
     def _exactly(self, tunnel: Tunnel, links: Sequence[LinkId]) -> LinkPath:
         path = self.topology.network.path(links)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
-from controller.model.errors import InvalidInputError, PermanentError
+from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.units import BitRate
 from controller.topology.constraints import (
     Constraint,
@@ -32,7 +32,7 @@ _HOPS_PER_COST = 1 << 20
 
 
 @dataclass(slots=True, eq=False)
-class NoPathError(PermanentError):
+class NoPathError(ConflictError):
     """No path is as wanted; `constraints` are what stands in the way, none when the ends are not connected at all."""
 
     constraints: tuple[Constraint, ...] = ()

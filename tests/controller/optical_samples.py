@@ -49,7 +49,7 @@ def wire(one: TerminationPoint, other: TerminationPoint, **attributes) -> tuple[
 def network() -> Network:
     """Three edges around one core router; a and b, a and c have a link over the domain, which is down."""
     nodes = [Node(name, endpoint=f"2001:db8::{i}", router_id=f"192.0.2.{i}") for i, name in enumerate((A, B, C, P), 1)]
-    over = {"capacity": BitRate(10**9), "metric": 16777214, "is_up": False, "admin_group": 1}
+    over = {"capacity": BitRate(10**9), "metric": 16777214, "is_up": False, "admin_group": 1, "segment": "fd00::d"}
     links = [
         *wire(point(A, "core0"), point(P, "core0"), segment="fd00::a"),
         *wire(point(B, "core0"), point(P, "core1"), segment="fd00::b", srlgs=frozenset({5})),

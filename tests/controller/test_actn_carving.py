@@ -10,13 +10,19 @@ from controller.mapping.optical_carving import (
     SegmentKind,
     SegmentOffer,
     carve,
-    ip_offer,
+)
+from controller.mapping.service_carving import (
+    Attachment,
+    carve_service,
     optical_links,
     optical_offers,
+    packet_offer,
+    site_point,
 )
 from controller.model.errors import InvalidInputError
 from controller.model.units import BitRate
-from tests.controller.optical_samples import A, B, C, database, domain, network, tunnel
+from controller.topology.network import Path
+from tests.controller.optical_samples import A, B, C, P, database, domain, network, over_link, tunnel
 
 MBIT = 10**6
 RATE = BitRate(100 * MBIT)
@@ -108,24 +114,48 @@ def test_a_segment_of_negative_delay_is_refused_by_name():
         carve(wanted(), [offer("ip a b", IP, "pe-a", "pe-b", milliseconds=-1)])
 
 
+def offered(optical, bandwidth=RATE, te=None):
+    """By the ends of the link."""
+    found = optical_offers(optical, te or database(), bandwidth)
+    return {(offer.source, offer.target): (offer, resource) for offer, resource in found}
+
+
+def at_both_sites(target=B):
+    ends = (("a", A), ("b", target))
+    return [Attachment(site, "1", end, "ge0", 100, BitRate(500 * MBIT), BitRate(400 * MBIT)) for site, end in ends]
+
+
+def carved(te=None, optical=None, target=B, **changes):
+    asked = wanted(source=site_point("a"), target=site_point("b"), **changes)
+    return carve_service(asked, at_both_sites(target), te or database(), [optical or domain()])
+
+
 def test_the_packet_network_offers_its_path_of_least_delay_off_the_optical_links():
     links = optical_links(domain(), network().links.values())
     assert len(links) == 4
     lit = database().with_link_state(links, is_up=True)
-    found = ip_offer(lit, A, C, links)
+    found, resource = packet_offer(lit, A, C, links)
     assert (found.delay_seconds, found.available) == (pytest.approx(0.008), BitRate(10**9))
-    assert ip_offer(lit, A, C).delay_seconds == pytest.approx(0.001)
+    assert [link.target.node for link in resource.links] == [P, C]
+    assert packet_offer(lit, A, C)[0].delay_seconds == pytest.approx(0.001)
+
+
+def test_a_packet_path_is_offered_with_the_room_that_it_has_in_both_directions():
+    back = next(link for link in network().out_of(B) if link.target.node == P)
+    taken = database().with_reservation("t", Path((back,)), BitRate(10**10 - 10 * MBIT))
+    assert packet_offer(taken, A, B, (over_link(A, B).id,))[0].available == BitRate(10 * MBIT)
 
 
 def test_the_domain_offers_what_its_route_has():
-    (found,) = optical_offers(domain(), database(), A, B, RATE)
+    found, resource = offered(domain())[A, B]
     assert (found.kind, found.available, found.delay_seconds) == (OPTICAL, BitRate(10**9), 0.002)
     assert found.name == "pe-a:core2>pe-b:core2"
+    assert (resource.domain, resource.slots, resource.free_slots, resource.route) == ("otn-domain", 10, 100, ("a--b",))
 
 
 def test_a_domain_without_the_slots_offers_what_it_has_and_the_carving_names_it():
     busy = domain(tunnel("s", "b:client1", "a:client1", 95, "a--b"), tunnel("t", "x:x", "y:y", 99, "b--c"))
-    (found,) = optical_offers(busy, database(), A, B, RATE)
+    found, _ = offered(busy, te=database())[A, B]
     assert found.available == BitRate(50 * MBIT)
     with pytest.raises(CarvingError) as caught:
         carve(Requirement(A, B, RATE, is_deterministic=True), [found])
@@ -134,7 +164,47 @@ def test_a_domain_without_the_slots_offers_what_it_has_and_the_carving_names_it(
 
 def test_a_domain_with_no_slot_left_offers_nothing():
     busy = domain(tunnel("s", "b:client1", "a:client1", 100, "a--b"), tunnel("t", "x:x", "y:y", 100, "b--c"))
-    assert list(optical_offers(busy, database(), A, B, RATE)) == []
+    assert (A, B) not in offered(busy)
+
+
+def test_a_service_is_carved_over_its_accesses_and_packets():
+    found = carved()
+    kinds = [segment.portion.offer.kind for segment in found.segments]
+    assert kinds == [ACCESS, IP, ACCESS]
+    assert [segment.resource.interface for segment in found.segments] == ["pe-a:ge0.100", "", "pe-b:ge0.100"]
+    assert (found.ends, found.links) == ((A, B), ("pe-a:core0>p-1:core0", "p-1:core1>pe-b:core0"))
+
+
+def test_a_service_of_constant_delay_is_carved_over_a_link_that_light_brings_up():
+    found = carved(is_deterministic=True)
+    (segment,) = [segment for segment in found.segments if segment.is_to_be_lit]
+    assert (segment.resource.domain, segment.resource.slots) == ("otn-domain", 10)
+    assert (found.links, found.affinity) == (("pe-a:core2>pe-b:core2",), 1)
+
+
+def test_a_service_is_told_in_its_own_direction():
+    asked = wanted(source=site_point("b"), target=site_point("a"), is_deterministic=True)
+    found = carve_service(asked, at_both_sites(), database(), [domain()])
+    assert (found.ends, found.links) == ((B, A), ("pe-b:core2>pe-a:core2",))
+
+
+def test_light_that_is_there_is_used_as_far_as_it_has_room():
+    there = domain(tunnel("gold", "a:client0", "b:client0", 30, "a--b"))
+    link = over_link(A, B)
+    up = database().with_link_state([link.id, link.reverse_id], is_up=True)
+    found = carved(up, there, is_deterministic=True)
+    assert found.segments[1].resource.tunnel == "gold"
+    assert not any(segment.is_to_be_lit for segment in found.segments)
+    assert found.segments[1].portion.offer.available == BitRate(300 * MBIT)
+    full = up.with_reservation("t", Path((link,)), BitRate(250 * MBIT))
+    with pytest.raises(CarvingError, match=r"segment 'pe-a:core2>pe-b:core2 \(gold\)' has 50 Mbit/s left"):
+        carved(full, there, is_deterministic=True)
+
+
+def test_an_access_that_is_too_thin_is_named():
+    with pytest.raises(CarvingError) as caught:
+        carved(bandwidth=BitRate(450 * MBIT))
+    assert caught.value.segments == ("access b/1",)
 
 
 @given(

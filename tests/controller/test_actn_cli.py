@@ -31,6 +31,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list:
 
     def post(_self: Client, *segments: str, body: dict, **_: object) -> dict:
         requests.append((segments, body))
+        if "carve" in segments:
+            segment = {"kind": "optical", "resource": "pe-a:core2>pe-b:core2", "is_to_be_lit": True}
+            done = [{"id": "tx-7", "phase": "committed", "summary": "s"}] if len(segments) > 2 else []
+            return {"source": "site a", "segments": [segment], "transactions": done}
         return {"id": "plan-1", "summary": "s", "checksum": "c", "devices": [], "impact": {}}
 
     monkeypatch.setattr(Client, "get", get)
@@ -97,3 +101,24 @@ def test_a_dry_run_plans_a_tunnel_and_sends_nothing(asked: list) -> None:
     run("optical", "delete", "otn-domain", "gold", "--dry-run")
     assert (("optical", "otn-domain", "tunnels", "gold", "delete"), {}) in asked
     assert not any("commit" in segments for segments, _ in asked)
+
+
+def test_a_service_is_carved_as_it_was_asked_for(asked: list) -> None:
+    done = run("optical", "carve", "acme", "--from", "a", "--to", "b", "--bandwidth", "40 Mbit/s", "--constant-delay")
+    assert done.exit_code == 0, done.output
+    body = {"service": "acme", "source": "a", "target": "b", "bandwidth": "40 Mbit/s", "constant_delay": True}
+    assert asked == [(("optical", "carve"), body)]
+    assert "pe-a:core2>pe-b:core2" in done.output
+
+
+def test_a_carving_is_provisioned_under_a_name_when_agreed(asked: list) -> None:
+    done = run("optical", "carve", "acme", "--delay", "5ms", "--provision", "gold", "--yes", "-o", "json")
+    body = {"service": "acme", "delay_bound": "5ms"}
+    assert asked == [(("optical", "carve"), body), (("optical", "carve", "gold"), body)]
+    assert json.loads(done.output)["transactions"][0]["id"] == "tx-7"
+
+
+def test_nothing_is_provisioned_where_nobody_agreed(asked: list) -> None:
+    wrong = run("optical", "carve", "acme", "--provision", "gold")
+    assert isinstance(wrong.exception, UsageError)
+    assert asked == []

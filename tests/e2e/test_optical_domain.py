@@ -4,18 +4,12 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from controller.model.errors import DeviceRejectedError, NotFoundError
 from controller.model.identifiers import DeviceName, PlanId
 from controller.model.units import BitRate
-from controller.northbound.app import Doors
-from controller.northbound.auth import Role, add_token, load_tokens, new_token
-from controller.northbound.metrics_state import Reload
 from controller.runtime.tunnels import TunnelWish
-from controller.runtime.upkeep import Upkeep
-from controller.serve import l3sm_schema
 from controller.topology.constraints import Objective, PathRequest
 from controller.topology.network import LinkId
 from controller.topology.paths import NoPathError, shortest_path
@@ -27,6 +21,7 @@ from lab.topology_file import load_topology
 from lab.traffic.attachments import find_attachment
 from tests.controller.actn_yang import te_findings, topology_findings
 from tests.controller.mapping_samples import access, edit, service, site
+from tests.e2e.doors import client_of
 from tests.e2e.provider import ACTOR, QUICK, Provider, open_provider
 
 OTN = DeviceName("otn-domain")
@@ -151,31 +146,6 @@ async def test_a_live_service_is_switched_from_ip_to_optical_and_back_without_a_
     assert (report.lost, report.sent > 1000) == (0, True), report
 
 
-async def client_of(provider: Provider, tmp_path: Path) -> httpx2.AsyncClient:
-    tokens = {}
-    for name, role, services in (
-        ("reader", Role.READER, ["*"]),
-        ("scoped", Role.READER, ["acme-*"]),
-        ("operator", Role.OPERATOR, ["*"]),
-    ):
-        tokens[name], entry = new_token(name, [role], services)
-        add_token(tmp_path / "tokens.yaml", entry)
-    settings = provider.daemon.settings.current
-    store = load_tokens(tmp_path / "tokens.yaml")
-    doors = Doors(
-        controller=provider.controller,
-        tokens=lambda: store,
-        settings=lambda: settings,
-        schema=l3sm_schema(settings),
-        upkeep=Upkeep(provider.controller),
-        reload=lambda: Reload(True, 0.0),
-    )
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(doors.app), base_url="https://accord")
-    client.headers["Authorization"] = f"Bearer {tokens['reader']}"
-    client.scoped, client.operator = ({"Authorization": f"Bearer {tokens[name]}"} for name in ("scoped", "operator"))
-    return client
-
-
 async def test_both_domains_are_shown_as_actn_data_that_is_valid(provider, tmp_path):
     await lit(provider)
     async with await client_of(provider, tmp_path) as client:
@@ -189,7 +159,7 @@ async def test_both_domains_are_shown_as_actn_data_that_is_valid(provider, tmp_p
         }
         assert ids == {f"{name}{level}" for name in ("ip", "otn-domain") for level in ("", "-grey", "-black")}
         (tunnel,) = te["ietf-te:te"]["tunnels"]["tunnel"]
-        assert (tunnel["name"], tunnel["operational-state"]) == ("gold", "ietf-te-types:tunnel-state-up")
+        assert (tunnel["name"], tunnel["operational-state"]) == ("otn-domain/gold", "ietf-te-types:tunnel-state-up")
         assert te_findings(te) == []
         assert topology_findings(networks | vns) == []
         library = (await client.get("/restconf/data/ietf-yang-library:modules-state")).json()
@@ -223,6 +193,9 @@ async def test_tunnels_are_planned_and_shown_at_the_api(provider, tmp_path):
         assert (tunnel["name"], tunnel["slots"], tunnel["route"]) == ("gold", 30, ["otn-london--otn-paris"])
         late = await client.post(where, json=body | {"name": "late", "delay_bound": "1 ms"}, headers=client.operator)
         assert "client port 'otn-london:client0' of 'otn-domain' has the tunnel 'gold'" in late.text
+        steep = {"name": "b", "source": LONDON, "target": PARIS, "delay_bound": "1 us"}
+        pathless = await client.post("/api/v1/tunnels", json=steep, headers=client.operator)
+        assert (pathless.status_code, "delay bound" in pathless.text) == (409, True)
         ended = await client.post(f"{where}/gold/delete", json={}, headers=client.operator)
         assert ended.status_code == 201
         unknown = await client.post(f"{where}/nothing/delete", json={}, headers=client.operator)
