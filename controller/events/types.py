@@ -1,7 +1,7 @@
 """Owns the names of events. Their data is JSON; upcasters (`upcasting`) bring old shapes up to date when they are read.
 
-Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `change/<id>`, `campaigns`, `services` (the
-L3SM datastore), `daemon`.
+Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `change/<id>`, `recovery/<id>`, `campaigns`,
+`services` (the L3SM datastore), `daemon`.
 """
 
 from typing import Final
@@ -39,6 +39,14 @@ CHANGE_BEGUN: Final = "change.begun"
 """A change in stages (make-before-break) was asked for: `plan`, a `StagedPlan` as JSON."""
 CHANGE_ADVANCED: Final = "change.advanced"
 """It took a step: `cue`, the `stage` that follows, and the `reason`."""
+DIAGNOSIS_CHANGED: Final = "diagnosis.changed"
+"""What is behind the symptoms is known otherwise than before: `causes`, `symptoms`, `reason`, `services`."""
+RECOVERY_BEGUN: Final = "recovery.begun"
+"""A fault is felt: `fault`, a `recovery.situation.Fault` as JSON, and the `services` that suffer."""
+RECOVERY_ADVANCED: Final = "recovery.advanced"
+"""It took a step: `cue`, `reason`, and what is new: `candidates`, `chosen`, `verdict`, `transactions`."""
+RECOVERY_UNDONE: Final = "recovery.undone"
+"""What a remedy changed that did not help is as it was before: `transactions`, `reason`."""
 CAMPAIGN_BEGUN: Final = "campaign.begun"
 """A measurement campaign was asked for: `id`, `source`, `target`, `metric`, `above_seconds`, `until` and the rest."""
 CAMPAIGN_ENDED: Final = "campaign.ended"

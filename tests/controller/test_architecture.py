@@ -7,6 +7,7 @@ import pytest
 
 from controller.assurance import instance
 from controller.intent import lifecycle
+from controller.recovery import states
 from controller.transaction import diagram, stages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,7 @@ DIAGRAMS = {
     "intent life cycle": lifecycle.mermaid,
     "make before break": stages.mermaid,
     "intent instance": instance.mermaid,
+    "recovery": states.mermaid,
 }
 
 
