@@ -1,0 +1,126 @@
+"""Owns what open quotes hold of a network, until they are bought, given back, or run out.
+
+A quote binds, so what it promises is held from the moment it is given. What was bought is the traffic engineering
+database's to know (`topology.te_database`); here stands only which axes a bought service takes of beside bandwidth.
+One asker can hold so many quotes and no more, so that asking for prices never keeps others out.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from controller.model.errors import ConflictError, NotFoundError
+from controller.negotiation.catalogue import Axis
+from controller.topology.te_database import TeDatabase
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """`bit_rate` on each of these links (by position), on these axes, for the `consumer` until `valid_until` (UTC)."""
+
+    id: str
+    consumer: str
+    links: tuple[int, ...]
+    bit_rate: int
+    axes: tuple[Axis, ...]
+    valid_until: float
+
+
+class Holdings:
+    """The open holdings of one network in one window, and what they add up to on each link."""
+
+    def __init__(self, links: int) -> None:
+        self._open: dict[str, Holding] = {}
+        self._sold: dict[str, tuple[Axis, ...]] = {}
+        self._held: dict[Axis, list[int]] = {axis: [0] * links for axis in Axis}
+        self._by_consumer: Counter[str] = Counter()
+        self._ends: list[tuple[float, str]] = []
+
+    @property
+    def held(self) -> Mapping[Axis, list[int]]:
+        """Per axis and link, in bit/s."""
+        return self._held
+
+    @property
+    def open(self) -> Mapping[str, Holding]:
+        """Those that are neither bought nor given back."""
+        return self._open
+
+    @property
+    def sold(self) -> Mapping[str, tuple[Axis, ...]]:
+        """The axes of what was bought, by reservation."""
+        return self._sold
+
+    def held_by(self, consumer: str) -> int:
+        """How many quotes that one has open."""
+        return self._by_consumer[consumer]
+
+    def hold(self, holding: Holding) -> None:
+        """Take it out of what can be sold; again the same is nothing new, the same name for another is refused."""
+        known = self._open.get(holding.id)
+        if known == holding:
+            return
+        if known is not None or holding.id in self._sold:
+            raise ConflictError(f"'{holding.id}' is held already", remedy="give each quote a name of its own")
+        self._open[holding.id] = holding
+        self._by_consumer[holding.consumer] += 1
+        heappush(self._ends, (holding.valid_until, holding.id))
+        self._count(holding, 1)
+
+    def buy(self, holding_id: str) -> Holding:
+        """It is bought: the database of reservations has it from now on. `NotFoundError` when it is not held."""
+        holding = self._leave(holding_id)
+        self._sold[holding_id] = holding.axes
+        return holding
+
+    def give_back(self, holding_id: str) -> Holding:
+        """It was not wanted; `NotFoundError` when it is not held."""
+        return self._leave(holding_id)
+
+    def end(self, holding_id: str) -> None:
+        """A service that was bought has ended; one that never was is nothing to end."""
+        self._sold.pop(holding_id, None)
+
+    def run_out(self, now: float) -> tuple[Holding, ...]:
+        """Give back what nobody has bought in time."""
+        ended = []
+        while self._ends and self._ends[0][0] <= now:
+            valid_until, holding_id = heappop(self._ends)
+            holding = self._open.get(holding_id)
+            if holding is not None and holding.valid_until == valid_until:
+                ended.append(self._leave(holding_id))
+        return tuple(ended)
+
+    def taken(self, database: TeDatabase, axis: Axis) -> list[int]:
+        """What reservations take of an axis, per link: all of them of bandwidth, of the others those bought so."""
+        if axis is Axis.BANDWIDTH:
+            return list(database.reserved_rates)
+        rates = [0] * len(database.reserved_rates)
+        for name in self._of(axis):
+            if reservation := database.reservations.get(name):
+                for link_id in set(reservation.links):
+                    rates[database.network.link_position(link_id)] += reservation.bit_rate.bits_per_second
+        return rates
+
+    def _of(self, axis: Axis) -> Iterable[str]:
+        return (name for name, axes in self._sold.items() if axis in axes)
+
+    def _leave(self, holding_id: str) -> Holding:
+        try:
+            holding = self._open.pop(holding_id)
+        except KeyError:
+            raise NotFoundError(
+                f"nothing is held for '{holding_id}'", remedy="it has run out or was bought: ask for another quote"
+            ) from None
+        self._by_consumer[holding.consumer] -= 1
+        if not self._by_consumer[holding.consumer]:
+            del self._by_consumer[holding.consumer]
+        self._count(holding, -1)
+        return holding
+
+    def _count(self, holding: Holding, sign: int) -> None:
+        for axis in holding.axes:
+            held = self._held[axis]
+            for link in holding.links:
+                held[link] += sign * holding.bit_rate

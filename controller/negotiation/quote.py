@@ -1,0 +1,270 @@
+"""Owns quotes: a price that binds until it runs out, for the cheapest path that keeps what the request asks.
+
+Made from the request, the catalogue and what is published (`mesh.Published`), and from nothing else: neither a budget
+nor how full a link is can show in one. What goes to the asker is the `Quote`; where it would run stays here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from hashlib import sha256
+from math import inf
+from typing import Any
+
+from controller.model.errors import InvalidInputError
+from controller.model.money import Money
+from controller.negotiation.bands import WITHDRAWN_RANK, Band
+from controller.negotiation.candidates import Candidate
+from controller.negotiation.catalogue import Axis, Catalogue, Offering, Tier
+from controller.negotiation.holdings import Holding
+from controller.negotiation.mesh import Mesh, Window
+from controller.negotiation.pricing import SECONDS_PER_HOUR, MarketPolicy, bands_of
+from controller.negotiation.request import ServiceRequest
+
+_CLOCKS_APART_SECONDS = 300.0
+
+
+class QuoteCheck(StrEnum):
+    """Why there is no quote, from what is wrong with the request to what the network does not have."""
+
+    WORKLOAD_CLASS = "workload-class"
+    START = "start"
+    PLACE = "place"
+    OPEN_QUOTES = "open-quotes"
+    SERVICE = "service"
+    PATH = "path"
+    WINDOW = "window"
+    AMOUNT = "amount"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRefusal:
+    """No quote: what was looked at, and a sentence that names it."""
+
+    check: QuoteCheck
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What the asker gets. `path` is a handle that says nothing; `reservation` is what holds the capacity.
+
+    However short the service, `total` is at least the currency's smallest unit.
+    """
+
+    id: str
+    request: str
+    request_digest: str
+    offering: str
+    tier: Tier
+    bit_rate: int
+    price_per_hour: Money
+    total: Money
+    bands: Mapping[Axis, Band]
+    valid_until: float
+    reservation: str
+    path: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The form on the wire."""
+        return {
+            "id": self.id,
+            "request": self.request,
+            "request_digest": self.request_digest,
+            "offering": self.offering,
+            "tier": self.tier.value,
+            "bit_rate": self.bit_rate,
+            "price_per_hour": self.price_per_hour.to_json(),
+            "total": self.total.to_json(),
+            "bands": {axis.value: band.value for axis, band in self.bands.items()},
+            "valid_until": self.valid_until,
+            "reservation": self.reservation,
+            "path": self.path,
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> "Quote":
+        """Read what `to_json` writes and nothing else; `InvalidInputError` when it is no quote."""
+        if not isinstance(document, Mapping) or set(document) != set(cls.__slots__):
+            raise InvalidInputError("a quote is an object of exactly " + ", ".join(sorted(cls.__slots__)))
+        try:
+            return cls(
+                **{
+                    **document,
+                    "tier": Tier(document["tier"]),
+                    "price_per_hour": Money.from_json(document["price_per_hour"]),
+                    "total": Money.from_json(document["total"]),
+                    "bands": {Axis(axis): Band(band) for axis, band in document["bands"].items()},
+                }
+            )
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidInputError(f"the quote {document['id']!a:.40} is not one: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A quote with what stays inside: the path it would take, the windows it is in, what it holds there."""
+
+    quote: Quote
+    path: Candidate
+    windows: tuple[Window, ...]
+    holding: Holding
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """What an operator sells with: its catalogue, how its prices move, and the networks it has."""
+
+    catalogue: Catalogue
+    policy: MarketPolicy
+    meshes: tuple[Mesh, ...]
+
+
+def price(request: ServiceRequest, seller: Seller, now: float) -> tuple[Offer, ...] | QuoteRefusal:
+    """One offer for each tier that has the service, cheapest first; else what stands in the way.
+
+    The same request at the same time gives the same quotes, by name too. Nothing is held before `hold`.
+    """
+    if request.workload_class not in seller.catalogue.classes:
+        return QuoteRefusal(QuoteCheck.WORKLOAD_CLASS, f"there is no workload class '{request.workload_class}'")
+    if request.start < now - _CLOCKS_APART_SECONDS:
+        return QuoteRefusal(QuoteCheck.START, f"the request '{request.id}' starts {now - request.start:.0f} s ago")
+    asked = [mesh for mesh in seller.meshes if request.tier in {None, mesh.tier}]
+    answers = [_on(mesh, request, seller, now) for mesh in asked]
+    offers = [answer for answer in answers if isinstance(answer, Offer)]
+    refusals = [answer for answer in answers if isinstance(answer, QuoteRefusal)]
+    if offers:
+        return tuple(sorted(offers, key=lambda offer: (offer.quote.total.minor, offer.quote.tier)))
+    nothing = QuoteRefusal(QuoteCheck.SERVICE, f"the tier '{request.tier or 'any'}' is not sold here")
+    return max(refusals, key=lambda each: _ORDER[each.check], default=nothing)
+
+
+_ORDER = {check: number for number, check in enumerate(QuoteCheck)}
+
+
+def hold(offer: Offer, now: float) -> None:
+    """Hold what the offer promises until it runs out."""
+    for window in offer.windows:
+        window.hold(offer.holding, now)
+
+
+def _on(mesh: Mesh, request: ServiceRequest, seller: Seller, now: float) -> Offer | QuoteRefusal:
+    """The tier's offer."""
+    ends = mesh.node_of(request.a), mesh.node_of(request.z)
+    if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+        place = request.a if ends[0] is None else request.z
+        return QuoteRefusal(QuoteCheck.PLACE, f"the {mesh.tier} tier does not serve the place '{place}'")
+    latency = inf if request.latency_seconds is None else request.latency_seconds
+    offering = seller.catalogue.cheapest(mesh.tier, request.bandwidth, latency, request.availability)
+    if offering is None:
+        return QuoteRefusal(QuoteCheck.SERVICE, f"the {mesh.tier} tier has no service as good as '{request.id}' asks")
+    windows = mesh.windows_of(request.start, request.duration_seconds)
+    if not windows:
+        return QuoteRefusal(QuoteCheck.WINDOW, f"the {mesh.tier} tier is not sold for the whole of '{request.id}'")
+    most = seller.policy.quotes.most_open
+    if any(window.holdings.held_by(request.consumer) >= most for window in windows):
+        return QuoteRefusal(QuoteCheck.OPEN_QUOTES, f"'{request.consumer}' has {most} quotes open: let some run out")
+    chosen = _cheapest(mesh.paths.between(ends[0], ends[1]), offering, windows, seller.policy)
+    if isinstance(chosen, _NoWay):
+        return QuoteRefusal(chosen.check, f"{chosen.what} of the {mesh.tier} tier from {request.a} to {request.z}")
+    return _offer(request, chosen, windows, seller.policy, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A service on a path, the steps of its surcharge, and its bands by rank."""
+
+    offering: Offering
+    path: Candidate
+    steps: int
+    ranks: Mapping[Axis, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _NoWay:
+    check: QuoteCheck
+    what: str
+
+
+def _cheapest(
+    candidates: Sequence[Candidate], offering: Offering, windows: Sequence[Window], policy: MarketPolicy
+) -> _Choice | _NoWay:
+    """The path of the lowest price, the quickest of several; or why there is none."""
+    best: _Choice | None = None
+    gone: Axis | None = None
+    for candidate in candidates:
+        if not _keeps(candidate, offering):
+            continue
+        ranks = _ranks(candidate, offering, windows)
+        if isinstance(ranks, Axis):
+            gone = ranks
+            continue
+        steps = sum(policy.tariff.steps[axis][rank] for axis, rank in ranks.items())
+        if best is None or steps < best.steps:
+            best = _Choice(offering, candidate, steps, ranks)
+            if not steps:
+                break
+    if best is not None:
+        return best
+    if gone is None:
+        return _NoWay(QuoteCheck.PATH, f"'{offering.id}' is kept by no path")
+    return _NoWay(QuoteCheck.WITHDRAWN, f"withdrawn is the {gone} grade '{offering.grade(gone).name}'")
+
+
+def _keeps(candidate: Candidate, offering: Offering) -> bool:
+    is_quick = candidate.delay_seconds <= offering.latency.bound
+    return is_quick and candidate.availability >= offering.availability.bound
+
+
+def _ranks(candidate: Candidate, offering: Offering, windows: Sequence[Window]) -> dict[Axis, int] | Axis:
+    """The path's band on each axis that the service takes of: its scarcest link's, in its scarcest window.
+
+    An axis by itself is one on which it is withdrawn.
+    """
+    ranks, of_links = {}, candidate.of_links
+    wanted = offering.bandwidth.rank
+    for axis in offering.axes:
+        highest = 0
+        for window in windows:
+            published = window.published()
+            if min(of_links(published.on_sale[axis])) <= wanted:
+                return axis
+            highest = max(highest, *of_links(published.bands[axis]))
+        if highest >= WITHDRAWN_RANK:
+            return axis
+        ranks[axis] = highest
+    return ranks
+
+
+def _offer(
+    request: ServiceRequest, chosen: _Choice, windows: tuple[Window, ...], policy: MarketPolicy, now: float
+) -> Offer | QuoteRefusal:
+    offering, base = chosen.offering, chosen.offering.price_per_hour
+    factor = policy.tariff.factor(chosen.steps)
+    try:
+        per_hour = base.times(factor)
+        total = max(base.times(factor * Fraction(request.duration_seconds, SECONDS_PER_HOUR)), Money(1, base.currency))
+    except InvalidInputError as error:
+        return QuoteRefusal(QuoteCheck.AMOUNT, f"the price of '{request.id}' cannot be written: {error.message}")
+    valid_until = now + policy.quotes.valid_seconds
+    # Not of the path: whoever knows the network could try them all.
+    name = sha256(f"{request.digest} {offering.id} {valid_until} {per_hour}".encode()).hexdigest()
+    quote = Quote(
+        id=f"quote-{name[:24]}",
+        request=request.id,
+        request_digest=request.digest,
+        offering=offering.id,
+        tier=offering.tier,
+        bit_rate=offering.bit_rate,
+        price_per_hour=per_hour,
+        total=total,
+        bands=bands_of(chosen.ranks),
+        valid_until=valid_until,
+        reservation=f"hold-{name[:24]}",
+        path=f"path-{name[24:40]}",
+    )
+    links, axes = chosen.path.links, offering.axes
+    holding = Holding(quote.reservation, request.consumer, links, offering.bit_rate, axes, valid_until)
+    return Offer(quote, chosen.path, windows, holding)
