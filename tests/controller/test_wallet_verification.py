@@ -1,0 +1,565 @@
+"""A wallet passes every check or is refused by the name of the first it does not pass, before any effort is spent."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.model.units import BitRate, Duration
+from controller.negotiation import credential
+from controller.negotiation.checks import Check, Refusal, Work
+from controller.negotiation.credential import StatusEntry
+from controller.negotiation.holder import MOST_OCTETS, Presentation
+from controller.negotiation.jose import SigningKey, decode, encode
+from controller.negotiation.ledger import EntryKind, Order
+from controller.negotiation.ledger_state import LedgerState
+from controller.negotiation.multibase import to_multibase
+from controller.negotiation.status_list import LEAST_BITS, revoked
+from controller.negotiation.strict_json import canonical
+from controller.negotiation.trust import Trust
+from controller.negotiation.verification import Admitted, verify_wallet
+from controller.negotiation.wallet import DelegationRules, ServiceLevelFloor
+from tests.controller.wallet_samples import (
+    BANK,
+    BANK_KEY,
+    CARRIER,
+    CARRIER_KEY,
+    CHILD,
+    DAY,
+    GRANDCHILD,
+    LIST,
+    NOW,
+    RETAIL,
+    RETAIL_KEY,
+    ROOT,
+    SHOP,
+    SHOP_KEY,
+    STATUS,
+    TRUST,
+    WHOLESALE_KEY,
+    asked,
+    chain_tokens,
+    door,
+    euro,
+    narrower,
+    presented,
+    root_token,
+    status_list,
+)
+
+
+def verdict(text, now=NOW, at=None, **changes):
+    return verify_wallet(text, asked(**changes), now, at or door())
+
+
+def refused_by(text, now=NOW, at=None, **changes):
+    found = verdict(text, now, at, **changes)
+    assert isinstance(found, Refusal), found
+    assert found.text
+    assert found.text.isprintable()
+    return found.check
+
+
+def with_terms(**changes):
+    return replace(ROOT, terms=replace(ROOT.terms, **changes))
+
+
+def signed_document(change, key=BANK_KEY):
+    """A root credential whose document was changed before it was signed."""
+    token = root_token()
+    document = json.loads(decode(token.split(".")[1]))
+    change(document)
+    return signed_text(json.dumps(document).encode(), token.split(".")[0], key)
+
+
+def signed_text(payload, header=None, key=BANK_KEY):
+    content = f"{header or root_token().split('.')[0]}.{encode(payload)}"
+    return f"{content}.{encode(key.sign(content.encode()))}"
+
+
+# -- what passes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_good_wallet_is_admitted_with_its_terms():
+    found = verdict(presented())
+    assert found == Admitted((ROOT,), asked())
+    assert (found.root, found.wallet.terms.limit_of("premium")) == (f"{BANK}/line-7", euro("300.00"))
+
+
+def test_a_wallet_with_an_embedded_proof_is_admitted_too():
+    text = credential.issue_with_proof(ROOT, BANK_KEY, STATUS, created=NOW)
+    assert verdict(presented([text])) == Admitted((ROOT,), asked())
+
+
+def test_a_chain_of_delegations_is_admitted_for_its_last_holder():
+    found = verdict(presented(chain_tokens(), WHOLESALE_KEY))
+    assert found.chain == (ROOT, CHILD, GRANDCHILD)
+    assert found.wallet.holder == GRANDCHILD.holder
+
+
+def test_class_limits_are_multiplied_and_never_over_the_ceiling():
+    limits = {name: ROOT.terms.limit_of(name) for name in ROOT.terms.classes}
+    assert limits == {"premium": euro("300.00"), "bulk": euro("50.00"), "burst": euro("500.00")}
+
+
+# -- what does not ---------------------------------------------------------------------------------------------------
+
+FORGER = SigningKey.of(BANK_KEY.id, bytes([9] * 32))
+STRANGER = SigningKey.of("did:web:stranger.example#key-1", bytes([9] * 32))
+OLD = {"now": NOW - 400}
+
+BAD = {
+    "ten megabytes": (lambda: "x" * 10_000_000, Check.SIZE),
+    "a credential of a megabyte": (lambda: Presentation(("x" * 1_000_000,)).text(), Check.SIZE),
+    "a credential over its size": (lambda: Presentation(("x" * 20_000,)).text(), Check.SIZE),
+    "too long a chain": (lambda: Presentation(("x",) * 9).text(), Check.SIZE),
+    "a proof over its size": (lambda: Presentation((root_token(),), "x" * 5_000).text(), Check.SIZE),
+    "no JSON": (lambda: "wallet", Check.FORM),
+    "a lone surrogate": (lambda: '{"credentials":["\ud800"]}', Check.FORM),
+    "an escaped surrogate": (lambda: '{"credentials":["\\ud800"]}', Check.FORM),
+    "a key twice": (lambda: '{"credentials":["x"],"credentials":["y"]}', Check.FORM),
+    "no credential": (lambda: '{"credentials":[]}', Check.FORM),
+    "credentials that are numbers": (lambda: '{"credentials":[1]}', Check.FORM),
+    "another kind of token": (lambda: presented([presented_proof()]), Check.HEADER),
+    "an unknown algorithm": (lambda: presented([with_header(alg="none")]), Check.HEADER),
+    "a header that must be understood": (lambda: presented([with_header(crit=["x"])]), Check.HEADER),
+    "a key in the header": (lambda: presented([with_header(jwk={})]), Check.HEADER),
+    "an issuer nobody trusts": (lambda: presented([root_token(by_stranger(), STRANGER)]), Check.ISSUER),
+    "a holder who issues to himself": (lambda: presented([root_token(by_shop(), SHOP_KEY)]), Check.ISSUER),
+    "an envelope of another issuer": (
+        lambda: presented([signed_document(lambda d: d["credentialSubject"].update(envelope="did:web:x.example/a"))]),
+        Check.FORM,
+    ),
+    "an issuer other than who signed": (
+        lambda: presented([signed_document(lambda d: d.update(issuer="did:web:x.example"))]),
+        Check.FORM,
+    ),
+    "a forged signature": (lambda: presented([root_token(key=FORGER)]), Check.SIGNATURE),
+    "a payload changed after signing": (lambda: presented([tampered()]), Check.SIGNATURE),
+    "a document without its wallet": (lambda: presented([signed_text(b"{}")]), Check.FORM),
+    "a wrapper of version 1": (lambda: presented([signed_document(lambda d: d.update(vc={}))]), Check.FORM),
+    "an unknown currency": (lambda: presented([with_subject(ceiling=money("5.00", "XYZ"))]), Check.FORM),
+    "a negative ceiling": (lambda: presented([with_subject(ceiling=money("-5.00"))]), Check.FORM),
+    "a ceiling of nothing": (lambda: presented([with_subject(ceiling=money("0.00"))]), Check.FORM),
+    "a ceiling that overflows": (lambda: presented([with_subject(ceiling=money("9" * 400))]), Check.FORM),
+    "a ceiling just too large": (lambda: presented([with_subject(ceiling=money("10000000000000.01"))]), Check.FORM),
+    "a ceiling as a number": (lambda: presented([with_subject(ceiling=money(5.0))]), Check.FORM),
+    "a ceiling that is no number": (lambda: presented([raw_ceiling(b"NaN")]), Check.FORM),
+    "a ceiling said twice": (lambda: presented([raw_ceiling(b'"1.00","amount":"2.00"')]), Check.FORM),
+    "a surrogate in a name": (lambda: presented([raw_ceiling(b'"\\udc00"')]), Check.FORM),
+    "an unknown term": (lambda: presented([with_subject(discount="1")]), Check.FORM),
+    "no classes": (lambda: presented([with_subject(classes={})]), Check.FORM),
+    "a class with a strange name": (lambda: presented([with_subject(classes={"A b": {}})]), Check.FORM),
+    "a multiplier as a number": (lambda: presented([with_subject(classes={"bulk": {"multiplier": 2}})]), Check.FORM),
+    "a multiplier of nothing": (lambda: presented([with_subject(classes={"bulk": {"multiplier": "0"}})]), Check.FORM),
+    "two currencies": (lambda: presented([with_subject(maximumRatePerHour=money("1", "JPY"))]), Check.FORM),
+    "an endless delegation": (lambda: presented([with_subject(delegation={"depth": 2**31})]), Check.FORM),
+    "a day that is none": (
+        lambda: presented([signed_document(lambda d: d.update(validUntil="2027-02-30T00:00:00Z"))]),
+        Check.FORM,
+    ),
+    "a window that is empty": (
+        lambda: presented([signed_document(lambda d: d.update(validUntil=d["validFrom"]))]),
+        Check.FORM,
+    ),
+    "expired": (lambda: presented([root_token(with_terms(valid_until=NOW - 31))]), Check.DATES),
+    "not valid yet": (lambda: presented([root_token(with_terms(valid_from=NOW + 31))]), Check.DATES),
+    "no status": (lambda: presented([root_token(status=None)]), Check.STATUS),
+    "an unknown list": (lambda: presented([root_token(status=StatusEntry("https://x.example", 1))]), Check.STATUS),
+    "a place outside the list": (lambda: presented([root_token(status=StatusEntry(LIST, LEAST_BITS))]), Check.STATUS),
+    "no proof": (lambda: Presentation((root_token(),)).text(), Check.HOLDER),
+    "another's proof": (lambda: presented(key=RETAIL_KEY), Check.HOLDER),
+    "a proof for another operator": (lambda: presented(audience="did:web:other.example"), Check.HOLDER),
+    "a proof for another intent": (lambda: presented(intent="other"), Check.HOLDER),
+    "a proof for another wallet": (lambda: Presentation((root_token(),), proof_for_another()).text(), Check.HOLDER),
+    "a proof whose time is over": (lambda: presented(now=NOW - 91), Check.HOLDER),
+    "a proof from the future": (lambda: presented(now=NOW + 31), Check.HOLDER),
+    "a window that ends too early": (lambda: presented([root_token(with_terms(valid_until=NOW + 1800))]), Check.POLICY),
+    "another operator's wallet": (
+        lambda: presented([root_token(with_terms(operators=frozenset({"did:web:other.example"})))]),
+        Check.POLICY,
+    ),
+}
+
+
+def money(amount, currency="EUR"):
+    return {"amount": amount, "currency": currency}
+
+
+def by_stranger():
+    return replace(ROOT, issuer="did:web:stranger.example", envelope="did:web:stranger.example/line-7")
+
+
+def by_shop():
+    return replace(ROOT, issuer=SHOP, envelope=f"{SHOP}/line-7")
+
+
+def presented_proof():
+    return json.loads(presented())["proof"]
+
+
+def with_header(**members):
+    header = {"alg": "Ed25519", "kid": BANK_KEY.id, "typ": "vc+jwt", "cty": "vc"} | members
+    return signed_text(decode(root_token().split(".")[1]), encode(json.dumps(header).encode()))
+
+
+def with_subject(**members):
+    return signed_document(lambda document: document["credentialSubject"].update(members))
+
+
+def raw_ceiling(amount):
+    payload = decode(root_token().split(".")[1])
+    assert payload.count(b'"500.00"') == 1
+    return signed_text(payload.replace(b'"500.00"', amount))
+
+
+def tampered():
+    header, payload, signature = root_token().split(".")
+    return f"{header}.{encode(decode(payload).replace(b'500.00', b'900.00'))}.{signature}"
+
+
+def proof_for_another():
+    """A good proof by the same holder, for another of his wallets."""
+    return json.loads(presented([root_token(replace(ROOT, id="urn:uuid:9"))]))["proof"]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_wallet_is_refused_by_the_name_of_the_check(name):
+    make, check = BAD[name]
+    assert refused_by(make()) is check
+
+
+ORDER = [Check.SIZE, Check.HEADER, Check.ISSUER, Check.SIGNATURE, Check.FORM]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_no_effort_is_spent_beyond_the_check_that_refuses(name):
+    make, check = BAD[name]
+    text, counted, ledger = make(), Counter(), LedgerState()
+    verify_wallet(text, asked(), NOW, door(spent=lambda work: counted.update([work]), ledger=ledger))
+    most = {
+        Check.SIZE: {},
+        Check.HEADER: {},
+        Check.ISSUER: {},
+        Check.SIGNATURE: {Work.SIGNATURE: 1},
+        Check.FORM: {Work.SIGNATURE: 1},
+        Check.DATES: {Work.SIGNATURE: 1},
+        Check.STATUS: {Work.SIGNATURE: 1, Work.STATUS: 1},
+        Check.HOLDER: {Work.SIGNATURE: 2, Work.STATUS: 1, Work.LEDGER: 1},
+        Check.POLICY: {Work.SIGNATURE: 2, Work.STATUS: 1, Work.LEDGER: 1},
+    }[check]
+    assert counted <= Counter(most), counted
+    assert ledger.head()[0] == 0
+
+
+def test_the_order_of_the_checks_is_the_order_of_the_words():
+    assert list(Check) == [*ORDER, Check.DATES, Check.STATUS, Check.HOLDER, Check.POLICY, Check.LEDGER]
+
+
+# -- one thing after another -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("faults", range(5))
+def test_of_several_faults_the_earliest_check_is_named(faults):
+    """Each step mends the first fault that was named, and the next one shows."""
+    wallet = with_terms(valid_until=NOW + 1800 if faults >= 1 else NOW - 100)
+    token = root_token(wallet, BANK_KEY, STATUS if faults >= 2 else None)
+    key = SHOP_KEY if faults >= 3 else RETAIL_KEY
+    ends = NOW + (600 if faults >= 4 else 3600)
+    found = verdict(presented([token], key), ends=ends)
+    named = found.check if isinstance(found, Refusal) else None
+    assert named == [Check.DATES, Check.STATUS, Check.HOLDER, Check.POLICY, None][faults]
+
+
+# -- status ----------------------------------------------------------------------------------------------------------
+
+
+def with_list(found):
+    return door(status={LIST: found}.get)
+
+
+def test_a_revoked_wallet_is_refused_and_its_neighbours_are_not():
+    bits = bytes(LEAST_BITS // 8)
+    assert refused_by(presented(), at=with_list(status_list(revoked(bits, 42)))) is Check.STATUS
+    for neighbour in (41, 43):
+        assert isinstance(verdict(presented(), at=with_list(status_list(revoked(bits, neighbour)))), Admitted)
+
+
+@pytest.mark.parametrize("age, is_taken", [(0, True), (299, True), (300, False), (10_000, False)])
+def test_a_list_is_believed_for_its_time_and_no_longer(age, is_taken):
+    found = verdict(presented(), at=with_list(status_list(read_at=NOW - age)))
+    assert isinstance(found, Admitted) is is_taken
+    assert is_taken or found.check is Check.STATUS
+
+
+@pytest.mark.parametrize("times", [{"valid_until": NOW}, {"valid_from": NOW + 31}])
+def test_a_list_outside_of_its_own_dates_is_refused(times):
+    assert refused_by(presented(), at=with_list(status_list(**times))) is Check.STATUS
+
+
+def test_without_a_list_nothing_is_admitted():
+    assert refused_by(presented(), at=with_list(None)) is Check.STATUS
+
+
+def test_a_child_with_a_status_is_refused_unless_its_own_issuer_signs_that_list():
+    tokens = [root_token(), credential.issue(CHILD, SHOP_KEY, StatusEntry(LIST, 1))]
+    assert refused_by(presented(tokens, RETAIL_KEY)) is Check.STATUS
+
+
+# -- holder ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_presentation_is_taken_once():
+    at = door()
+    assert isinstance(verdict(presented(), at=at), Admitted)
+    assert refused_by(presented(), at=at) is Check.HOLDER
+    assert isinstance(verdict(presented(nonce="n-2"), at=at), Admitted)
+
+
+def test_nonces_are_each_holders_own():
+    at = door()
+    assert isinstance(verdict(presented(), at=at), Admitted)
+    assert isinstance(verdict(presented(chain_tokens(2), RETAIL_KEY), at=at), Admitted)
+
+
+def test_a_forged_proof_does_not_use_up_a_nonce():
+    at = door()
+    forger = SigningKey.of(SHOP_KEY.id, bytes([9] * 32))
+    assert refused_by(presented(key=forger), at=at) is Check.HOLDER
+    assert isinstance(verdict(presented(), at=at), Admitted)
+
+
+@pytest.mark.parametrize("skew, is_taken", [(-29, True), (29, True), (-31, False), (91, False)])
+def test_clocks_may_differ_by_the_skew_and_no_more(skew, is_taken):
+    found = verdict(presented(), now=NOW + skew)
+    assert isinstance(found, Admitted) is is_taken
+    assert is_taken or found.check is Check.HOLDER
+
+
+def test_a_holder_with_a_known_key_needs_no_did_key():
+    shop, key = "did:web:shop.example", SigningKey.of("did:web:shop.example#1", bytes([7] * 32))
+    trust = Trust(TRUST.issuers, {key.id: key.public}, TRUST.status_lists)
+    text = presented([root_token(replace(ROOT, holder=shop))], key)
+    assert isinstance(verdict(text, at=door(trust=trust)), Admitted)
+    assert refused_by(text) is Check.HOLDER
+
+
+# -- policy ----------------------------------------------------------------------------------------------------------
+
+LEVEL = asked().level
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"workload_class": "unknown"},
+        {"workload_class": "standard"},
+        {"workload_class": "\ud800"},
+        {"starts": NOW - 2 * DAY},
+        {"ends": NOW + 31 * DAY},
+        {"ends": NOW},
+        {"ends": float("nan")},
+        {"starts": float("nan")},
+        {"ends": float("inf")},
+        {"level": replace(LEVEL, bandwidth=BitRate(9_999_999))},
+        {"level": replace(LEVEL, latency=Duration(50_001))},
+        {"level": replace(LEVEL, availability=Fraction("0.9989"))},
+        {"level": ServiceLevelFloor()},
+    ],
+    ids=str,
+)
+def test_what_the_wallet_does_not_pay_for_is_refused_by_policy(changes):
+    at = door(catalogue_classes={"premium", "standard"})
+    assert refused_by(presented(), at=at, **changes) is Check.POLICY
+
+
+def test_a_level_at_the_floor_is_honoured():
+    assert isinstance(verdict(presented(), level=ROOT.terms.floor), Admitted)
+
+
+# -- delegation ------------------------------------------------------------------------------------------------------
+
+LATER = NOW + 30 * DAY + 1
+WIDER = {
+    "ceiling": {"ceiling": euro("500.01")},
+    "maximum rate": {"maximum_rate_per_hour": euro("400.01")},
+    "no maximum rate": {"maximum_rate_per_hour": None},
+    "earlier": {"valid_from": NOW - DAY - 1},
+    "later": {"valid_until": LATER},
+    "slower floor": {"floor": replace(ROOT.terms.floor, bandwidth=BitRate(9_999_999))},
+    "later floor": {"floor": replace(ROOT.terms.floor, latency=Duration(50_001))},
+    "no floor": {"floor": ServiceLevelFloor()},
+    "deeper": {"delegation": DelegationRules(2)},
+    "another class": {"classes": {**ROOT.terms.classes, "gold": ROOT.terms.classes["burst"]}},
+    "a class ceiling": {"classes": {"premium": replace(ROOT.terms.classes["premium"], ceiling=euro("200.01"))}},
+    "no class ceiling": {"classes": {"premium": replace(ROOT.terms.classes["premium"], ceiling=None)}},
+    "a multiplier": {"classes": {"premium": replace(ROOT.terms.classes["premium"], multiplier=Fraction("1.6"))}},
+}
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_a_child_wider_than_its_parent_in_one_term_is_refused(name):
+    child = narrower(ROOT, RETAIL, "retail", **WIDER[name])
+    assert refused_by(presented([root_token(), credential.issue(child, SHOP_KEY)], RETAIL_KEY)) is Check.POLICY
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        replace(CHILD, parent="urn:uuid:other"),
+        replace(CHILD, envelope=f"{BANK}/line-8/retail"),
+        replace(CHILD, envelope=f"{BANK}/line-7"),
+        replace(CHILD, envelope=f"{BANK}/line-7/a/b"),
+    ],
+    ids=["another parent", "another root", "its parent's own envelope", "skips one"],
+)
+def test_a_child_of_another_line_is_refused(child):
+    assert refused_by(presented([root_token(), credential.issue(child, SHOP_KEY)], RETAIL_KEY)) is Check.POLICY
+
+
+def test_only_the_holder_of_a_wallet_delegates_from_it():
+    stolen = replace(CHILD, issuer=CARRIER)
+    tokens = [root_token(), credential.issue(stolen, CARRIER_KEY)]
+    assert refused_by(presented(tokens, RETAIL_KEY)) is Check.ISSUER
+
+
+def test_a_chain_does_not_begin_with_a_child():
+    trust = replace(TRUST, issuers={**TRUST.issuers, SHOP: {SHOP_KEY.id: SHOP_KEY.public}})
+    text = presented([credential.issue(CHILD, SHOP_KEY, STATUS)], RETAIL_KEY)
+    assert refused_by(text, at=door(trust=trust)) is Check.ISSUER
+
+
+def test_nobody_delegates_below_the_depth_that_the_root_allows():
+    last = replace(narrower(GRANDCHILD, CARRIER, "carrier"), issuer=GRANDCHILD.holder)
+    tokens = [*chain_tokens(), credential.issue(last, WHOLESALE_KEY)]
+    assert refused_by(presented(tokens, CARRIER_KEY)) is Check.POLICY
+
+
+def test_a_wallet_may_be_delegated_to_named_holders_only():
+    root = with_terms(delegation=DelegationRules(1, frozenset({CARRIER})))
+    child = narrower(root, RETAIL, "retail")
+    assert refused_by(presented([root_token(root), credential.issue(child, SHOP_KEY)], RETAIL_KEY)) is Check.POLICY
+    child = narrower(root, CARRIER, "retail")
+    found = verdict(presented([root_token(root), credential.issue(child, SHOP_KEY)], CARRIER_KEY))
+    assert isinstance(found, Admitted)
+
+
+def test_a_child_falls_with_its_root():
+    bits = revoked(bytes(LEAST_BITS // 8), 42)
+    assert refused_by(presented(chain_tokens(), WHOLESALE_KEY), at=with_list(status_list(bits))) is Check.STATUS
+
+
+# -- ledger ----------------------------------------------------------------------------------------------------------
+
+
+def spent(ledger, chain, amount, workload_class="burst", reservation="r-1"):
+    order = Order.reserve(chain, workload_class, reservation=reservation, key=reservation, amount=euro(amount))
+    answer = ledger.post(order, NOW)
+    assert not isinstance(answer, Refusal), answer
+
+
+def without_rate(wallet):
+    return replace(wallet, terms=replace(wallet.terms, maximum_rate_per_hour=None))
+
+
+def test_a_wallet_with_nothing_left_is_refused_by_the_ledger_whatever_paper_it_is_written_on():
+    ledger = LedgerState()
+    spent(ledger, [without_rate(ROOT)], "500.00")
+    fork = replace(ROOT, id="urn:uuid:fork")
+    for number, token in enumerate([root_token(), root_token(fork)]):
+        assert refused_by(presented([token], nonce=f"n{number}"), at=door(ledger=ledger)) is Check.LEDGER
+    assert refused_by(presented(chain_tokens(), WHOLESALE_KEY), at=door(ledger=ledger)) is Check.LEDGER
+
+
+def test_a_class_with_nothing_left_is_refused_while_others_are_taken():
+    ledger = LedgerState()
+    spent(ledger, [ROOT], "300.00", "premium")
+    at = door(ledger=ledger)
+    assert refused_by(presented(), at=at) is Check.LEDGER
+    assert isinstance(verdict(presented(nonce="n-2"), at=at, workload_class="burst"), Admitted)
+
+
+def test_what_a_child_spent_is_spent_of_its_root_and_a_released_one_is_back():
+    ledger = LedgerState()
+    spent(ledger, [ROOT, CHILD], "250.00")
+    at = door(ledger=ledger)
+    assert refused_by(presented(chain_tokens(2), RETAIL_KEY, nonce="c"), at=at) is Check.LEDGER
+    assert isinstance(verdict(presented(nonce="r"), at=at), Admitted)
+    ledger.post(Order.of(EntryKind.RELEASE, ROOT.root, reservation="r-1", key="k"), NOW)
+    assert isinstance(verdict(presented(chain_tokens(2), RETAIL_KEY, nonce="d"), at=at), Admitted)
+
+
+def test_a_root_is_counted_in_one_currency():
+    ledger = LedgerState()
+    spent(ledger, [ROOT], "1.00")
+    yen = with_terms(
+        ceiling=replace(euro("5.00"), currency="JPY"),
+        classes={"premium": ROOT.terms.classes["burst"]},
+        maximum_rate_per_hour=None,
+    )
+    assert refused_by(presented([root_token(yen)]), at=door(ledger=ledger)) is Check.LEDGER
+
+
+# -- embedded proofs -------------------------------------------------------------------------------------------------
+
+
+def with_proof(change, wallet=ROOT, key=BANK_KEY):
+    document = json.loads(credential.issue_with_proof(wallet, key, STATUS, created=NOW))
+    change(document)
+    return canonical(document).decode()
+
+
+EMBEDDED = {
+    "no proof": (lambda d: d.pop("proof"), Check.HEADER),
+    "two proofs": (lambda d: d.update(proof=[d["proof"], d["proof"]]), Check.HEADER),
+    "another suite": (lambda d: d["proof"].update(cryptosuite="eddsa-rdfc-2022"), Check.HEADER),
+    "another purpose": (lambda d: d["proof"].update(proofPurpose="authentication"), Check.HEADER),
+    "an unknown option": (lambda d: d["proof"].update(domain="x"), Check.HEADER),
+    "another context": (lambda d: d["proof"].update({"@context": []}), Check.HEADER),
+    "an unknown key": (lambda d: d["proof"].update(verificationMethod=f"{BANK}#key-2"), Check.ISSUER),
+    "a changed ceiling": (lambda d: d["credentialSubject"]["ceiling"].update(amount="900.00"), Check.SIGNATURE),
+    "a changed date": (lambda d: d["proof"].update(created="2020-01-01T00:00:00Z"), Check.SIGNATURE),
+    "a value in another base": (
+        lambda d: d["proof"].update(proofValue="m" + d["proof"]["proofValue"]),
+        Check.SIGNATURE,
+    ),
+    "a short value": (lambda d: d["proof"].update(proofValue=to_multibase(b"x")), Check.SIGNATURE),
+}
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_proof_is_held_to_the_same_checks(name):
+    change, check = EMBEDDED[name]
+    assert refused_by(presented([with_proof(change)])) is check
+
+
+def test_an_embedded_document_with_a_key_twice_is_refused():
+    text = with_proof(lambda document: None)
+    assert refused_by(presented(['{"id":"urn:x",' + text[1:]])) is Check.FORM
+
+
+# -- anything --------------------------------------------------------------------------------------------------------
+
+
+@given(st.data())
+def test_any_changed_character_of_a_presentation_is_refused(data):
+    text = presented()
+    at = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.characters().filter(lambda c: c != text[at]))
+    found = verdict(text[:at] + other + text[at + 1 :])
+    assert isinstance(found, Refusal)
+
+
+@given(st.text(st.characters(exclude_categories=[])) | st.binary().map(lambda b: b.decode("latin-1")))
+def test_any_text_is_refused_and_never_crashes(text):
+    assert isinstance(verdict(text), Refusal)
+    assert isinstance(verdict(Presentation((text,)).text() if text.isascii() else text), Refusal)
+
+
+def test_a_presentation_of_the_longest_chain_is_within_its_size():
+    assert len(presented(chain_tokens(), WHOLESALE_KEY)) < MOST_OCTETS
+    assert GRANDCHILD.issuer == RETAIL
