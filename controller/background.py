@@ -21,6 +21,8 @@ _STATUS_SECONDS = 15.0
 _TELEMETRY_TICK_SECONDS = 0.1
 _FOLLOW_SECONDS = 5.0
 """How soon a new device is read for telemetry."""
+_MEASURE_SECONDS = 1.0
+"""How soon a new service is measured."""
 _DUE_SECONDS = 10.0
 """How late an intent may begin or end."""
 
@@ -80,6 +82,7 @@ class Background:
         self._every(_DUE_SECONDS, Due(self.daemon.controller).run)
         self._every(_TELEMETRY_TICK_SECONDS, self.daemon.controller.collection.tick)
         self._every(_FOLLOW_SECONDS, self._follow_telemetry)
+        self._every(_MEASURE_SECONDS, self.daemon.controller.service_probes.reconcile)
         if settings.check_sync_seconds:
             self._every(settings.check_sync_seconds, self.upkeep.check_idle)
         if self.notifier.watchdog_seconds:

@@ -166,6 +166,7 @@ async def open_daemon(loaded: LoadedSettings) -> Daemon:
     controller = build_controller(
         world=world, log=log, clock=clock, sessions=sessions, catalogue=catalogue, settings=settings
     )
+    log.subscribe(controller.service_probes.hear)
     await log.append([NewEvent("daemon", types.DAEMON_STARTED, {"folded": folded})], actor="accord")
     await controller.transactions.resume_open()
     controller.changes.resume()
@@ -218,6 +219,7 @@ def take_over_telemetry(controller: Controller, settings: Settings) -> None:
     """Pace and budget as set; the length of the history holds from a restart on."""
     telemetry = settings.telemetry
     controller.pushes.is_wanted = telemetry.push == "auto"
+    controller.service_probes.is_wanted = telemetry.service_probes == "auto"
     controller.campaigns.budget.packets_per_second = telemetry.probe_packets_per_second
     controller.collection.take_over(
         Pace(

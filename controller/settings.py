@@ -128,7 +128,11 @@ class Telemetry(Section):
         default=200.0, gt=0, le=1e6, description="Test packets that all measurements together may send."
     )
 
-    @field_validator("push", mode="before")
+    service_probes: Literal["auto", "off"] = Field(
+        default="off", description="Whether the provider edges of each service measure one another (STAMP)."
+    )
+
+    @field_validator("push", "service_probes", mode="before")
     @classmethod
     def _is_a_word(cls, value: object) -> object:
         """In YAML `off` without quotes is a boolean."""

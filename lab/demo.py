@@ -134,6 +134,7 @@ class Demo:
             "credentials": str(self.lab / "credentials.yaml"),
             "tokens": str(self.directory / "tokens.yaml"),
             "listen": {"host": "127.0.0.1", "port": self.port},
+            "telemetry": {"service_probes": "auto"},
         }
         (self.directory / "accord.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
         token = self.accord(

@@ -12,6 +12,10 @@ campaigns = group("campaign", "Questions about a path, measured until the answer
 app.add_typer(campaigns)
 _SERIES = ("series", "value", "time", "provenance", "quality")
 _QUALITY = ("series", "quality", "problems")
+_SESSIONS = (
+    *("service", "session", "source", "target", "through", "interval_seconds"),
+    *("delay_seconds", "lost_packets_per_second"),
+)
 _DEVICES = ("device", "interval_seconds", "is_hastened", "pushes", "error")
 _CAMPAIGNS = ("id", "state", "answer", "source", "target", "above_seconds", "started", "ended", "reason")
 _ONE = (
@@ -55,6 +59,16 @@ def _quality(
     session.terminal.show_rows(found, _QUALITY)
 
 
+@command(app, "sessions", "telemetry sessions", "telemetry sessions --service acme -o json")
+def _sessions(
+    session: Session,
+    *,
+    service: Annotated[str, typer.Option("--service", metavar="VPN", help="Of this service only.")] = "",
+) -> None:
+    """List the STAMP sessions between the provider edges of services (telemetry.service_probes), and what they tell."""
+    session.terminal.show_rows(session.client.get("telemetry", "sessions", service=service), _SESSIONS)
+
+
 @command(app, "collection", "telemetry collection")
 def _collection(session: Session) -> None:
     """Show how often each router is read, how that goes, and who has which part of the probe budget."""
@@ -62,6 +76,7 @@ def _collection(session: Session) -> None:
     summary = {
         "readings": ", ".join(f"{count} {outcome}" for outcome, count in sorted(found["polls"].items())),
         "missed cycles": found["missed_cycles"],
+        "services without sessions": ", ".join(sorted(found["services_unmeasured"])) or "none",
         "test packets a second": f"{sum(found['probe_grants'].values()):g} of {found['probe_packets_per_second']:g}",
     }
     session.terminal.show(found, record(summary), table(found["devices"], _DEVICES))

@@ -48,6 +48,17 @@ class TelemetryMetrics(Collector):
         yield GaugeMetricFamily(
             "accord_telemetry_probe_granted", "Test packets per second given out.", sum(budget.granted.values())
         )
+        probes = self.controller.service_probes
+        yield GaugeMetricFamily(
+            "accord_telemetry_service_sessions",
+            "STAMP sessions between the provider edges of services.",
+            sum(len(probes.measurements_of(service)) for service in probes.services()),
+        )
+        yield GaugeMetricFamily(
+            "accord_telemetry_services_unmeasured",
+            "Services that could be measured and are not.",
+            len(probes.unmeasured),
+        )
         running = sum(not campaign.is_over for campaign in self.controller.campaigns)
         yield GaugeMetricFamily("accord_telemetry_campaigns_running", "Measurement campaigns under way.", running)
 

@@ -4,6 +4,7 @@
 |---|---|
 | GET /telemetry/series {device?, kind?, object?} | what is measured: value, time, where from, how far it is trusted |
 | GET /telemetry/quality {device?, kind?, object?} | how far each series can be trusted, and why not; worst first |
+| GET /telemetry/sessions {service?} | the STAMP sessions of services, and what they tell |
 | GET /telemetry/collection | how often each router is read, and how that goes |
 | POST /telemetry/enhance {devices, seconds?, interval?} | read an area more often for a while; it ends by itself |
 | GET, POST /telemetry/campaigns {from, to, above, ...} | measurement campaigns; ask a question about a path |
@@ -21,14 +22,16 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
+from controller.mapping.measurement import Measurement
 from controller.model.errors import AccordError, InvalidInputError
-from controller.model.identifiers import DeviceName
+from controller.model.identifiers import DeviceName, ServiceId
 from controller.model.units import Duration
 from controller.northbound.auth import Action
 from controller.northbound.door import Call, Door, json_response
 from controller.runtime.collection_campaigns import CampaignWish
 from controller.runtime.collection_series import value_of
 from controller.runtime.controller import Controller
+from controller.runtime.service_probes import series_of
 from controller.telemetry.campaign import Question
 from controller.telemetry.sample import SeriesKey
 
@@ -52,6 +55,7 @@ class TelemetryDoor:
         table = {
             "/series": {"GET": (read, self.series)},
             "/quality": {"GET": (read, self.quality)},
+            "/sessions": {"GET": (read, self.sessions)},
             "/collection": {"GET": (read, self.collection)},
             "/enhance": {"POST": (change, self.enhance)},
             "/campaigns": {"GET": (read, self.campaigns), "POST": (change, self.begin)},
@@ -94,6 +98,30 @@ class TelemetryDoor:
             "time": sample.source_time,
             "provenance": sample.provenance.value,
             "quality": round(book.score(key, self.controller.clock.now()).value, 3),
+        }
+
+    async def sessions(self, call: Call) -> Response:
+        """GET /telemetry/sessions, of one service or all."""
+        call.require(Action.READ, "telemetry")
+        probes, wanted = self.controller.service_probes, call.query("service")
+        services = [name for name in probes.services() if wanted in {"", name, name.partition(":")[2]}]
+        return json_response(
+            [self._session_row(service, one) for service in sorted(services) for one in probes.measurements_of(service)]
+        )
+
+    def _session_row(self, service: ServiceId, session: Measurement) -> Json:
+        latest = self.controller.collection.series.latest
+        told = {key.kind: latest[key] for key in series_of(session) if key in latest}
+        delay, lost = told.get("forward-delay"), told.get("lost-packets")
+        return {
+            "service": service,
+            "session": session.number,
+            "source": session.device,
+            "target": session.target,
+            "through": session.instance or ("tunnel" if session.segments else "core"),
+            "interval_seconds": session.interval_milliseconds / 1000,
+            "delay_seconds": value_of(delay) if delay else None,
+            "lost_packets_per_second": value_of(lost) if lost else None,
         }
 
     # -- collection --------------------------------------------------------------------------------------------
@@ -141,6 +169,7 @@ class TelemetryDoor:
             "missed_cycles": collection.schedule.missed,
             "probe_packets_per_second": budget.packets_per_second,
             "probe_grants": dict(budget.granted),
+            "services_unmeasured": dict(self.controller.service_probes.unmeasured),
         }
 
     # -- campaigns ---------------------------------------------------------------------------------------------

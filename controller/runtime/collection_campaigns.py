@@ -111,6 +111,8 @@ class Campaigns:
     topology: TopologyView
     commit: CommitMeasurements
     budget: ProbeBudget = field(default_factory=lambda: ProbeBudget(200.0))
+    account: Callable[[], None] = lambda: None
+    """Counts what else is measured against the budget; asked before anything is taken of it."""
     _campaigns: dict[str, Campaign] = field(default_factory=dict)
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _stopping: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -137,6 +139,7 @@ class Campaigns:
         self._address(target)
         self._last_number += 1
         id_ = f"campaign-{self._last_number}"
+        self.account()
         self.budget.take(id_, wish.packets_per_second)
         campaign = Campaign(id_, wish, source, target, actor, self.clock.now(), SequentialTest(wish.question))
         try:

@@ -44,6 +44,7 @@ from controller.runtime.optical_services import OpticalServices
 from controller.runtime.planner import Planner
 from controller.runtime.probes import Probes
 from controller.runtime.proof import Proof
+from controller.runtime.service_probes import ServiceProbes
 from controller.runtime.sessions import SessionPool
 from controller.runtime.staged_changes import StagedChanges
 from controller.runtime.topology_discovery import TopologyView
@@ -112,6 +113,7 @@ class Controller:
     collection: Collection = field(init=False)
     campaigns: Campaigns = field(init=False)
     pushes: Pushes = field(init=False)
+    service_probes: ServiceProbes = field(init=False)
     _agreed: set[PlanId] = field(default_factory=set)
     """Plans that need no approval of their own."""
 
@@ -132,6 +134,16 @@ class Controller:
         self.campaigns = Campaigns(
             self.world, self.log, self.clock, self.collection, self.topology, self.commit_measurements
         )
+        self.service_probes = ServiceProbes(
+            self.world,
+            self.clock,
+            self.collection,
+            self.topology,
+            self.records,
+            self.campaigns.budget,
+            self.commit_measurements,
+        )
+        self.campaigns.account = self.service_probes.account
         probes = Probes(self.sessions, self.clock)
         self.changes = StagedChanges(
             self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome
@@ -244,7 +256,10 @@ class Controller:
 
         `ScheduledError` tells that the plan's intent begins later, and that it will be committed then.
         """
-        return await self._commit(self._checked(id_, checksum), options, actor, None)
+        plan = self._checked(id_, checksum)
+        if left := self.planner.orphans(plan):
+            await self.commit_measurements([], left, f"make way for {plan.id}", actor)
+        return await self._commit(plan, options, actor, None)
 
     def _checked(self, id_: PlanId, checksum: str) -> Plan:
         plan = self.plan(id_)

@@ -5,7 +5,7 @@ rendered.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -16,7 +16,7 @@ from controller.events import types
 from controller.intent.lifecycle import IntentEvent, advance, undo_of
 from controller.mapping.fragment import Fragment, render
 from controller.mapping.infrastructure import Infrastructure
-from controller.mapping.measurement import Measurement, free_numbers
+from controller.mapping.measurement import Measurement, free_number, is_measurement, measurements_of, orphans
 from controller.mapping.optical import OpticalSegment, segment_lines, segment_owner
 from controller.mapping.service import touched_document
 from controller.mapping.service_change import L3smChange, L3smEdit
@@ -27,7 +27,7 @@ from controller.mapping.tunnel_book import TunnelChange
 from controller.mapping.tunnel_probes import PROBES, link_probes
 from controller.mapping.tunnel_steering import recolored, vrfs_by_tunnel
 from controller.model.errors import ConflictError, InvalidInputError
-from controller.model.identifiers import DeviceName, IntentId, Owner, PlanId, TransactionId
+from controller.model.identifiers import DeviceName, IntentId, Owner, PlanId, ServiceId, TransactionId, service_of
 from controller.model.yang_path import Path
 from controller.ports import EventLog, Finding, InstanceValidator, NewEvent
 from controller.runtime.world import World
@@ -68,7 +68,7 @@ class Planner:
         plan = Plan(
             id=self._next_id(),
             summary=summary,
-            devices=self._devices(_by_device(lines), self._colors_after(change)),
+            devices=self._devices(_by_device(lines), self._colors_after(change), leaving=_leaving([change])),
             effects=(_services_changed(change, back), *effects),
         )
         self.observe("plan", time.perf_counter() - started)
@@ -111,13 +111,14 @@ class Planner:
         lines: _Wanted = {}
         for measurement in gone:
             lines.setdefault(measurement.device, {})[measurement.owner] = {}
-        numbers: dict[DeviceName, Iterator[int]] = {}
+        taken: dict[DeviceName, set[int]] = {}
         for measurement in wanted:
             device = self.world.network.device(measurement.device)
-            own = device.contributions.of(measurement.owner)
-            held = _numbers(own)
-            free = numbers.setdefault(measurement.device, free_numbers(_sessions(device.config, {})))
-            number = min(held) if held else next(free)
+            held = _numbers(device.contributions.of(measurement.owner))
+            if measurement.device not in taken:
+                taken[measurement.device] = _sessions(device.config, {})
+            number = min(held) if held else free_number(taken[measurement.device], measurement.owner)
+            taken[measurement.device].add(number)
             lines.setdefault(measurement.device, {})[measurement.owner] = measurement.lines(number)
         return Plan(self._next_id(), summary, tuple(device for device in self._devices(lines) if device.delta))
 
@@ -153,7 +154,12 @@ class Planner:
         for effect in (effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED):
             back, change = (L3smChange.from_json(effect.data[part]) for part in ("back", "change"))
             refuse_stale(self.world.services, back, change, self.infrastructure)
-        devices = tuple(self._undo(device) for device in undone.devices)
+        leaving = _leaving(
+            L3smChange.from_json(effect.data["back"])
+            for effect in undone.effects
+            if effect.type == types.SERVICES_CHANGED
+        )
+        devices = tuple(self._undo(device, leaving.get(device.device, set())) for device in undone.devices)
         effects = tuple(_undone(effect) for effect in reversed(undone.effects))
         self._refuse_busy_intents(effects)
         return Plan(
@@ -190,20 +196,22 @@ class Planner:
         data: Json = event.data
         return plan_from_json(data["plan"])
 
-    def _undo(self, undone: DevicePlan) -> DevicePlan:
+    def _undo(self, undone: DevicePlan, leaving: set[ServiceId]) -> DevicePlan:
         """Withdraw what it wanted, and put back what those owners had wanted before.
 
-        What stood before anybody came stays the device's own: it holds again when the others have left.
+        What stood before anybody came stays the device's own: it holds again when the others have left. Measurements
+        come back by themselves where they are wanted.
         """
         known = self.world.network.device(undone.device)
         before = before_owner(undone.device)
-        restored = {(path, owner): value for path, owner, value in undone.replaced if owner != before}
+        put_back = (wish for wish in undone.replaced if wish[1] != before and not is_measurement(wish[1]))
+        restored = {(path, owner): value for path, owner, value in put_back}
         wanted = [(path, owner) for path, owner, _ in undone.delta.wanted if owner != before]
         delta = Delta(
             wanted=tuple((path, owner, value) for (path, owner), value in restored.items()),
             withdrawn=tuple(wish for wish in wanted if wish not in restored),
         )
-        return plan_device(known.view(), delta)
+        return self._freed(plan_device(known.view(), delta), leaving)
 
     def validate_services(self) -> Sequence[Finding]:
         """Findings in the whole ietf-l3vpn-svc instance as it is stored; empty means valid."""
@@ -219,20 +227,41 @@ class Planner:
                 f"not a valid ietf-l3vpn-svc document: {first.message}{more}", path=first.path, app_tag=first.app_tag
             )
 
-    def _devices(self, *wanted: "_Wanted") -> tuple[DevicePlan, ...]:
+    def _devices(
+        self, *wanted: "_Wanted", leaving: Mapping[DeviceName, set[ServiceId]] | None = None
+    ) -> tuple[DevicePlan, ...]:
         """`wanted` says by device and owner what lines there are to be; the owners of each are others."""
         owners: dict[DeviceName, dict[Owner, Mapping[Path, str]]] = {}
         for part in wanted:
             for name, by_owner in part.items():
                 owners.setdefault(name, {}).update(by_owner)
-        return tuple(self._device(name, by_owner) for name, by_owner in sorted(owners.items()))
+        gone = leaving or {}
+        return tuple(self._device(name, by_owner, gone.get(name, set())) for name, by_owner in sorted(owners.items()))
 
-    def _device(self, name: DeviceName, by_owner: Mapping[Owner, Mapping[Path, str]]) -> DevicePlan:
+    def _device(
+        self, name: DeviceName, by_owner: Mapping[Owner, Mapping[Path, str]], leaving: set[ServiceId]
+    ) -> DevicePlan:
         known = self.world.network.device(name)
         delta = merge_deltas(
             known.contributions.replace_owner(owner, wanted) for owner, wanted in sorted(by_owner.items())
         )
-        return plan_device(known.view(), delta)
+        return self._freed(plan_device(known.view(), delta), leaving)
+
+    def _freed(self, plan: DevicePlan, leaving: set[ServiceId]) -> DevicePlan:
+        """With the end of the measurements of services that leave the device, and of all in VPNs that do."""
+        known = self.world.network.device(plan.device)
+        left = {one.owner for one in orphans(plan.device, known.contributions, plan.edit)}
+        if leaving:
+            left |= {one.owner for one in measurements_of(plan.device, known.contributions) if one.holder in leaving}
+        if not left:
+            return plan
+        ends = [known.contributions.replace_owner(owner, {}) for owner in sorted(left)]
+        return plan_device(known.view(), merge_deltas([plan.delta, *ends]))
+
+    def orphans(self, plan: Plan) -> list[Measurement]:
+        """Measurements that came after a plan, in VPNs that it takes away."""
+        known = [(device, self.world.network.device(device.device)) for device in plan.devices]
+        return [left for plan, now in known for left in orphans(plan.device, now.contributions, plan.edit)]
 
     def _next_id(self) -> PlanId:
         return PlanId(self.world.next_id("plan"))
@@ -245,6 +274,17 @@ def _by_device(lines: Mapping[Fragment, Mapping[Path, str]]) -> _Wanted:
     found: _Wanted = {}
     for fragment, wanted in lines.items():
         found.setdefault(fragment.device, {})[fragment.owner] = wanted
+    return found
+
+
+def _leaving(changes: Iterable[L3smChange]) -> Mapping[DeviceName, set[ServiceId]]:
+    """By router, the services of which no VRF is left there."""
+    found: dict[DeviceName, set[ServiceId]] = {}
+    for change in changes:
+        come = {(one.device, service_of(one.owner)) for one in change.fragments_added if one.node is not None}
+        gone = {(one.device, service_of(one.owner)) for one in change.fragments_removed if one.node is not None}
+        for device, service in gone - come:
+            found.setdefault(device, set()).add(service)
     return found
 
 

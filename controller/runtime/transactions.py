@@ -10,6 +10,7 @@ import structlog
 from controller.datastore.codec import Codec
 from controller.datastore.diff import Edit, diff
 from controller.events import types
+from controller.mapping.measurement import orphans
 from controller.model.errors import BusyError, ConflictError, StalePlanError
 from controller.model.identifiers import DeviceName, TransactionId
 from controller.model.yang_path import Path
@@ -128,6 +129,13 @@ class Transactions:
             knowledge = self.world.network.device(device.device)
             if device.version == knowledge.version:
                 continue  # nothing has happened to it since the plan was made
+            if left := orphans(device.device, knowledge.contributions, device.edit):
+                raise StalePlanError(
+                    f"the plan '{plan.id}' is out of date: '{left[0].holder}' is measured in a VPN that it takes away",
+                    remedy="plan again",
+                    device=device.device,
+                    tag="data-exists",
+                )
             today = plan_device(knowledge.view(), device.delta) if device.delta else device
             base = knowledge.config.within(device.scope)
             if today.edit != device.edit or base != device.base:

@@ -40,7 +40,7 @@ async def test_series_and_their_quality_are_listed_and_can_be_narrowed(tmp_path:
         assert {row["value"] for row in found if row["object"].startswith("core")} == {1.0}
         quality = (await client.get("/api/v1/telemetry/quality", params={"device": "pe-london"})).json()
         assert [row["quality"] for row in quality] == sorted(row["quality"] for row in quality)
-        assert max(row["quality"] for row in quality) == 1.0
+        assert 0.0 < max(row["quality"] for row in quality) <= 1.0
         metrics = (await client.get("/metrics")).text
         assert 'accord_telemetry_polls_total{outcome="read"}' in metrics
         assert 'accord_telemetry_lag_seconds_bucket{le="+Inf"}' in metrics

@@ -74,7 +74,7 @@ async def test_every_router_is_read_and_its_series_are_what_the_router_counts(tm
         )
         rate = SeriesKey(LONDON, "out-octets", "core0")
         await until(lambda: collection.series.latest[rate].is_usable)
-        assert collection.series.score(rate, provider.controller.clock.now()).value > 0.6
+        await until(lambda: collection.series.score(rate, provider.controller.clock.now()).value > 0.6)
         assert not collection.unread
 
 
