@@ -211,6 +211,7 @@ def build_controller(
     controller.topology.given = lambda: catalogue.topology
     telemetry = settings.telemetry
     controller.collection.series = SeriesBook(telemetry.interval_seconds or 10.0, telemetry.history_seconds)
+    controller.collection.series.subscribe(controller.topology.measurements.take)
     take_over_telemetry(controller, settings)
     return controller
 

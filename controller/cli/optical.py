@@ -62,7 +62,7 @@ def _create(
 ) -> None:
     """Set up a tunnel, or resize the one of this name while it carries.
 
-    Refused (exit 1) when the domain has not the slots or cannot keep the delay, naming the link or the constraint.
+    Refused (exit 4) when the domain has not the slots or cannot keep the delay, naming the link or the constraint.
     """
     body = {"name": name, "link": link, "bandwidth": bandwidth, **({"delay_bound": delay} if delay else {})}
     _carry_out(session, ("optical", domain, "tunnels"), body, CommitWishes(comment, is_agreed=yes), dry_run=dry_run)
@@ -111,7 +111,7 @@ def _carve(
 ) -> None:
     """Show the access, IP and optical segments that carry a service between two sites, and what each has to keep.
 
-    IP is taken where it can carry the service, light where it cannot or delay is to stay constant. Refused (exit 1)
+    IP is taken where it can carry the service, light where it cannot or delay is to stay constant. Refused (exit 4)
     naming the segments that stand in the way. With --provision, the optical tunnels are set up, then those over them.
     """
     said = {"source": source, "target": target, "bandwidth": bandwidth, "delay_bound": delay}

@@ -16,7 +16,7 @@ from controller.cli.terminal import Json, record, table
 
 app = group("tunnel", "Traffic engineering tunnels.")
 _COLUMNS = ("name", "state", "source", "target", "color", "bandwidth_bit_rate", "protection", "services", "route")
-_SHOWN = (*_COLUMNS, "delay_bound_seconds", "objective", "exclude_any", "include_any", "include_all")
+_SHOWN = (*_COLUMNS, "delay_bound_seconds", "link_loss_limit", "objective", "exclude_any", "include_any", "include_all")
 _PATHS = ("discriminator", "preference", "is_alive", "delay_seconds", "links")
 _CHANGE = ("id", "stage", "summary", "reason")
 _GAIN = ("utilisation_before", "utilisation_after", "bound", "method")
@@ -35,6 +35,9 @@ AllOption = Annotated[
 ]
 ProtectOption = Annotated[
     str, typer.Option("--protect", metavar="none|link|node|srlg", help="A second path that shares none of these.")
+]
+LossOption = Annotated[
+    str, typer.Option("--link-loss", metavar="SHARE", help="The most that a link may lose, such as 0.1%; 100%: any.")
 ]
 LeastOption = Annotated[str, typer.Option("--least", metavar="igp|delay|hops", help="What paths have least of.")]
 ServeOption = Annotated[
@@ -72,6 +75,7 @@ def _create(
     target: Annotated[str, typer.Option("--to", metavar="ROUTER", autocompletion=complete_device)],
     bandwidth: BandwidthOption = "",
     delay: DelayOption = "",
+    link_loss: LossOption = "",
     exclude: ExcludeOption = None,
     include_any: AnyOption = None,
     include_all: AllOption = None,
@@ -85,9 +89,15 @@ def _create(
 ) -> None:
     """Make a tunnel: a path for what is asked is computed, shown, agreed to, committed.
 
-    Refused (exit 1) when there is no such path, naming the constraint that is in the way.
+    Refused (exit 4) when there is no such path, naming the constraint that is in the way.
     """
-    said = {"bandwidth": bandwidth, "delay_bound": delay, "protection": protect, "objective": least}
+    said = {
+        "bandwidth": bandwidth,
+        "delay_bound": delay,
+        "link_loss": link_loss,
+        "protection": protect,
+        "objective": least,
+    }
     wish = _wish(said, (exclude, include_any, include_all), serve)
     body = {"name": tunnel, "source": source, "target": target, "both_ways": both_ways, **wish}
     _at_once(session, ("tunnels",), body, CommitWishes(comment, is_agreed=yes), dry_run=dry_run)
@@ -100,6 +110,7 @@ def _change(
     tunnel: TunnelArgument,
     bandwidth: BandwidthOption = "",
     delay: DelayOption = "",
+    link_loss: LossOption = "",
     exclude: ExcludeOption = None,
     include_any: AnyOption = None,
     include_all: AllOption = None,
@@ -118,7 +129,13 @@ def _change(
     """
     if serve and serve_none:
         raise UsageError("--serve and --serve-none exclude each other")
-    said = {"bandwidth": bandwidth, "delay_bound": delay, "protection": protect, "objective": least}
+    said = {
+        "bandwidth": bandwidth,
+        "delay_bound": delay,
+        "link_loss": link_loss,
+        "protection": protect,
+        "objective": least,
+    }
     wish = _wish(said, (exclude, include_any, include_all), [] if serve_none else serve)
     wishes = CommitWishes(comment, is_agreed=yes)
     change = _at_once if at_once else _in_stages

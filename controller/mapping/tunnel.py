@@ -81,6 +81,8 @@ class Tunnel:
     """VPNs whose traffic from here to `target` takes it."""
     beside: tuple[TunnelPolicy, ...] = ()
     probes: tuple[TunnelProbe, ...] = ()
+    link_loss_limit: float | None = None
+    """The share of packets that any of its links may lose, as measured when its path is chosen."""
 
     @property
     def owner(self) -> Owner:

@@ -53,6 +53,7 @@ def request_of(tunnel: Tunnel, database: TeDatabase, avoid: Avoidance = NOTHING)
         target=tunnel.target,
         bandwidth=tunnel.bandwidth,
         delay_bound_seconds=tunnel.delay_bound_seconds,
+        link_loss_limit=tunnel.link_loss_limit,
         objective=Objective(tunnel.objective),
         exclude_any=tunnel.exclude_any,
         include_any=tunnel.include_any,

@@ -6,7 +6,7 @@ from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.tunnel_optimise import Reoptimisation
 from controller.runtime.tunnels import route
 from controller.topology.network import Link
-from controller.topology.te_database import TeDatabase
+from controller.topology.te_database import Measurement, TeDatabase
 from controller.transaction.plan_json import Json
 
 
@@ -24,7 +24,8 @@ def topology_view(topology: TopologyView) -> Json:
 
 
 def _link_view(link: Link, database: TeDatabase) -> Json:
-    measured = database.measured.get(link.id)
+    measured = database.measured.get(link.id, Measurement())
+    load = database.load(link.id).bits_per_second
     return {
         "id": link.id,
         "source": str(link.source),
@@ -32,13 +33,16 @@ def _link_view(link: Link, database: TeDatabase) -> Json:
         "is_up": database.is_up(link.id),
         "capacity_bit_rate": link.capacity.bits_per_second,
         "reserved_bit_rate": database.reserved(link.id).bits_per_second,
-        "load_bit_rate": database.load(link.id).bits_per_second,
+        "load_bit_rate": load,
+        "is_load_measured": measured.load is not None,
+        "utilisation": load / link.capacity.bits_per_second,
         "delay_seconds": database.delay_seconds(link.id),
-        "is_delay_measured": measured is not None and measured.delay_seconds is not None,
+        "is_delay_measured": measured.delay_seconds is not None,
         "metric": link.metric,
         "srlgs": sorted(link.srlgs),
         "admin_group": link.admin_group,
         "loss_ratio": database.loss_ratio(link.id),
+        "is_loss_measured": measured.loss_ratio is not None,
         "availability": link.availability,
         "segment": link.segment,
     }
@@ -55,6 +59,7 @@ def tunnel_view(tunnel: Tunnel, database: TeDatabase) -> Json:
         "endpoint": tunnel.endpoint,
         "bandwidth_bit_rate": tunnel.bandwidth.bits_per_second,
         "delay_bound_seconds": tunnel.delay_bound_seconds,
+        "link_loss_limit": tunnel.link_loss_limit,
         "exclude_any": _bits(tunnel.exclude_any),
         "include_any": _bits(tunnel.include_any),
         "include_all": _bits(tunnel.include_all),

@@ -10,8 +10,8 @@
 | POST /tunnels/reoptimise {dry_run?} | place all anew for the least utilisation; answers when the last step is over |
 | POST /plans/ID/begin {checksum?} | carry a plan of tunnels out in stages (make-before-break): a change |
 
-What is asked of a tunnel: bandwidth, delay_bound, exclude_any, include_any, include_all (bits), protection, objective,
-services.
+What is asked of a tunnel: bandwidth, delay_bound, link_loss (the share that a link may lose), exclude_any, include_any,
+include_all (bits), protection, objective, services.
 """
 
 import math
@@ -39,6 +39,7 @@ from controller.transaction.plan_json import Json
 _WISHES = (
     "bandwidth",
     "delay_bound",
+    "link_loss",
     "exclude_any",
     "include_any",
     "include_all",
@@ -157,6 +158,7 @@ def _wish(body: Json) -> TunnelWish:
         bandwidth=_rate(body["bandwidth"]) if "bandwidth" in body else None,
         delay_bound_seconds=_seconds(bound) if bound is not None else None,
         is_unbounded="delay_bound" in body and bound is None,
+        link_loss_limit=_share(body["link_loss"]) if "link_loss" in body else None,
         exclude_any=_mask(body, "exclude_any"),
         include_any=_mask(body, "include_any"),
         include_all=_mask(body, "include_all"),
@@ -187,6 +189,18 @@ def _seconds(value: Json) -> float:
     if seconds <= 0:
         raise InvalidInputError(f"a delay bound of {value} cannot be kept", remedy="more than 0", path="delay_bound")
     return seconds
+
+
+def _share(value: Json) -> float:
+    """`0.1%`, or a share of 1 as a number."""
+    text = str(value).strip()
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise InvalidInputError(f"{value!r} is no share of packets", remedy="write '0.1%'", path="link_loss")
+    return share
 
 
 def _mask(body: Json, member: str) -> int | None:

@@ -131,7 +131,7 @@ class Collection:
 
     def take(self, device: DeviceName, told: Told) -> None:
         """Readings that came in by whatever way."""
-        self.series.take(device, told, self._told_every_seconds(device))
+        self.series.take(device, told, self.told_every_seconds(device))
 
     async def read(self, device: DeviceName) -> Outcome:
         """Read one device now, unless it is in other hands."""
@@ -180,7 +180,7 @@ class Collection:
         seconds = self.pace.of(record)
         return seconds * _PUSHED_SHARE if record.name in self.pushing else seconds
 
-    def _told_every_seconds(self, device: DeviceName) -> float:
+    def told_every_seconds(self, device: DeviceName) -> float:
         """How often something new is expected of a device."""
         record = self.records().get(device)
         usual = self.pace.of(record) if record is not None else self.pace.interval_seconds

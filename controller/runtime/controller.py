@@ -48,6 +48,7 @@ from controller.runtime.service_probes import ServiceProbes
 from controller.runtime.sessions import SessionPool
 from controller.runtime.staged_changes import StagedChanges
 from controller.runtime.topology_discovery import TopologyView
+from controller.runtime.topology_measurements import LinkMeasurements
 from controller.runtime.transactions import CommitOptions, Transactions
 from controller.runtime.tunnel_optimise import Reoptimisation, reoptimised
 from controller.runtime.tunnels import Tunnels
@@ -130,6 +131,7 @@ class Controller:
         self.collection = Collection(
             self.sessions, self.leases, self.records, lambda: list(self.world.network), self.clock
         )
+        self.topology.measurements = LinkMeasurements(self.clock.now, self.collection.told_every_seconds)
         self.pushes = Pushes(self.collection)
         self.campaigns = Campaigns(
             self.world, self.log, self.clock, self.collection, self.topology, self.commit_measurements

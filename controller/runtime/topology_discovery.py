@@ -6,6 +6,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import structlog
 
@@ -16,6 +17,7 @@ from controller.model.inventory import DeviceRecord
 from controller.ports import DeviceSession, Transport
 from controller.runtime.optical_domains import is_optical
 from controller.runtime.sessions import SessionPool
+from controller.runtime.topology_measurements import LinkMeasurements
 from controller.runtime.topology_reading import (
     STATE_FILTERS,
     STATE_RESOURCES,
@@ -50,6 +52,7 @@ class TopologyView:
     given: Callable[[], GivenTopology] = GivenTopology
     told_delays: Callable[[], Awaitable[Mapping[LinkId, float]]] = _nothing_told
     """Of links that other domains have up; asked at each refresh."""
+    measurements: LinkMeasurements = field(default_factory=lambda: LinkMeasurements(lambda: 0.0, lambda _: inf))
     unread: dict[DeviceName, str] = field(default_factory=dict)
     """Devices that did not tell their state at the last refresh, and why."""
     _routers: dict[DeviceName, Router] = field(default_factory=dict)
@@ -58,6 +61,8 @@ class TopologyView:
     _network: Network | None = None
     _database: TeDatabase | None = None
     _folded: int = -1
+    _measured_at: int = -1
+    _fresh_until: float = inf
 
     @property
     def network(self) -> Network:
@@ -80,6 +85,8 @@ class TopologyView:
             old = self._database
             self._database = TeDatabase(network, self._reserved(network), old.measured, old.link_states)
             self._folded = self.world.tunnels.version
+        if self._measured_at != self.measurements.version or self._fresh_until <= self.measurements.now():
+            self._database = self._database.with_measurements(self._measured(network))
         return self._database
 
     async def refresh(self, devices: Iterable[DeviceName] | None = None) -> Network:
@@ -144,8 +151,12 @@ class TopologyView:
         return reservations(self.world.tunnels, network.links.keys())
 
     def _measured(self, network: Network) -> dict[LinkId, Measurement]:
-        delays = measured_delays(network, self._routers, self._states)
-        return {link_id: Measurement(delay_seconds=seconds) for link_id, seconds in delays.items()}
+        answering = {name: state for name, state in self._states.items() if name not in self.unread}
+        told = measured_delays(network, self._routers, answering)
+        sessions = {name: router.probed for name, router in self._routers.items()}
+        self._measured_at = self.measurements.version
+        found, self._fresh_until = self.measurements.of(network, sessions, told)
+        return found
 
 
 async def _state(session: DeviceSession) -> bytes:

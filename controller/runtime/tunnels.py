@@ -31,6 +31,16 @@ _FIRST_SESSION = 1000
 _LEAST_DRAIN_SECONDS = 0.2
 _MOST_NAME = 48
 _REVERSE = "-back"
+_PATH_WISHES = (
+    "bandwidth",
+    "delay_bound_seconds",
+    "link_loss_limit",
+    "exclude_any",
+    "include_any",
+    "include_all",
+    "protection",
+    "objective",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class TunnelWish:
     protection: str | None = None
     objective: str | None = None
     services: tuple[str, ...] | None = None
+    link_loss_limit: float | None = None
+    """1 sets no limit."""
 
     def on(self, tunnel: Tunnel) -> Tunnel:
         """The tunnel with what is asked."""
@@ -302,13 +314,13 @@ def _fits(database: TeDatabase, tunnel: Tunnel, hops: Collection[LinkId]) -> boo
         and not any(group & tunnel.exclude_any for group in groups)
         and all(not tunnel.include_any or group & tunnel.include_any for group in groups)
         and all(group & tunnel.include_all == tunnel.include_all for group in groups)
+        and all(tunnel.link_loss_limit is None or database.loss_ratio(hop) <= tunnel.link_loss_limit for hop in hops)
         and (bound is None or sum(database.delay_seconds(hop) for hop in hops) <= bound)
     )
 
 
 def _needs_path(before: Tunnel, after: Tunnel) -> bool:
-    asked = ("bandwidth", "delay_bound_seconds", "exclude_any", "include_any", "include_all", "protection", "objective")
-    return any(getattr(before, name) != getattr(after, name) for name in asked)
+    return any(getattr(before, name) != getattr(after, name) for name in _PATH_WISHES)
 
 
 def reserving(database: TeDatabase, tunnel: Tunnel) -> TeDatabase:

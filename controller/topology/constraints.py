@@ -39,6 +39,8 @@ class PathRequest:
     target: DeviceName
     bandwidth: BitRate = _NOTHING
     delay_bound_seconds: float | None = None
+    link_loss_limit: float | None = None
+    """The share of packets that any one of its links may lose (RFC 8570, link loss)."""
     objective: Objective = Objective.IGP
     exclude_any: int = 0
     include_any: int = 0
@@ -57,6 +59,7 @@ class Constraint(StrEnum):
     LINK_STATE = "link state"
     BANDWIDTH = "bandwidth"
     DELAY_BOUND = "delay bound"
+    LINK_LOSS = "link loss"
     EXCLUDE_ANY = "exclude-any affinity"
     INCLUDE_ANY = "include-any affinity"
     INCLUDE_ALL = "include-all affinity"
@@ -78,6 +81,8 @@ def check(network: Network, request: PathRequest) -> None:
         problem = f"asks for {request.bandwidth}"
     elif request.delay_bound_seconds is not None and not request.delay_bound_seconds > 0:
         problem = f"asks for a delay of at most {request.delay_bound_seconds} s"
+    elif request.link_loss_limit is not None and not 0 <= request.link_loss_limit <= 1:
+        problem = f"asks for links that lose at most {request.link_loss_limit}, which is no share of packets"
     elif ends := request.avoid_nodes & {request.source, request.target}:
         problem = f"avoids its own end {', '.join(sorted(ends))}"
     if problem:
@@ -89,6 +94,7 @@ def active(request: PathRequest) -> tuple[Constraint, ...]:
     asked = {
         Constraint.BANDWIDTH: request.bandwidth.bits_per_second > 0,
         Constraint.DELAY_BOUND: request.delay_bound_seconds is not None,
+        Constraint.LINK_LOSS: request.link_loss_limit is not None,
         Constraint.EXCLUDE_ANY: request.exclude_any,
         Constraint.INCLUDE_ANY: request.include_any,
         Constraint.INCLUDE_ALL: request.include_all,
@@ -118,6 +124,12 @@ def _too_full(database: TeDatabase, request: PathRequest) -> list[int]:
     wanted = request.bandwidth.bits_per_second
     left = map(sub, database.network.arcs.capacities, database.reserved_rates)
     return [link for link, rate in enumerate(left) if rate < wanted]
+
+
+def _too_lossy(database: TeDatabase, request: PathRequest) -> list[int]:
+    limit = 1.0 if request.link_loss_limit is None else request.link_loss_limit
+    ids = database.network.arcs.ids
+    return [position for position, link_id in enumerate(ids) if database.loss_ratio(link_id) > limit]
 
 
 def _excluded(database: TeDatabase, request: PathRequest) -> list[int]:
@@ -153,6 +165,7 @@ _BLOCKED: Mapping[Constraint, Callable[[TeDatabase, PathRequest], list[int]]] = 
     {
         Constraint.LINK_STATE: _down,
         Constraint.BANDWIDTH: _too_full,
+        Constraint.LINK_LOSS: _too_lossy,
         Constraint.EXCLUDE_ANY: _excluded,
         Constraint.INCLUDE_ANY: _without_any,
         Constraint.INCLUDE_ALL: _without_all,

@@ -146,6 +146,10 @@ class TeDatabase:
         measured = {**self.measured, link_id: seen}
         return _changed(self, measured=measured, delays_nanoseconds=_delays(self.network, measured))
 
+    def with_measurements(self, measured: Mapping[LinkId, Measurement]) -> "TeDatabase":
+        """These measurements instead of all that there were."""
+        return _changed(self, measured=measured, delays_nanoseconds=_delays(self.network, measured))
+
 
 def _changed(database: TeDatabase, **changes: Any) -> TeDatabase:
     """A copy with these fields; unlike `dataclasses.replace` it works nothing out again."""

@@ -93,7 +93,7 @@ def test_a_move_goes_through_the_stages_and_keeps_the_colour(accord: Accord, gol
 
 def test_a_change_without_a_path_is_refused_with_the_reason(accord: Accord, gold: dict[str, Any]) -> None:
     refused = accord("tunnel", "change", "gold", "--bandwidth", "500G", "--yes")
-    assert refused.code == 1
+    assert refused.code == 4
     assert "bandwidth" in refused.err
     assert accord("tunnel", "show", "gold", "-o", "json").document == gold
 
@@ -105,6 +105,7 @@ def test_a_change_without_a_path_is_refused_with_the_reason(accord: Accord, gold
         (("change", "gold", "--delay", "soon", "--dry-run"), "'soon' is not a duration"),
         (("change", "gold", "--protect", "all", "--dry-run"), "'all'"),
         (("change", "gold", "--exclude-color", "77", "--dry-run"), "0 to 31"),
+        (("change", "gold", "--link-loss", "much", "--dry-run"), "'much' is no share of packets"),
         (("show", "nobody"), "no tunnel 'nobody'"),
     ],
 )
