@@ -83,6 +83,7 @@ class Background:
         self._every(_TELEMETRY_TICK_SECONDS, self.daemon.controller.collection.tick)
         self._every(_FOLLOW_SECONDS, self._follow_telemetry)
         self._every(_MEASURE_SECONDS, self.daemon.controller.service_probes.reconcile)
+        self._every(self.daemon.settings.current.assurance.tick_seconds, self.daemon.controller.assurance.tick)
         if settings.check_sync_seconds:
             self._every(settings.check_sync_seconds, self.upkeep.check_idle)
         if self.notifier.watchdog_seconds:

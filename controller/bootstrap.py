@@ -35,6 +35,7 @@ from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
 from controller.ports import Clock, DeviceConnector, DeviceSession, DeviceTarget, EventLog, NewEvent, Transport
+from controller.runtime.assurance import Pace as AssurancePace
 from controller.runtime.collection import Pace
 from controller.runtime.collection_series import SeriesBook
 from controller.runtime.controller import Controller
@@ -116,6 +117,7 @@ class Daemon:
         self.controller.planner.infrastructure = fresh.infrastructure
         self._take_over(self.settings.current)
         take_over_telemetry(self.controller, self.settings.current)
+        take_over_assurance(self.controller, self.settings.current)
         return changed
 
     def _take_over(self, settings: Settings) -> None:
@@ -132,6 +134,7 @@ class Daemon:
         A disk without room keeps nobody from stopping: sessions and locks go, and the next start replays what is there.
         """
         await self.link_events.stop()
+        await self.controller.assurance.stop()
         await self.controller.changes.stop()
         await self.controller.campaigns.stop()
         await self.controller.pushes.stop()
@@ -171,6 +174,7 @@ async def open_daemon(loaded: LoadedSettings) -> Daemon:
     await controller.transactions.resume_open()
     controller.changes.resume()
     controller.campaigns.resume()
+    await controller.assurance.resume()
     return Daemon(ReloadableSettings(loaded), catalogue, controller, log, sessions, threads, folded)
 
 
@@ -213,6 +217,7 @@ def build_controller(
     controller.collection.series = SeriesBook(telemetry.interval_seconds or 10.0, telemetry.history_seconds)
     controller.collection.series.subscribe(controller.topology.measurements.take)
     take_over_telemetry(controller, settings)
+    take_over_assurance(controller, settings)
     return controller
 
 
@@ -231,6 +236,13 @@ def take_over_telemetry(controller: Controller, settings: Settings) -> None:
             telemetry.longest_back_off_seconds,
         )
     )
+
+
+def take_over_assurance(controller: Controller, settings: Settings) -> None:
+    """Pace and horizon as set; another pace begins to learn anew."""
+    wanted = settings.assurance
+    pace = AssurancePace(wanted.tick_seconds, wanted.horizon_seconds, wanted.report_seconds, wanted.jitter_seconds)
+    controller.assurance.take_over(pace)
 
 
 def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:

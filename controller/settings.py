@@ -139,6 +139,17 @@ class Telemetry(Section):
         return "off" if value is False else value
 
 
+class Assurance(Section):
+    """How services are looked after."""
+
+    tick_seconds: Seconds = Field(default=10.0, description="How often every service is looked at.")
+    horizon_seconds: Seconds = Field(default=300.0, description="How far ahead a breach is looked for.")
+    jitter_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=30.0, description="Over how long changes for one cause are spread."
+    )
+    report_seconds: Seconds = Field(default=3600.0, description="How often intents are reported on at the least.")
+
+
 class Log(Section):
     """Logging to stderr."""
 
@@ -182,6 +193,7 @@ class Settings(BaseSettings):
     upkeep: Upkeep = Field(default_factory=Upkeep)
     topology: Topology = Field(default_factory=Topology)
     telemetry: Telemetry = Field(default_factory=Telemetry)
+    assurance: Assurance = Field(default_factory=Assurance)
     log: Log = Field(default_factory=Log)
 
     @field_validator("yang_path", mode="before")

@@ -68,6 +68,14 @@ class ClosedLoop:
             raise ConflictError(f"agreement '{agreement}' is declared already", path=agreement)
         self._instances[agreement] = declare(agreement, time)
 
+    def drop_ended(self, most: int) -> tuple[str, ...]:
+        """Forget the oldest of those that have ended, so that at most so many are left; who was forgotten."""
+        ended = [one.agreement for one in self if one.state.is_final]
+        gone = tuple(ended[: max(0, len(ended) - most)])
+        for agreement in gone:
+            del self._instances[agreement]
+        return gone
+
     def apply(self, happening: Happening) -> None:
         """Fold one happening; `ConflictError` for one that cannot be, and then nothing has changed."""
         name, event, now = happening.agreement, happening.event, happening.time
@@ -115,12 +123,24 @@ class ClosedLoop:
         finding: CauseFinding | None,
         now: float,
         verdict: Verdict | None = None,
+        *,
+        unproved: str = "",
     ) -> Decision:
-        """Whether to act before this breach. Ask without a verdict first: planning and proof cost most."""
+        """Whether to act before this breach. Ask without a verdict first: planning and proof cost most.
+
+        `unproved` says why there will be no verdict, where that is known.
+        """
         instance = self.get(agreement)
         admission = self.guards.admit(agreement, finding.cause if finding else "", instance.since, now)
         return decide(
-            instance, breach, now, finding=finding, admission=admission, verdict=verdict, trigger=self.trigger
+            instance,
+            breach,
+            now,
+            finding=finding,
+            admission=admission,
+            verdict=verdict,
+            trigger=self.trigger,
+            unproved=unproved,
         )
 
     def to_json(self) -> Json:

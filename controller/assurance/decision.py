@@ -109,8 +109,12 @@ def decide(
     admission: Admission,
     verdict: Verdict | None,
     trigger: SchmittTrigger,
+    unproved: str = "",
 ) -> Decision:
-    """Weigh every ground. No `finding`: localisation has not answered; no `verdict`: nothing is planned and proved."""
+    """Weigh every ground. No `finding`: localisation has not answered; no `verdict`: nothing is planned and proved.
+
+    `unproved` says why not.
+    """
     at_risk = instance.state is InstanceState.AT_RISK
     reasons = (
         Reason(Ground.STATE, at_risk, f"it is {instance.state}"),
@@ -118,7 +122,7 @@ def decide(
         Reason(Ground.QUALITY, trigger.trusts(breach), f"{breach.quality:.2f}, the floor is {trigger.quality_floor:g}"),
         Reason(Ground.CAUSE, finding is not None, "not localised yet" if finding is None else str(finding)),
         Reason(Ground.GUARDS, admission.is_admitted, _guarded(admission)),
-        Reason(Ground.PROOF, verdict is not None and verdict.is_proved, _proved(verdict)),
+        Reason(Ground.PROOF, verdict is not None and verdict.is_proved, _proved(verdict, unproved)),
     )
     return Decision(instance.agreement, now, finding.cause if finding else "", reasons)
 
@@ -131,7 +135,7 @@ def _guarded(admission: Admission) -> str:
     return f"{admission.guard}: {admission.text}" if admission.guard else admission.text
 
 
-def _proved(verdict: Verdict | None) -> str:
+def _proved(verdict: Verdict | None, unproved: str) -> str:
     if verdict is None:
-        return "nothing is planned yet"
+        return unproved or "nothing is planned yet"
     return str(verdict).splitlines()[0]

@@ -176,10 +176,11 @@ class IntentReport:
     trigger: ReportTrigger = ReportTrigger.ON_CHANGE
 
     @property
-    def verdict(self) -> tuple[object, ...]:
+    def verdict(self) -> str:
         """What has to differ for a report on change; measured values and the wording of reasons always do."""
-        targets = tuple((one.objective, one.info.state, one.predicted) for one in self.targets)
-        return self.info.state, targets, self.conflicts, self.feasibility
+        targets = [f"{one.objective} {one.objective.target:g} {one.info.state} {one.predicted}" for one in self.targets]
+        rests = [f"{one.type} {one.conflicting} {one.reason}" for one in self.conflicts]
+        return "; ".join((str(self.info.state), *targets, *rests, str(self.feasibility)))
 
     def to_json(self) -> Json:
         """The IntentReport of TMF921 v5, its expression in the words of TS 28.312."""
@@ -268,7 +269,15 @@ def _whole(
     return FulfilmentInfo() if targets else FulfilmentInfo(NotFulfilledState.COMPLIANT, ("nothing is measured yet",))
 
 
-def to_send(fresh: IntentReport, last: IntentReport | None, interval_seconds: float) -> IntentReport | None:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the last report said, and when."""
+
+    verdict: str
+    time: float
+
+
+def to_send(fresh: IntentReport, last: Sent | IntentReport | None, interval_seconds: float) -> IntentReport | None:
     """The report to send now, with why: something changed since the last one, or its time has come."""
     if last is None or fresh.verdict != last.verdict:
         return replace(fresh, trigger=ReportTrigger.ON_CHANGE)

@@ -1,7 +1,7 @@
 """Owns the names of events. Their data is JSON; upcasters (`upcasting`) bring old shapes up to date when they are read.
 
 Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `change/<id>`, `recovery/<id>`, `campaigns`,
-`services` (the L3SM datastore), `daemon`.
+`assurance/<service>`, `assurance`, `services` (the L3SM datastore), `daemon`.
 """
 
 from typing import Final
@@ -51,5 +51,15 @@ CAMPAIGN_BEGUN: Final = "campaign.begun"
 """A measurement campaign was asked for: `id`, `source`, `target`, `metric`, `above_seconds`, `until` and the rest."""
 CAMPAIGN_ENDED: Final = "campaign.ended"
 """Its answer is known, or its time is over, and all is given back: `answer`, `reason`, and what it rests on."""
+ASSURANCE_HAPPENING: Final = "assurance.happening"
+"""The closed loop moved an agreement: `event`, `time`, `cause`, `reason` (services and intents move it too)."""
+ASSURANCE_DECISION: Final = "assurance.decision"
+"""Whether to act before a breach, with every reason for and against: a `Decision` as JSON, and the `remedy`, if any."""
+ASSURANCE_OBJECTIVES: Final = "assurance.objectives"
+"""Objectives that were set for a service beside its own: `objectives`, all of them."""
+ASSURANCE_AVAILABILITY: Final = "assurance.availability"
+"""Until `time` services were as they had been told; from then on `changed` {service: good, bad or unknown}."""
+ASSURANCE_REPORTED: Final = "assurance.reported"
+"""An intent report (TMF921, TS 28.312) was sent: `report`, `verdict` and `time`."""
 DAEMON_STARTED: Final = "daemon.started"
 DAEMON_STOPPED: Final = "daemon.stopped"

@@ -33,6 +33,8 @@ from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
 from controller.model.yang_path import Path, parse_path
 from controller.ports import Capabilities, Clock, EventLog, NewEvent
+from controller.runtime.assurance import Assurance
+from controller.runtime.assurance_measures import Measures
 from controller.runtime.collection import Collection
 from controller.runtime.collection_campaigns import Campaigns
 from controller.runtime.collection_push import Pushes
@@ -115,6 +117,7 @@ class Controller:
     campaigns: Campaigns = field(init=False)
     pushes: Pushes = field(init=False)
     service_probes: ServiceProbes = field(init=False)
+    assurance: Assurance = field(init=False)
     _agreed: set[PlanId] = field(default_factory=set)
     """Plans that need no approval of their own."""
 
@@ -146,6 +149,9 @@ class Controller:
             self.commit_measurements,
         )
         self.campaigns.account = self.service_probes.account
+        sessions = self.service_probes.measurements_of
+        measures = Measures(self.world, lambda: self.collection.series, self.topology, sessions)
+        self.assurance = Assurance(self.world, self.log, self.clock, measures)
         probes = Probes(self.sessions, self.clock)
         self.changes = StagedChanges(
             self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome

@@ -1,7 +1,7 @@
 """Owns what assurance asks of recovery: what began it, what would help, and that it be carried out.
 
 Assurance decides and recovery acts: neither knows how the other does it. Where nobody localises or proposes, the record
-of the decision says so and nothing is done.
+of the decision says so and nothing is done. A `service` is a VPN's id, as `accord service list` has it.
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from typing import cast
 
 import orjson
 
+from controller.assurance.book import AssuranceBook
 from controller.events import types
 from controller.intent.book import IntentBook
 from controller.mapping.service import L3smState
@@ -26,7 +27,7 @@ from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
 from controller.transaction.stage_history import StagedHistory
 
-_SNAPSHOT = "world@4"
+_SNAPSHOT = "world@5"
 """The version is of the form of its parts: a snapshot of another version is passed over, and replay takes its place."""
 _HEAD = (
     "services",
@@ -34,6 +35,7 @@ _HEAD = (
     "intents",
     "transactions",
     "changes",
+    "assurance",
     "numbers",
     "plans",
     "authors",
@@ -56,6 +58,7 @@ class World:
         self.tunnels = TunnelBook()
         self.intents = IntentBook()
         self.changes = StagedHistory()
+        self.assurance = AssuranceBook()
         self.reservations = Reservations(self.services)
         self.position = 0
         self.snapshot_position = 0
@@ -77,6 +80,7 @@ class World:
         self.intents.apply(event)
         self.changes.apply(event)
         self.tunnels.apply(event)
+        self.assurance.apply(event)
         if event.type == types.SERVICES_CHANGED:
             self.reservations.settle(event)
         elif event.type == types.PLAN_CREATED:
@@ -156,6 +160,7 @@ class World:
             "intents": self.intents.to_json(),
             "transactions": self.transactions.to_json(),
             "changes": self.changes.to_json(),
+            "assurance": self.assurance.to_json(),
             "numbers": self._numbers,
             "plans": self._planned_at,
             "authors": self._authors,
@@ -187,6 +192,7 @@ class World:
         self.tunnels.load_json(read["tunnels"])
         self.intents.load_json(read["intents"])
         self.changes.load_json(read["changes"])
+        self.assurance.load_json(read["assurance"])
         self.transactions.load_json(read["transactions"])
         self._numbers, self._planned_at = read["numbers"], read["plans"]
         self._authors, self._approvals = read["authors"], read["approvals"]

@@ -1,0 +1,129 @@
+"""Owns foreseeing: the values of all objectives at a tick become the breaches that are forecast of them.
+
+Objectives that begin to be measured at the same tick are forecast together, one numpy pass for all. Where many have
+come one by one, the smallest groups become one by going through what was seen of them once more.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite, nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.assurance.breach import Breach, predict
+from controller.assurance.objectives import Objective
+from controller.telemetry.forecast import Forecast, Forecaster
+
+Array = NDArray[np.float64]
+KEPT = 360
+"""Ticks of the past of each objective."""
+_MOST_GROUPS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of an objective at a tick: its value, NaN where there is none, and how far it is trusted."""
+
+    value: float
+    quality: float
+
+
+@dataclass(slots=True)
+class _Group:
+    """Objectives by the column that they have; a column whose objective is gone stays empty."""
+
+    columns: dict[str, int]
+    forecaster: Forecaster
+    past: deque[Array] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    @property
+    def width(self) -> int:
+        """Columns, empty ones too."""
+        return len(self.past[-1]) if self.past else len(self.columns)
+
+    def step(self, values: Array) -> Forecast:
+        self.past.append(values)
+        return self.forecaster.step(values)
+
+    def recent(self, name: str) -> Array:
+        """The past of one, oldest first."""
+        column = self.columns[name]
+        return np.array([row[column] for row in self.past])
+
+
+class Foresight:
+    """Forecasts of objectives at `horizons` ticks, the first of which is 1."""
+
+    def __init__(self, horizons: Sequence[int], tick_seconds: float) -> None:
+        self.horizons = tuple(sorted({1, *horizons}))
+        self.tick_seconds = tick_seconds
+        self._groups: list[_Group] = []
+
+    def step(self, seen: Mapping[Objective, Seen]) -> dict[Objective, Breach]:
+        """Take the values of this tick; the breach of every objective that was ever measured."""
+        named = {str(objective): objective for objective in seen}
+        self._forget(named.keys())
+        known = {name for group in self._groups for name in group.columns}
+        new = [name for name, one in named.items() if name not in known and isfinite(seen[one].value)]
+        if new:
+            self._groups.append(self._group(new))
+        found: dict[Objective, Breach] = {}
+        for group in self._groups:
+            found.update(self._of(group, named, seen))
+        self._join()
+        return found
+
+    def recent(self, objective: Objective, most: int = KEPT) -> list[float]:
+        """The values of the last ticks, oldest first; NaN where there was none."""
+        name = str(objective)
+        for group in self._groups:
+            if name in group.columns:
+                return [float(value) for value in group.recent(name)[-most:]]
+        return []
+
+    def _of(
+        self, group: _Group, named: Mapping[str, Objective], seen: Mapping[Objective, Seen]
+    ) -> Iterator[tuple[Objective, Breach]]:
+        values = np.full(group.width, nan)
+        for name, column in group.columns.items():
+            values[column] = seen[named[name]].value
+        forecast = group.step(values)
+        columns = list(group.columns.values())
+        objectives = [named[name] for name in group.columns]
+        part = Forecast(forecast.horizons, forecast.point[:, columns], forecast.quantiles[:, :, columns])
+        qualities = [seen[objective].quality for objective in objectives]
+        for breach in predict(objectives, part, self.tick_seconds, qualities):
+            yield breach.objective, breach
+
+    def _group(self, names: Sequence[str]) -> _Group:
+        return _Group({name: column for column, name in enumerate(names)}, Forecaster(len(names), self.horizons))
+
+    def _forget(self, left: Iterable[str]) -> None:
+        kept = set(left)
+        for group in self._groups:
+            for name in group.columns.keys() - kept:
+                del group.columns[name]
+        self._groups = [group for group in self._groups if group.columns]
+
+    def _join(self) -> None:
+        """Make one group of the smaller half when there are too many."""
+        if len(self._groups) <= _MOST_GROUPS:
+            return
+        self._groups.sort(key=lambda group: -len(group.columns))
+        small, self._groups = self._groups[_MOST_GROUPS // 2 :], self._groups[: _MOST_GROUPS // 2]
+        pasts = {name: group.recent(name) for group in small for name in group.columns}
+        # What has told nothing for so long begins anew when it does again.
+        pasts = {name: past for name, past in pasts.items() if np.isfinite(past).any()}
+        if not pasts:
+            return
+        joined = self._group(list(pasts))
+        length = max(len(past) for past in pasts.values())
+        table = np.full((length, len(pasts)), nan)
+        for column, past in enumerate(pasts.values()):
+            table[length - len(past) :, column] = past
+            table[0, column] = past[np.isfinite(past)][0]
+        for row in table:
+            joined.step(row)
+        self._groups.append(joined)

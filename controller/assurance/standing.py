@@ -1,0 +1,90 @@
+"""Owns how a service stands: the symptoms that its objectives show and its health (RFC 9417), and availability at risk.
+
+Availability is not forecast from a series but from how fast its error budget burns, over a short time and a longer one
+(the multi-window burn rate of the Site Reliability Workbook, chapter 5): an alarm takes both.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from controller.assurance.breach import Breach, SchmittTrigger
+from controller.assurance.objectives import Availability, Objective
+from controller.assurance.reports import Observed
+from controller.assurance.symptoms import Symptom, health_score
+
+SHORT_SECONDS, LONG_SECONDS = 300.0, 3600.0
+ALARM_BURN_RATE = 14.4
+"""At this rate an hour takes a fiftieth of the budget of thirty days."""
+_WEIGHTS: Mapping[str, int] = {"broken": 70, "breach-predicted": 30, "not-trusted": 10}
+
+
+def availability_breach(
+    objective: Objective, availability: Availability, now: float, horizon_seconds: float, quality: float
+) -> Breach:
+    """How likely the budget doesn't last: the lesser burn rate as a share of the one that alarms.
+
+    The point is what the window's availability comes to if it goes on as in the short time for a horizon.
+    """
+    budget = availability.budget(objective, now)
+    short = availability.budget(objective, now, SHORT_SECONDS)
+    long = availability.budget(objective, now, LONG_SECONDS)
+    burning = min(short.burn_rate, long.burn_rate)
+    bad_ratio = short.bad_seconds / short.measured_seconds if short.measured_seconds else 0.0
+    measured = budget.measured_seconds + horizon_seconds
+    point = 1.0 - (budget.bad_seconds + bad_ratio * horizon_seconds) / measured
+    present = budget.availability if budget.measured_seconds else 1.0
+    return Breach(
+        objective,
+        horizon_seconds,
+        point,
+        min(point, present),
+        max(point, present),
+        min(1.0, burning / ALARM_BURN_RATE),
+        quality,
+    )
+
+
+@dataclass(slots=True)
+class Symptoms:
+    """The symptoms of all services, with when each began."""
+
+    trigger: SchmittTrigger
+    _active: dict[str, Symptom]
+
+    def __init__(self, trigger: SchmittTrigger) -> None:
+        self.trigger = trigger
+        self._active = {}
+
+    def look(self, service: str, observed: Iterable[Observed], now: float) -> tuple[Symptom, ...]:
+        """What is wrong with a service now; what was so before keeps its beginning."""
+        found = {one.id: one for one in (self._symptom(service, each, now) for each in observed) if one is not None}
+        for id_ in [id_ for id_, one in self._active.items() if one.subject == service and id_ not in found]:
+            del self._active[id_]
+        for id_, one in found.items():
+            self._active.setdefault(id_, one)
+        return tuple(self._active[id_] for id_ in found)
+
+    def forget(self, services: Iterable[str]) -> None:
+        """These services are gone."""
+        gone = set(services)
+        self._active = {id_: one for id_, one in self._active.items() if one.subject not in gone}
+
+    def _symptom(self, service: str, observed: Observed, now: float) -> Symptom | None:
+        kind = self._kind(observed)
+        if kind is None:
+            return None
+        return Symptom(f"{observed.objective}/{kind}", service, kind, now, weight=_WEIGHTS[kind])
+
+    def _kind(self, observed: Observed) -> str | None:
+        if observed.value is None or observed.quality < self.trigger.quality_floor:
+            return "not-trusted"
+        if not observed.objective.is_kept_by(observed.value):
+            return "broken"
+        predicted = observed.predicted
+        is_likely = predicted is not None and predicted.confidence >= self.trigger.enter
+        return "breach-predicted" if is_likely else None
+
+
+def health(symptoms: Iterable[Symptom], now: float) -> int:
+    """The score of a service, 0 to 100."""
+    return health_score(symptoms, now)
