@@ -131,7 +131,7 @@ def _commodities(
 def _kind(request: PathRequest) -> object:
     """What decides the costs of links; demands of one kind share them."""
     return (
-        request.objective, request.exclude_any, request.include_any, request.include_all,
+        request.objective, request.link_loss_limit, request.exclude_any, request.include_any, request.include_all,
         request.avoid_links, request.avoid_nodes, request.avoid_srlgs,
     )  # fmt: skip
 

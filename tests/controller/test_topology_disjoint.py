@@ -14,7 +14,7 @@ from controller.topology.disjoint_exact import exact_pair
 from controller.topology.network import Link, Network, Path
 from controller.topology.paths import NoPathError, PathRequest
 from controller.topology.te_database import TeDatabase
-from tests.controller.topology_samples import drawn, graph_of, plain, published_names, varied
+from tests.controller.topology_samples import a_hundred, drawn, graph_of, plain, published_names, varied
 
 NAMES = published_names(30)
 SMALL = [name for name in published_names(10) if len(plain(name).links) <= 36]
@@ -96,7 +96,7 @@ def test_a_pair_is_found_whenever_there_is_one_and_is_the_shortest(name: str, di
         assert pair is None or pair[0].metric <= pair[1].metric
 
 
-@pytest.mark.parametrize("name", published_names(20))
+@pytest.mark.parametrize("name", a_hundred())
 def test_an_srlg_disjoint_pair_is_found_whenever_the_exact_program_finds_one(name: str) -> None:
     database = TeDatabase(varied(plain(name), name))
     for source, target in pairs_of(database.network, name, 1):

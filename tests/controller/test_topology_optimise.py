@@ -15,11 +15,11 @@ from controller.topology.network import LinkId, Network
 from controller.topology.optimise import Allocation, Method, minimise_maximum_utilisation
 from controller.topology.paths import PathRequest
 from controller.topology.te_database import TeDatabase
-from tests.controller.topology_samples import GIGABIT, drawn, plain, published_names, varied
+from tests.controller.topology_samples import GIGABIT, a_hundred, drawn, plain, varied
 
 A, D = DeviceName("a"), DeviceName("d")
 SQUARE = drawn(("a", "b", 1), ("b", "d", 1), ("a", "c", 2), ("c", "d", 2))
-NAMES = published_names(16)
+NAMES = a_hundred()
 
 
 def demand(name: str, gigabits: int, **constraints: object) -> TunnelDemand:
@@ -92,6 +92,13 @@ def test_a_delay_bound_holds_for_every_share() -> None:
     allocation = minimise_maximum_utilisation(TeDatabase(SQUARE), [demand("only", 5, delay_bound_seconds=0.003)])
     assert [path.nodes for path, _ in allocation.shares["only"]] == [("a", "b", "d")]
     assert allocation.utilisation == pytest.approx(0.5)
+
+
+def test_of_demands_alike_only_the_one_that_asks_keeps_off_lossy_links() -> None:
+    lossy = TeDatabase(SQUARE).with_measured(LinkId("a:core0>b:core0"), loss_ratio=0.1)
+    allocation = minimise_maximum_utilisation(lossy, [demand("any", 1), demand("clean", 1, link_loss_limit=0.01)], k=1)
+    assert [path.nodes for path, _ in allocation.shares["clean"]] == [("a", "c", "d")]
+    assert ("a", "b", "d") in [path.nodes for path, _ in allocation.shares["any"]]
 
 
 def test_paths_that_were_not_among_the_k_shortest_are_found() -> None:

@@ -15,7 +15,7 @@ from controller.topology.network import LinkId
 from controller.topology.paths import PathRequest
 from controller.topology.replan import replan
 from controller.topology.te_database import TeDatabase
-from tests.controller.topology_samples import GIGABIT, drawn, graph_of, plain, published_names, varied
+from tests.controller.topology_samples import GIGABIT, a_hundred, drawn, graph_of, plain, varied
 
 A, D = DeviceName("a"), DeviceName("d")
 SQUARE = drawn(("a", "b", 1), ("b", "d", 1), ("a", "c", 2), ("c", "d", 2))
@@ -63,7 +63,7 @@ def test_two_tunnels_of_one_name_are_an_error() -> None:
         replan(TeDatabase(SQUARE), [tunnel("t", 1), tunnel("t", 2)], BD)
 
 
-@pytest.mark.parametrize("name", published_names(16))
+@pytest.mark.parametrize("name", a_hundred())
 def test_every_tunnel_takes_the_best_path_of_what_was_left_when_its_turn_came(name: str) -> None:
     draw = random.Random(name)
     network = varied(plain(name), name)

@@ -13,7 +13,7 @@ from controller.topology.network import LinkId, Network, Path
 from controller.topology.paths import PathRequest, k_shortest
 from controller.topology.te_database import TeDatabase
 from controller.topology.update_order import Action, Move, Step, order_updates
-from tests.controller.topology_samples import GIGABIT, drawn, plain, published_names
+from tests.controller.topology_samples import GIGABIT, a_hundred, drawn, plain
 
 A, D = DeviceName("a"), DeviceName("d")
 # Two ways from a to d; both carry 10 Gbit/s.
@@ -154,7 +154,7 @@ def ten_gigabits(network: Network) -> Network:
     return drawn(*((one, other, 1) for one, other in sorted(ends)))
 
 
-@pytest.mark.parametrize("name", published_names(12))
+@pytest.mark.parametrize("name", a_hundred())
 def test_every_state_in_between_fits_on_published_networks(name: str) -> None:
     network = ten_gigabits(plain(name))
     moves = drawn_moves(network, random.Random(name), 60)
