@@ -30,13 +30,19 @@ class Column:
 
 
 class LinearProgram:
-    """A program that can grow and be solved again from where it was; its time limit is for all of that together."""
+    """A program that can grow and be solved again from where it was; its time limit is for all of that together.
 
-    def __init__(self, time_limit_seconds: float) -> None:
+    `gap`: how far from the best an answer in whole numbers may be, instead of the solver's usual 0.01 % of it.
+    """
+
+    def __init__(self, time_limit_seconds: float, *, gap: float | None = None) -> None:
         self._highs = highspy.Highs()  # type: ignore[no-untyped-call]
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
         self._highs.setOptionValue("time_limit", time_limit_seconds)
+        if gap is not None:
+            self._highs.setOptionValue("mip_rel_gap", 0.0)
+            self._highs.setOptionValue("mip_abs_gap", gap)
 
     def add_rows(self, bounds: Iterable[tuple[float, float]]) -> None:
         """Rows of (at least, at most), empty as yet; numbered on from those before."""
