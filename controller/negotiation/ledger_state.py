@@ -21,6 +21,7 @@ class LedgerState:
     _currencies: dict[str, str] = field(default_factory=dict)
     _taken: defaultdict[Scope, int] = field(default_factory=lambda: defaultdict(int))
     _nonces: dict[tuple[str, str], float] = field(default_factory=dict)
+    _forgotten: float = 0.0
 
     def post(self, order: Order, now: float) -> Posted | Refusal:
         """Judge, and apply what comes of it."""
@@ -103,9 +104,10 @@ class LedgerState:
         return {scope: minor for scope, minor in self._taken.items() if minor}
 
     def claim_nonce(self, holder: str, nonce: str, until: float, now: float) -> bool:
-        """Whether the nonce is new; those whose time is over are forgotten."""
+        """Whether the nonce is new. Those whose time is over are forgotten, and refused after a clock is set back."""
         self._nonces = {known: end for known, end in self._nonces.items() if end > now}
-        if (holder, nonce) in self._nonces:
+        self._forgotten = max(self._forgotten, now)
+        if until <= self._forgotten or (holder, nonce) in self._nonces:
             return False
         self._nonces[holder, nonce] = until
         return True
