@@ -1,0 +1,169 @@
+"""Owns what a domain's agents know: every negotiation and agreement, folded from the tool calls in the domain's log.
+
+Agents derive their state by subscribing: a record comes in once it is durable, and nothing else changes a desk. The
+same records in the same order make the same desk, so a restarted domain goes on where its log ends.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from controller.model.errors import ConflictError, NotFoundError
+from controller.negotiation.dialogue import Cue, advance
+from controller.negotiation.message_bodies import Action, Finding, Report
+from controller.negotiation.messages import Message, MessageKind
+from controller.negotiation.noting import heard, noted
+from controller.negotiation.records import Dialogue, Record, Standing
+from controller.negotiation.roles import Domain, Role, Tool
+
+_USED: Mapping[Tool, Cue] = {
+    Tool.DECLARE_INTENT: Cue.DECLARE,
+    Tool.ATTACH_WALLET: Cue.AUTHORISE,
+    Tool.PROPOSE: Cue.PROPOSE,
+    Tool.SIGN_TERMS: Cue.SIGN,
+    Tool.ACCEPT_OFFER: Cue.ACCEPT,
+    Tool.COUNTER_OFFER: Cue.COUNTER,
+    Tool.REFUSE_OFFER: Cue.REFUSE,
+    Tool.DEBIT: Cue.SETTLE,
+    Tool.WITHDRAW: Cue.WITHDRAW,
+    Tool.VERIFY_WALLET: Cue.ADMIT,
+    Tool.REFUSE_WALLET: Cue.REFUSE,
+    Tool.ASK_FEASIBILITY: Cue.ASK,
+    Tool.OFFER: Cue.OFFER,
+    Tool.RESERVE_MONEY: Cue.RESERVE,
+    Tool.SIGN_AGREEMENT: Cue.AGREE,
+    Tool.ISSUE_ORDER: Cue.ORDER,
+    Tool.COMMIT_MONEY: Cue.SETTLE,
+    Tool.RELEASE_MONEY: Cue.RELEASE,
+    Tool.REPORT_OUTCOME: Cue.REPORT,
+    Tool.REFUSE_CONSUMER: Cue.REFUSE,
+    Tool.LET_LAPSE: Cue.LAPSE,
+    Tool.END_AGREEMENT: Cue.END,
+    Tool.FIND_OFFERS: Cue.FIND,
+    Tool.ANSWER_FEASIBILITY: Cue.OFFER,
+    Tool.VALIDATE_ORDER: Cue.ADMIT,
+    Tool.REFUSE_ORDER: Cue.REFUSE,
+    Tool.PROVISION: Cue.PROVISION,
+    Tool.REPORT_SERVICE: Cue.REPORT,
+    Tool.FREE_CAPACITY: Cue.RELEASE,
+}
+"""Tools that move a negotiation when they succeed; the others are about something else."""
+_HEARD: Mapping[MessageKind, Cue] = {
+    MessageKind.PROPOSAL: Cue.GOT_PROPOSAL,
+    MessageKind.FEASIBILITY: Cue.GOT_FEASIBILITY,
+    MessageKind.QUOTE: Cue.GOT_QUOTE,
+    MessageKind.COUNTER_OFFER: Cue.GOT_COUNTER_OFFER,
+    MessageKind.ACCEPTANCE: Cue.GOT_ACCEPTANCE,
+    MessageKind.REFUSAL: Cue.GOT_REFUSAL,
+    MessageKind.WITHDRAWAL: Cue.GOT_WITHDRAWAL,
+    MessageKind.ORDER: Cue.GOT_ORDER,
+}
+_REPORTED: Mapping[Finding, Cue] = {
+    Finding.PROVISIONED: Cue.GOT_SERVICE,
+    Finding.TERMINATED: Cue.GOT_SERVICE,
+    Finding.FAILED: Cue.GOT_FAILURE,
+    Finding.PREDICTED_BREACH: Cue.GOT_FLAG,
+    Finding.RECOVERED: Cue.GOT_FLAG,
+}
+_STANDS = frozenset({Tool.DEBIT, Tool.COMMIT_MONEY, Tool.PROVISION})
+"""Tools after which an agreement is in force, or over, as its domain sees it."""
+
+
+def cue_heard(message: Message) -> Cue | None:
+    """What a message moves; None for one that assurance alone listens to."""
+    if isinstance(message.body, Report):
+        return _REPORTED[message.body.finding]
+    return None if message.recipient is Role.OSS_ASSURANCE else _HEARD[message.kind]
+
+
+class Desk:
+    """The fold of one domain's records."""
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self.dialogues: dict[str, Dialogue] = {}
+        self.agreements: dict[str, Standing] = {}
+        self.heard: dict[str, str] = {}
+        """Message id -> digest of its token."""
+        self.open: dict[str, None] = {}
+        """Negotiations that are not over, in the order in which they began."""
+        self._flights: dict[str, str] = {}
+        """Agreement -> the negotiation about it that is not over."""
+
+    def dialogue(self, subject: str) -> Dialogue:
+        """The negotiation; a new one where nobody has spoken of it."""
+        return self.dialogues.get(subject) or Dialogue(subject)
+
+    def standing(self, root: str) -> Standing:
+        """An agreement that is in force; `NotFoundError` names one that is not."""
+        found = self.agreements.get(root)
+        if found is None or found.is_over:
+            raise NotFoundError(
+                f"there is no agreement '{root}' in force", remedy="list them: accord agreement list", path=root
+            )
+        return found
+
+    def under_way(self, root: str) -> Dialogue | None:
+        """The negotiation about an agreement that is not over: there is at most one (single flight)."""
+        subject = self._flights.get(root)
+        return None if subject is None else self.dialogues[subject]
+
+    def refuse_turn(self, message: Message) -> None:
+        """`ConflictError` for a message that does not follow what was said before."""
+        dialogue = self.dialogue(message.correlation)
+        if dialogue.other and message.sender.domain is not Domain.OSS and self.domain is not Domain.OSS:
+            across = {Domain.ENTERPRISE, Domain.BSS} == {self.domain, message.sender.domain}
+            if across and dialogue.other != message.sender_party:
+                raise ConflictError(f"negotiation '{dialogue.id}' is with '{dialogue.other}'", path=dialogue.id)
+        cue = cue_heard(message)
+        if cue is not None:
+            advance(self.domain, dialogue.stage, cue)
+
+    def apply(self, record: Record) -> None:
+        """Fold one record."""
+        before = self.dialogue(record.subject)
+        if record.tool is Tool.TAKE_IN:
+            message = Message.from_json(record.arguments["message"])
+            self.heard[message.id] = record.arguments["digest"]
+            cue = cue_heard(message)
+            after = before if cue is None else heard(before, message, self.domain, self.standing, record.time)
+        else:
+            cue, after = _cue_used(record), noted(before, record, self.standing)
+        if cue is None:
+            return
+        stage = advance(self.domain, before.stage, cue)
+        after = replace(after, stage=stage, since=record.time)
+        self.dialogues[record.subject] = after
+        self._index(after)
+        if record.tool in _STANDS and record.refusal is None:
+            self._stand(after, record.time)
+
+    def _index(self, dialogue: Dialogue) -> None:
+        if not dialogue.stage.is_final:
+            self.open[dialogue.id] = None
+            if dialogue.agreement:
+                self._flights.setdefault(dialogue.agreement, dialogue.id)
+            return
+        self.open.pop(dialogue.id, None)
+        if self._flights.get(dialogue.agreement) == dialogue.id:
+            del self._flights[dialogue.agreement]
+
+    def _stand(self, dialogue: Dialogue, now: float) -> None:
+        signed = dialogue.signed
+        if signed is None:
+            return
+        before = self.agreements.get(signed.root)
+        if dialogue.action is Action.DELETE:
+            if before is not None:
+                self.agreements[signed.root] = replace(before, is_over=True, since=now)
+            return
+        issues = (*(before.issues if before else ()), signed)
+        self.agreements[signed.root] = Standing(
+            signed.root, signed.terms.consumer, issues, dialogue.service or (before.service if before else ""), now
+        )
+
+
+def _cue_used(record: Record) -> Cue | None:
+    cue = _USED.get(record.tool)
+    if cue is not None and record.refusal is not None:
+        return Cue.FAIL if record.tool is Tool.PROVISION else Cue.DECLINE
+    return cue
