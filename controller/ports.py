@@ -333,3 +333,14 @@ class InstanceValidator(Protocol):
     def validate(self, document: bytes, media: str = "json") -> Sequence[Finding]:
         """Findings in a configuration document (`json`: RFC 7951, or `xml`); empty means valid."""
         ...
+
+
+class Peers(Protocol):
+    """The way to the other parties of a negotiation: one signed message at a time."""
+
+    async def deliver(self, party: str, token: str) -> None:
+        """Hand a message over; returns once the party has it durably, or has turned it away for good.
+
+        `ConnectionFailedError` when trying again may help, `NotFoundError` for a party that nobody knows.
+        """
+        ...

@@ -42,6 +42,10 @@ class ServiceRequest:
             raise InvalidInputError(
                 f"the request {self.id!a:.40} has {name} {problem!a:.40}", path=name, remedy=_REMEDIES[name]
             )
+        # On the wire a whole number may come back without its point: the digest is that of the same value either way.
+        for name in ("latency_seconds", "availability", "start"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else float(value))
         object.__setattr__(self, "digest", sha256(canonical_json(self.to_json())).hexdigest())
 
     def to_json(self) -> dict[str, Any]:

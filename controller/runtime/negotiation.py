@@ -1,0 +1,220 @@
+"""Owns the negotiation plane of one process: its parties side by side, and what doors and jobs can ask of them.
+
+A process may hold all three domains, or one: each is a `House` with its own key and its own part of the log, and they
+speak in signed messages either way. Between processes stands `adapters.peer_https`, within one `Lane`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from controller.assurance.breach import Breach
+from controller.model.errors import NotFoundError, NotSupportedError
+from controller.negotiation.agreement import Terms
+from controller.negotiation.bss import BssNegotiationAgent
+from controller.negotiation.enterprise import EnterprisePolicyAgent, RequirementAgent
+from controller.negotiation.oss import OssAssuranceAgent
+from controller.negotiation.records import Dialogue, Standing
+from controller.negotiation.request import ServiceRequest
+from controller.negotiation.strategy import Risk, rest_of, step_back
+from controller.ports import Peers
+from controller.runtime.negotiation_house import House
+from controller.runtime.negotiation_network import Market
+
+Json = Any
+
+
+@dataclass(slots=True)
+class Lane:
+    """The way to the parties of this process; what is not here goes `beyond`, where there is such a way."""
+
+    houses: dict[str, House] = field(default_factory=dict)
+    beyond: Peers | None = None
+
+    async def deliver(self, party: str, token: str) -> None:
+        """Hand a message over; see `Peers`."""
+        house = self.houses.get(party)
+        if house is not None:
+            await house.receive(token)
+        elif self.beyond is not None:
+            await self.beyond.deliver(party, token)
+        else:
+            raise NotFoundError(f"there is no party '{party}'", remedy="name it in the settings", path=party)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """The consumer's side in this process."""
+
+    house: House
+    requirement: RequirementAgent
+    policy: EnterprisePolicyAgent
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """The operator's business side in this process."""
+
+    house: House
+    agent: BssNegotiationAgent
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The operator's network side in this process."""
+
+    house: House
+    assurance: OssAssuranceAgent
+    market: Market
+
+
+@dataclass(slots=True)
+class Negotiations:
+    """Every party of this process."""
+
+    consumers: dict[str, Consumer] = field(default_factory=dict)
+    business: Business | None = None
+    network: Network | None = None
+
+    def houses(self) -> list[House]:
+        """All parties of this process."""
+        operator = [each.house for each in (self.business, self.network) if each is not None]
+        return [*(consumer.house for consumer in self.consumers.values()), *operator]
+
+    def house(self, party: str) -> House:
+        """One; `NotFoundError` names it."""
+        for house in self.houses():
+            if house.party == party:
+                return house
+        raise NotFoundError(f"there is no party '{party}' here", path=party)
+
+    def load(self) -> int:
+        """Fold the log into every desk; returns how many records."""
+        return sum(house.load() for house in self.houses())
+
+    def resume(self) -> None:
+        """Go on where the log ends."""
+        for house in self.houses():
+            house.resume()
+
+    async def stop(self) -> None:
+        """Leave every negotiation where the log says it is."""
+        for house in self.houses():
+            await house.stop()
+
+    async def idle(self) -> None:
+        """Wait until no party has anything under way."""
+        while not all(house.is_idle for house in self.houses()):
+            for house in self.houses():
+                await house.idle()
+
+    # -- the consumer ------------------------------------------------------------------------------------------
+
+    def consumer(self, party: str = "") -> Consumer:
+        """One consumer of this process; the only one where none is named."""
+        if not self.consumers:
+            raise NotSupportedError(
+                "this process acts for no consumer", remedy="set negotiation.consumer, or ask the consumer's own daemon"
+            )
+        if not party and len(self.consumers) == 1:
+            return next(iter(self.consumers.values()))
+        if party not in self.consumers:
+            raise NotFoundError(f"there is no consumer '{party}' here", path=party)
+        return self.consumers[party]
+
+    async def negotiate(self, request: ServiceRequest, *, party: str = "", agreement: str = "") -> str:
+        """Declare an intent; the negotiation goes on by itself. Returns its name."""
+        consumer = self.consumer(party)
+        if agreement:
+            consumer.house.desk.standing(agreement)
+        subject = consumer.house.new_subject()
+        request = replace(request, id=subject, consumer=consumer.house.party)
+        await consumer.house.begin(consumer.requirement.declare(subject, request, agreement))
+        return subject
+
+    async def change(self, agreement: str, changes: Mapping[str, Any], *, party: str = "") -> str:
+        """Open a renegotiation of a live agreement: what is not named stays as it is."""
+        consumer = self.consumer(party)
+        terms = consumer.house.desk.standing(agreement).terms
+        now = consumer.house.clock.now()
+        request = replace(rest_of(terms.request, terms, now), **changes)
+        return await self.negotiate(request, party=party, agreement=agreement)
+
+    async def terminate(self, agreement: str, reason: str, *, party: str = "") -> str:
+        """End an agreement; what is not used up of its money comes back."""
+        consumer = self.consumer(party)
+        subject = consumer.house.new_subject()
+        await consumer.house.begin(consumer.policy.end(subject, agreement, reason))
+        return subject
+
+    async def outcome(self, subject: str, *, party: str = "") -> Dialogue:
+        """Wait until a negotiation of the consumer is over; the caller bounds the time."""
+        return await self.consumer(party).house.over(subject)
+
+    # -- what there is -----------------------------------------------------------------------------------------
+
+    def agreements(self) -> Sequence[Standing]:
+        """As the party nearest to the consumer in this process has them."""
+        return tuple(self._nearest().desk.agreements.values())
+
+    def agreement(self, root: str) -> Standing:
+        """One, in force or over."""
+        found = self._nearest().desk.agreements.get(root)
+        if found is None:
+            raise NotFoundError(f"there is no agreement '{root}'", remedy="list them: accord agreement list", path=root)
+        return found
+
+    def _nearest(self) -> House:
+        houses = self.houses()
+        if not houses:
+            raise NotSupportedError("this process takes no part in negotiations", remedy="set negotiation")
+        return houses[0]
+
+    # -- the clockwork -----------------------------------------------------------------------------------------
+
+    async def tick(self) -> None:
+        """Offers run out, agreements end, and what nobody bought in time is free again."""
+        for house in self.houses():
+            await house.tick()
+        if self.network is not None:
+            self.network.market.run_out(self.network.house.clock.now())
+        if self.business is not None:
+            await self._end_agreements(self.business)
+
+    async def _end_agreements(self, business: Business) -> None:
+        house = business.house
+        now = house.clock.now()
+        for standing in tuple(house.desk.agreements.values()):
+            if standing.is_over or standing.terms.ends > now or house.desk.under_way(standing.root) is not None:
+                continue
+            call = business.agent.end(house.new_subject(), standing.root, "its time is over")
+            await house.begin(call)
+
+    async def watch(self, forecasts: Mapping[str, tuple[Sequence[Breach], Risk]]) -> None:
+        """What is forecast of each agreement: steps of its instance, and flags where the guards let one through."""
+        network = self.network
+        if network is None:
+            return
+        house, assurance, now = network.house, network.assurance, network.house.clock.now()
+        for root, (breaches, risk) in forecasts.items():
+            if root not in assurance.loop or assurance.loop.get(root).state.is_final:
+                continue
+            step = assurance.look(root, breaches, now)
+            if step is not None:
+                await house.begin(step)
+            flag = assurance.flag(root, breaches, risk, now) or self._recovery(network, root, now)
+            if flag is not None:
+                await house.begin(flag)
+
+    def _recovery(self, network: Network, root: str, now: float) -> Any:
+        """A step back, where what was wanted at first can be had again."""
+        flag = network.assurance.flag_recovery(root, now)
+        if flag is None:
+            return None
+        wanted = step_back(network.house.desk.standing(root).terms, now)
+        return flag if network.market.can_be_had(wanted, now) else None
+
+
+def issues_of(standing: Standing) -> list[Terms]:
+    """The terms of every issue, oldest first."""
+    return [issue.terms for issue in standing.issues]

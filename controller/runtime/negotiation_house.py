@@ -1,0 +1,300 @@
+"""Owns one party's part of the negotiation plane as it runs: messages in, agents asked, tools used, events.
+
+Each use of a tool is an event first and everything else afterwards: the desk folds it, then its messages leave. What an
+agent does next follows from the desk alone, so a restarted house folds its log, sends again what may not have arrived,
+and goes on. The same code serves one process that holds all parties and several that hold one each.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Protocol
+
+import structlog
+
+from controller.model.errors import AccordError, ConflictError, ConnectionFailedError
+from controller.negotiation.desk import Desk
+from controller.negotiation.jose import KeyOf, SigningKey
+from controller.negotiation.messages import (
+    Draft,
+    Message,
+    MessageCheck,
+    MessageRefusedError,
+    digest_of,
+    seal,
+    unseal,
+)
+from controller.negotiation.records import Dialogue, Record, ToolCall
+from controller.negotiation.roles import Domain, Role, Tool
+from controller.ports import Clock, Event, EventLog, NewEvent, Peers
+
+Json = Any
+EVENT_PREFIX = "negotiation."
+"""An event is named after the tool that was used."""
+_RETRY_SECONDS = (0.05, 0.2, 1.0, 3.0, 10.0)
+_MOST_REASON = 500
+_DOORS = {Domain.ENTERPRISE: Role.ENTERPRISE_POLICY, Domain.BSS: Role.BSS_POLICY, Domain.OSS: Role.OSS_NEGOTIATION}
+"""The agent that turns away what is for nobody."""
+_log = structlog.get_logger(__name__)
+
+Effect = Callable[[ToolCall, Dialogue, float], Awaitable[Json]]
+"""What a tool does outside: its result is kept with the event. An `AccordError` is a refusal."""
+
+
+class Agent(Protocol):
+    """One agent: what it does next about a negotiation."""
+
+    def due(self, dialogue: Dialogue, now: float) -> ToolCall | None:
+        """The tool that is due; None when it is somebody else's turn."""
+        ...
+
+
+class Follower(Protocol):
+    """Who folds records beside the desk."""
+
+    def apply(self, record: Record) -> None:
+        """Fold one; the desk has folded it already."""
+        ...
+
+
+@dataclass(slots=True)
+class House:
+    """One party: its desk, agents, tools and key. `usual` names the party of each other domain that is spoken to."""
+
+    party: str
+    domain: Domain
+    key: SigningKey
+    key_of: KeyOf
+    log: EventLog
+    clock: Clock
+    peers: Peers
+    desk: Desk
+    agents: Sequence[Agent]
+    tools: Mapping[Tool, Effect] = field(default_factory=dict)
+    followers: Sequence[Follower] = ()
+    usual: Mapping[Domain, str] = field(default_factory=dict)
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+    _unanswered: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """By negotiation that is not over: what was said last, as (party, token)."""
+    _opened: int = 0
+    _waiting: "dict[str, list[asyncio.Future[None]]]" = field(default_factory=dict)
+
+    # -- restarting --------------------------------------------------------------------------------------------
+
+    def load(self) -> int:
+        """Fold what the log has of this party; returns how many records."""
+        folded, prefix = 0, f"negotiation/{self.party}/"
+        for event in self.log.read():
+            if event.type.startswith(EVENT_PREFIX) and event.stream.startswith(prefix):
+                self._fold(event)
+                folded += 1
+        return folded
+
+    def resume(self) -> None:
+        """After `load`: send again what may not have arrived, and go on with every negotiation that is not over."""
+        for subject in tuple(self.desk.open):
+            self._send(self._unanswered.get(subject, ()))
+            self._start(self._run(subject))
+
+    async def stop(self) -> None:
+        """Leave every negotiation where the log says it is."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way here."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    async def over(self, subject: str) -> Dialogue:
+        """Wait until a negotiation is over here; whoever waits bounds the time."""
+        if not self.desk.dialogue(subject).stage.is_final:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(subject, []).append(waiter)
+            await waiter
+        return self.desk.dialogue(subject)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way here."""
+        return not self._tasks
+
+    # -- coming in ---------------------------------------------------------------------------------------------
+
+    def new_subject(self) -> str:
+        """A name for a negotiation that this party opens; never used twice."""
+        self._opened += 1
+        return f"{self.domain}-{sha256(self.party.encode()).hexdigest()[:8]}-{self._opened}"
+
+    async def begin(self, call: ToolCall) -> None:
+        """Carry out a call that nobody's turn brought about: an intent, the end of an agreement, a flag."""
+        async with self._lock(call.subject):
+            await self._use(call)
+        self._start(self._run(call.subject))
+
+    async def receive(self, token: str) -> None:
+        """Take a message in; `MessageRefusedError` names the check it does not pass, which is recorded as well."""
+        try:
+            message = unseal(token, self.key_of, self.party, self.clock.now())
+            known = self.desk.heard.get(message.id, "")
+            _refuse_other(message, known, digest_of(token))
+        except MessageRefusedError as error:
+            await self._turn_away(token, error, None)
+            raise
+        if known:
+            return
+        async with self._lock(message.correlation):
+            await self._take_in(message, token)
+        self._start(self._run(message.correlation))
+
+    async def tick(self) -> None:
+        """Look at negotiations whose time may be over."""
+        now = self.clock.now()
+        late = [id_ for id_ in self.desk.open if 0 < self.desk.dialogues[id_].expires < now]
+        for subject in late:
+            self._start(self._run(subject))
+
+    async def _take_in(self, message: Message, token: str) -> None:
+        if message.id in self.desk.heard:
+            return
+        try:
+            self.desk.refuse_turn(message)
+            record = Record(
+                self.clock.now(),
+                message.recipient,
+                Tool.TAKE_IN,
+                message.correlation,
+                {"message": message.to_json(), "digest": digest_of(token)},
+            )
+            await self._store(record, ())
+        except (ConflictError, AccordError) as error:
+            refused = MessageRefusedError(str(error), check=MessageCheck.TURN)
+            await self._turn_away(token, refused, message)
+            raise refused from error
+
+    async def _turn_away(self, token: str, error: MessageRefusedError, message: Message | None) -> None:
+        said = {"check": error.check.value, "text": str(error)[:_MOST_REASON], "digest": digest_of(token)}
+        role = message.recipient if message else _DOORS[self.domain]
+        subject = message.correlation if message else "unread"
+        await self._store(Record(self.clock.now(), role, Tool.TURN_AWAY, subject, said), ())
+
+    # -- agents and tools --------------------------------------------------------------------------------------
+
+    async def _run(self, subject: str) -> None:
+        """Ask the agents until it is nobody's turn here."""
+        async with self._lock(subject):
+            while (call := self._due(subject)) is not None:
+                await self._use(call)
+        if self.desk.dialogue(subject).stage.is_final:
+            self._locks.pop(subject, None)
+
+    def _due(self, subject: str) -> ToolCall | None:
+        dialogue, now = self.desk.dialogue(subject), self.clock.now()
+        if dialogue.stage.is_final:
+            return None
+        return next((call for agent in self.agents if (call := agent.due(dialogue, now)) is not None), None)
+
+    async def _use(self, call: ToolCall) -> None:
+        now, effect = self.clock.now(), self.tools.get(call.tool)
+        result = None if effect is None else await self._outside(effect, call, now)
+        says = tuple(self._sealed(call, number, draft, now) for number, draft in enumerate(call.says))
+        await self._store(Record(now, call.role, call.tool, call.subject, call.arguments, result), says)
+        self._send(says)
+
+    async def _outside(self, effect: Effect, call: ToolCall, now: float) -> Json:
+        try:
+            return await effect(call, self.desk.dialogue(call.subject), now)
+        except AccordError as error:
+            return {"refused": {"check": call.tool.value, "text": str(error)[:_MOST_REASON]}}
+
+    def _sealed(self, call: ToolCall, number: int, draft: Draft, now: float) -> tuple[str, str]:
+        """The same words in the same place have the same name, whoever computes it."""
+        dialogue = self.desk.dialogue(call.subject)
+        place = f"{self.party}\0{call.subject}\0{call.tool}\0{dialogue.round}\0{dialogue.stage}\0{number}"
+        party = draft.party or self.usual[draft.recipient.domain]
+        message = Message(
+            id=f"m-{sha256(place.encode()).hexdigest()[:32]}",
+            kind=draft.kind,
+            correlation=call.subject,
+            sender=draft.sender,
+            sender_party=self.party,
+            recipient=draft.recipient,
+            recipient_party=party,
+            sent=now,
+            expires=now + draft.lifetime_seconds,
+            body=draft.body,
+        )
+        return party, seal(message, self.key)
+
+    # -- the log -----------------------------------------------------------------------------------------------
+
+    async def _store(self, record: Record, says: Sequence[tuple[str, str]]) -> None:
+        data: dict[str, object] = {"subject": record.subject, "arguments": record.arguments, "result": record.result}
+        if says:
+            data["says"] = [list(one) for one in says]
+        stream = f"negotiation/{self.party}/{record.subject}"
+        event = NewEvent(stream, f"{EVENT_PREFIX}{record.tool}", data)
+        for stored in await self.log.append([event], actor=record.role, cause=record.subject):
+            self._fold(stored)
+
+    def _fold(self, event: Event) -> None:
+        data: Json = event.data
+        tool = Tool(event.type.removeprefix(EVENT_PREFIX))
+        record = Record(event.time, Role(event.actor), tool, data["subject"], data["arguments"], data["result"])
+        self.desk.apply(record)
+        for follower in self.followers:
+            follower.apply(record)
+        if data.get("says"):
+            self._unanswered[record.subject] = tuple((party, token) for party, token in data["says"])
+        if record.subject not in self.desk.open:
+            self._unanswered.pop(record.subject, None)
+            for waiter in self._waiting.pop(record.subject, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+        if tool in _OPENING and record.subject.startswith(f"{self.domain}-"):
+            self._opened = max(self._opened, int(record.subject.rpartition("-")[2]))
+
+    # -- going out ---------------------------------------------------------------------------------------------
+
+    def _send(self, says: Sequence[tuple[str, str]]) -> None:
+        for party, token in says:
+            self._start(self._deliver(party, token))
+
+    async def _deliver(self, party: str, token: str) -> None:
+        """Until it is there: what expires meanwhile is turned away there, or lapses here."""
+        for wait in _RETRY_SECONDS:
+            try:
+                await self.peers.deliver(party, token)
+            except ConnectionFailedError:
+                await asyncio.sleep(wait)
+            except AccordError as error:
+                _log.warning("message_not_taken", party=party, error=str(error))
+                return
+            else:
+                return
+        _log.warning("message_not_delivered", party=party)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("negotiation_stopped", party=self.party, exc_info=error)
+
+    def _lock(self, subject: str) -> asyncio.Lock:
+        return self._locks.setdefault(subject, asyncio.Lock())
+
+
+def _refuse_other(message: Message, known: str, digest: str) -> None:
+    """A name that was used already is good for the same message only."""
+    if known and known != digest:
+        raise MessageRefusedError(f"message '{message.id}' said something else", check=MessageCheck.IDENTITY)
+
+
+_OPENING = frozenset({Tool.DECLARE_INTENT, Tool.WITHDRAW, Tool.END_AGREEMENT})

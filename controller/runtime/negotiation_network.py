@@ -1,0 +1,215 @@
+"""Owns what OSS agents do outside: price and hold capacity, look at orders, provision through plan, twin, transaction.
+
+Prices come from the market (`negotiation.quote`) over the live TE database; they are made here, where no wallet is ever
+seen. Where a quote would run stays in this party's log: what the other side gets of it is a handle that says nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from controller.model.errors import AccordError, NotFoundError
+from controller.negotiation.agreement import Agreement, Terms, refuse_broken_link, verify_agreement
+from controller.negotiation.candidates import Candidate, CandidatePaths
+from controller.negotiation.desk import Desk
+from controller.negotiation.jose import KeyOf
+from controller.negotiation.mesh import Mesh
+from controller.negotiation.message_bodies import Action, Feasible, Refusal, Variation
+from controller.negotiation.oss import OssNegotiationAgent
+from controller.negotiation.quote import Offer, QuoteRefusal, Seller, hold, price
+from controller.negotiation.records import Dialogue, Record, ToolCall
+from controller.negotiation.roles import Tool
+from controller.runtime.negotiation_house import Effect
+from controller.runtime.negotiation_money import refused
+from controller.topology.network import LinkId
+
+Json = Any
+
+
+class Provisioner(Protocol):
+    """What turns an agreement into configuration; each of these is one network-wide transaction, or a staged change."""
+
+    async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
+        """A new service along these links; says what was done. `AccordError` when it was not, and nothing is left."""
+        ...
+
+    async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
+        """A live service as these terms have it, in place or make-before-break."""
+        ...
+
+    async def remove(self, service: str) -> str:
+        """The end of a service."""
+        ...
+
+
+class _Detour(CandidatePaths):
+    """The candidates of a mesh that keep off some links."""
+
+    def __init__(self, paths: CandidatePaths, avoid: Sequence[str]) -> None:
+        self._paths, self._avoid = paths, frozenset(avoid)
+
+    @property
+    def network(self) -> Any:
+        """The network the paths are in."""
+        return self._paths.network
+
+    def between(self, a: Any, z: Any) -> tuple[Candidate, ...]:
+        """As without the detour, less those that take one of the links."""
+        return tuple(one for one in self._paths.between(a, z) if not self._avoid & set(one.path.link_ids))
+
+
+@dataclass(slots=True)
+class Market:
+    """Prices requests and remembers what is held for whom."""
+
+    seller: Seller
+    _offers: dict[str, Offer] = field(default_factory=dict)
+    """By reservation: what is open, or was bought."""
+
+    def find(self, variation: Variation, now: float) -> tuple[Offer, ...] | QuoteRefusal:
+        """Offers for one variation, held until they run out."""
+        seller = self.seller
+        if variation.avoid:
+            seller = replace(seller, meshes=tuple(_around(mesh, variation.avoid) for mesh in seller.meshes))
+        found = price(variation.request, seller, now)
+        if isinstance(found, QuoteRefusal):
+            return found
+        for offer in found:
+            hold(offer, now)
+            self._offers[offer.quote.reservation] = offer
+        return found
+
+    def can_be_had(self, variation: Variation, now: float) -> bool:
+        """Whether there is an offer now; nothing is held."""
+        return not isinstance(price(variation.request, self.seller, now), QuoteRefusal)
+
+    def buy(self, reservation: str) -> None:
+        """It was provisioned: the TE database has it from now on."""
+        offer = self._offers.get(reservation)
+        for window in offer.windows if offer else ():
+            if reservation in window.holdings.open:
+                window.buy(reservation)
+
+    def give_back(self, reservation: str) -> None:
+        """Nobody wants it, or it has ended."""
+        offer = self._offers.pop(reservation, None)
+        for window in offer.windows if offer else ():
+            if reservation in window.holdings.open:
+                window.holdings.give_back(reservation)
+            window.holdings.end(reservation)
+
+    def run_out(self, now: float) -> None:
+        """Forget what nobody bought in time."""
+        late = [id_ for id_, offer in self._offers.items() if offer.quote.valid_until <= now]
+        for id_ in late:
+            if all(id_ not in window.holdings.sold for window in self._offers[id_].windows):
+                self.give_back(id_)
+
+
+def _around(mesh: Mesh, avoid: Sequence[str]) -> Mesh:
+    return replace(mesh, paths=_Detour(mesh.paths, avoid))
+
+
+@dataclass(slots=True)
+class NetworkTools:
+    """The tools of OSS, and where each quote would run."""
+
+    desk: Desk
+    key_of: KeyOf
+    market: Market
+    provisioner: Provisioner
+    orders: OssNegotiationAgent
+    _links: dict[str, tuple[LinkId, ...]] = field(default_factory=dict)
+    """By reservation."""
+
+    def effects(self) -> Mapping[Tool, Effect]:
+        """By tool."""
+        return {
+            Tool.FIND_OFFERS: self.find,
+            Tool.VALIDATE_ORDER: self.validate,
+            Tool.PROVISION: self.provision,
+            Tool.FREE_CAPACITY: self.free,
+        }
+
+    def apply(self, record: Record) -> None:
+        """Fold where quotes would run, so that an order after a restart still finds its path."""
+        if record.tool is Tool.FIND_OFFERS and record.refusal is None:
+            self._links |= {name: tuple(map(LinkId, links)) for name, links in record.result["paths"].items()}
+
+    async def find(self, call: ToolCall, _dialogue: Dialogue, now: float) -> Json:
+        """Offers for each variation, and where they run; no offer says why."""
+        found: list[Json] = []
+        paths: dict[str, list[str]] = {}
+        reasons: list[str] = []
+        for document in call.arguments["variations"]:
+            variation = Variation.from_json(document)
+            answer = self.market.find(variation, now)
+            if isinstance(answer, QuoteRefusal):
+                reasons.append(f"{variation.strategy}: {answer.check}: {answer.text}")
+                continue
+            for offer in answer:
+                paths[offer.quote.reservation] = [str(link) for link in offer.path.path.link_ids]
+                found.append(Feasible(variation.strategy, variation.request, offer.quote).to_json())
+        return {"found": found, "paths": paths, "reason": "" if found else "; ".join(reasons)[:900]}
+
+    async def validate(self, call: ToolCall, dialogue: Dialogue, _now: float) -> Json:
+        """Signatures, the link to the parent, and what is under way already."""
+        agreement = Agreement.from_json(call.arguments["agreement"])
+        said = call.arguments["parent"]
+        parent = None if said is None else Agreement.from_json(said)
+        try:
+            verify_agreement(agreement, self.key_of)
+            if dialogue.action is not Action.DELETE:
+                refuse_broken_link(parent, agreement.terms)
+            if agreement.terms.provider != dialogue.other:
+                raise NotFoundError(f"'{dialogue.other}' orders what '{agreement.terms.provider}' has signed")
+        except AccordError as error:
+            return refused("agreement", error.message)
+        against = self.orders.refusal_of(dialogue)
+        if against is None and dialogue.action is not Action.DELETE:
+            held = agreement.terms.quote.reservation
+            against = None if held in self._links else Refusal("reservation", f"nothing was held as '{held}'")
+        return {} if against is None else refused(against.check, against.text)
+
+    async def provision(self, _call: ToolCall, dialogue: Dialogue, _now: float) -> Json:
+        """Plan, twin proof, transaction; what was held for the other offers is free again."""
+        terms = dialogue.terms
+        service = service_name(terms.root)
+        held = terms.quote.reservation
+        others = [one.quote.reservation for one in dialogue.found if one.quote.reservation != held]
+        try:
+            done = await self._carry_out(service, dialogue, terms)
+        except AccordError as error:
+            for name in (*others, held):
+                self.market.give_back(name)
+            return refused("provisioning", str(error)[:900])
+        for name in others:
+            self.market.give_back(name)
+        return {"service": service, "done": done}
+
+    async def _carry_out(self, service: str, dialogue: Dialogue, terms: Terms) -> str:
+        held = terms.quote.reservation
+        if dialogue.action is Action.DELETE:
+            done = await self.provisioner.remove(service)
+            self.market.give_back(held)
+            return done
+        links = self._links[held]
+        if dialogue.action is Action.ADD:
+            done = await self.provisioner.provision(service, terms, links)
+        else:
+            before = self.desk.standing(terms.root).terms.quote.reservation
+            done = await self.provisioner.change(service, terms, links)
+            self.market.give_back(before)
+        self.market.buy(held)
+        return done
+
+    async def free(self, call: ToolCall, _dialogue: Dialogue, _now: float) -> Json:
+        """What was held for offers that nobody took."""
+        for name in call.arguments["holds"]:
+            self.market.give_back(name)
+        return {"freed": call.arguments["holds"]}
+
+
+def service_name(root: str) -> str:
+    """The name of the service of an agreement in the network: the same through every re-issue."""
+    return f"naas-{root.removeprefix('agr-')}"[:40]
