@@ -93,11 +93,12 @@ class Flows:
             flow.way = self._way(flow)
 
     def loads(self) -> Iterator[tuple[DirectionKey, float]]:
-        """Bit/s of each flow on each link it takes."""
+        """Bit/s of each flow on each link it takes: of what the rate limit of its entry lets in."""
         for flow in self._flows.values():
+            packet_rate = flow.spec.packet_rate * self._passing(flow.spec.source, entering=True)
             for hop in flow.way.hops:
                 octets = wire_octets(flow.spec.packet_octets, hop.segments)
-                yield (hop.router, hop.port), flow.spec.packet_rate * 8 * octets
+                yield (hop.router, hop.port), packet_rate * 8 * octets
 
     def meet(self, time: float, *, core_changed: bool) -> None:
         """From `time` on packets meet what the links are like now."""
@@ -133,14 +134,16 @@ class Flows:
 
     def _refused(self, flow: _Flow) -> float:
         """The share of its packets that the rate limits of its two attachments take."""
-        passing = 1.0
-        for attachment, entering in ((flow.spec.source, True), (flow.spec.target, False)):
-            interface = self._tables.forwarding(attachment.router).interfaces.get(attachment.interface)
-            if interface is not None:
-                limit = interface.input_bit_rate if entering else interface.output_bit_rate
-                offered = self.access_rates(attachment.router, attachment.interface)[0 if entering else 1]
-                passing *= min(1.0, limit / offered) if limit and offered else 1.0
-        return 1 - passing
+        return 1 - self._passing(flow.spec.source, entering=True) * self._passing(flow.spec.target, entering=False)
+
+    def _passing(self, attachment: Attachment, *, entering: bool) -> float:
+        """The share of what is offered at an attachment that its rate limit lets pass."""
+        interface = self._tables.forwarding(attachment.router).interfaces.get(attachment.interface)
+        if interface is None:
+            return 1.0
+        limit = interface.input_bit_rate if entering else interface.output_bit_rate
+        offered = self.access_rates(attachment.router, attachment.interface)[0 if entering else 1]
+        return min(1.0, limit / offered) if limit and offered else 1.0
 
     def _change_in_flight(self, flow: _Flow, time: float) -> None:
         """Packets that have left and not arrived go on from the next router as its tables are now."""

@@ -36,6 +36,11 @@ class _Met:
     there: Conditions
     back: Conditions
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether every packet meets the same delay."""
+        return not (self.there.slope or self.there.jitters or self.back.slope or self.back.jitters)
+
 
 @dataclass(slots=True)
 class _Session:
@@ -53,6 +58,9 @@ class Probes:
         self._directions = directions
         self._seed = seed
         self._sessions: dict[str, dict[int, _Session]] = {}
+        self._shortest = ShortestWays(tables, directions)
+        self._reflectors: dict[str, str | None] = {}
+        """At this event: the router that answers at a core address, None where nobody does."""
 
     def configuration_changed(self, router: str, time: float) -> None:
         """Begin, end or begin anew the sessions whose configuration is another one."""
@@ -81,16 +89,25 @@ class Probes:
 
     def meet(self, time: float, *, core_changed: bool) -> None:
         """From `time` on test packets meet what the links are like now."""
-        shortest = ShortestWays(self._tables, self._directions, time)
-        for sessions in self._sessions.values():
-            for session in sessions.values():
-                if core_changed or session.configured.instance or not session.met:
-                    self._meet(session, shortest, time)
+        concerned = [
+            session
+            for sessions in self._sessions.values()
+            for session in sessions.values()
+            if core_changed or session.configured.instance or not session.met
+        ]
+        if concerned:
+            self._shortest.begin(time)
+            self._reflectors = {}
+        for session in concerned:
+            self._meet(session, time)
 
-    def _meet(self, session: _Session, shortest: ShortestWays, time: float) -> None:
-        met = _Met(time, *self._round_trip(session, shortest, time))
+    def _meet(self, session: _Session, time: float) -> None:
+        there, back = self._round_trip(session, time)
         last = session.met[-1] if session.met else None
-        if last is None or (last.there, last.back) != (met.there, met.back):
+        if last is not None and last.there is there and last.back is back:
+            return
+        if last is None or (last.there, last.back) != (there, back):
+            met = _Met(time, there, back)
             session.stream.change(time, _both(met))
             session.met.append(met)
             _forget_old(session.met, time)
@@ -100,13 +117,14 @@ class Probes:
         stream = PacketStream(time, 1 / configured.interval_seconds, _LOST, seed=seed, keep_delays=False)
         return _Session(router, configured, stream)
 
-    def _round_trip(self, session: _Session, shortest: ShortestWays, time: float) -> tuple[Conditions, Conditions]:
+    def _round_trip(self, session: _Session, time: float) -> tuple[Conditions, Conditions]:
         configured = session.configured
         if configured.instance:
             return self._vpn_round_trip(session, time)
-        owner = self._tables.igp.owner_of_address(configured.remote_address)
-        if owner is None or not self._tables.forwarding(owner).stamp_reflector:
+        owner = self._reflector(configured.remote_address)
+        if owner is None:
             return _LOST, _LOST
+        shortest = self._shortest
         there = (
             self._met_on(
                 walk_core(self._tables, session.router, host(configured.remote_address), configured.segments),
@@ -117,6 +135,15 @@ class Probes:
             else shortest.conditions(session.router, owner)
         )
         return there, shortest.conditions(owner, session.router)
+
+    def _reflector(self, address: str) -> str | None:
+        """The router that answers test packets to a core address."""
+        try:
+            return self._reflectors[address]
+        except KeyError:
+            owner = self._tables.igp.owner_of_address(address)
+            answers = owner is not None and self._tables.forwarding(owner).stamp_reflector
+            return self._reflectors.setdefault(address, owner if answers else None)
 
     def _vpn_round_trip(self, session: _Session, time: float) -> tuple[Conditions, Conditions]:
         """Between the addresses of two routers in a VPN; customers do not reflect."""
@@ -153,16 +180,18 @@ class Probes:
 
     def _result(self, session: _Session, time: float) -> StampResult:
         number, sent, lost = session.configured.number, session.stream.sent(time), session.stream.lost(time)
+        pieces = list(_last_minute(session, sent, time))  # from the newest
+        if not pieces:
+            return StampResult(number, sent, lost)
+        _, last, newest = pieces[0]
+        if len(pieces) == 1 and newest.is_steady:
+            return _steady(number, sent, lost, newest)
         there: list[float] = []
         back: list[float] = []
-        latest: tuple[float, float] | None = None
-        for first, last, met in _last_minute(session, sent, time):  # from the newest
-            if latest is None:
-                latest = _latest(session, met, last)
-            there += _delays(session, met, met.there, first, last)
-            back += _delays(session, met, met.back, first, last)
-        if not there:
-            return StampResult(number, sent, lost)
+        for first, before, met in pieces:
+            there += _delays(session, met, met.there, first, before)
+            back += _delays(session, met, met.back, first, before)
+        latest = _latest(session, newest, last)
         return StampResult(
             number=number,
             sent=sent,
@@ -171,9 +200,25 @@ class Probes:
             forward_seconds=median(there),
             backward_seconds=median(back),
             variation_seconds=max(there) - min(there),
-            last_round_trip_seconds=sum(latest) if latest else None,
-            last_forward_seconds=latest[0] if latest else None,
+            last_round_trip_seconds=sum(latest),
+            last_forward_seconds=latest[0],
         )
+
+
+def _steady(number: int, sent: int, lost: int, met: _Met) -> StampResult:
+    """What was found while every test packet met the same."""
+    there, back = met.there.delay_seconds, met.back.delay_seconds
+    return StampResult(
+        number=number,
+        sent=sent,
+        lost=lost,
+        round_trip_seconds=there + back,
+        forward_seconds=there,
+        backward_seconds=back,
+        variation_seconds=0.0,
+        last_round_trip_seconds=there + back,
+        last_forward_seconds=there,
+    )
 
 
 def _name(session: _Session) -> str:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from lab.planes import Attachment, FlowReport, FlowSpec, StampResult, StampSession
-from lab.planes.fluid import Timing
+from lab.planes.fluid import KEEPALIVE_BIT_RATE, Timing
 from lab.planes.fluid_clock import VirtualClock
+from lab.planes.fluid_ways import wire_octets
 from lab.planes.memory import MemoryPlane
 from lab.topology import Topology
 from lab.topology_file import load_topology
@@ -214,6 +215,20 @@ def test_a_rate_limit_of_the_attachment_drops_what_is_above_it() -> None:
     lab.start(octets=200)
     lab.clock.advance(10)
     assert lab.report().lost == pytest.approx(lab.report().sent * 0.75, rel=0.03)
+
+
+def test_customers_traffic_loads_the_links_that_it_takes_as_far_as_its_entry_lets_it_in() -> None:
+    quiet = replace(load_topology(DEMO), demands=())
+    for limit, passing in ((None, 1.0), (800_000, 0.25)):
+        lab = Laboratory()
+        lab.configured.change_interface("pe-london", "access0.1", input_bit_rate=limit)
+        lab.plane = MemoryPlane(quiet, lab.configured, now=lab.clock)
+        lab.start(octets=200)
+        lab.clock.advance(10)
+        sent = sum(lab.plane.interfaces("pe-london")[port].counters.out_octets for port in ("core0", "core1"))
+        keepalives = 2 * KEEPALIVE_BIT_RATE * 10 / 8
+        carried = RATE * 10 * wire_octets(200, 1) * passing
+        assert sent - keepalives == pytest.approx(carried, rel=0.01)
 
 
 def test_a_lossy_link_loses_its_share_and_the_seed_says_which() -> None:
