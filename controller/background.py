@@ -52,6 +52,7 @@ class Background:
         controller = self.daemon.controller
         self.upkeep = Upkeep(controller, self.daemon.settings.current.upkeep.concurrency)
         self.pulse = Pulse(controller)
+        controller.recoveries.drift = lambda: self.upkeep.reports
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -84,6 +85,7 @@ class Background:
         self._every(_FOLLOW_SECONDS, self._follow_telemetry)
         self._every(_MEASURE_SECONDS, self.daemon.controller.service_probes.reconcile)
         self._every(self.daemon.settings.current.assurance.tick_seconds, self.daemon.controller.assurance.tick)
+        self._every(self.daemon.settings.current.recovery.tick_seconds, self.daemon.controller.recoveries.tick)
         if settings.check_sync_seconds:
             self._every(settings.check_sync_seconds, self.upkeep.check_idle)
         if self.notifier.watchdog_seconds:

@@ -35,6 +35,7 @@ from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
 from controller.ports import Clock, DeviceConnector, DeviceSession, DeviceTarget, EventLog, NewEvent, Transport
+from controller.recovery.states import Mode
 from controller.runtime.assurance import Pace as AssurancePace
 from controller.runtime.collection import Pace
 from controller.runtime.collection_series import SeriesBook
@@ -45,6 +46,7 @@ from controller.runtime.leases import Leases
 from controller.runtime.link_events import LinkEvents
 from controller.runtime.planner import Planner
 from controller.runtime.post_checks import InterfacesStayUp
+from controller.runtime.recovery import Pace as RecoveryPace
 from controller.runtime.sessions import SessionPool
 from controller.runtime.topology_reading import GivenTopology
 from controller.runtime.transactions import Transactions
@@ -118,6 +120,7 @@ class Daemon:
         self._take_over(self.settings.current)
         take_over_telemetry(self.controller, self.settings.current)
         take_over_assurance(self.controller, self.settings.current)
+        take_over_recovery(self.controller, self.settings.current)
         return changed
 
     def _take_over(self, settings: Settings) -> None:
@@ -135,6 +138,7 @@ class Daemon:
         """
         await self.link_events.stop()
         await self.controller.assurance.stop()
+        await self.controller.recoveries.stop()
         await self.controller.changes.stop()
         await self.controller.campaigns.stop()
         await self.controller.pushes.stop()
@@ -218,6 +222,7 @@ def build_controller(
     controller.collection.series.subscribe(controller.topology.measurements.take)
     take_over_telemetry(controller, settings)
     take_over_assurance(controller, settings)
+    take_over_recovery(controller, settings)
     return controller
 
 
@@ -243,6 +248,16 @@ def take_over_assurance(controller: Controller, settings: Settings) -> None:
     wanted = settings.assurance
     pace = AssurancePace(wanted.tick_seconds, wanted.horizon_seconds, wanted.report_seconds, wanted.jitter_seconds)
     controller.assurance.take_over(pace)
+
+
+def take_over_recovery(controller: Controller, settings: Settings) -> None:
+    """What is allowed, and how long things may take."""
+    wanted = settings.recovery
+    mode = Mode(wanted.mode)
+    controller.recoveries.mode = lambda: mode
+    controller.recoveries.pace = RecoveryPace(
+        settle=wanted.settle_seconds, verify=wanted.verify_seconds, watch=wanted.watch_seconds
+    )
 
 
 def connectors(threads: DriverThreads) -> dict[Transport, DeviceConnector]:

@@ -150,6 +150,26 @@ class Assurance(Section):
     report_seconds: Seconds = Field(default=3600.0, description="How often intents are reported on at the least.")
 
 
+class Recovery(Section):
+    """What is done about faults that services feel."""
+
+    mode: Literal["auto", "ask", "off"] = Field(
+        default="auto", description="auto: remedies are carried out; ask: an operator decides in the inbox; off."
+    )
+    tick_seconds: Seconds = Field(default=1.0, description="How often faults are looked for.")
+    settle_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=3.0, description="How long a fault lasts before anything but the repair of tunnels is done."
+    )
+    verify_seconds: Seconds = Field(default=60.0, description="How long a remedy may take to be seen to help.")
+    watch_seconds: Seconds = Field(default=300.0, description="How long the area of a fault is read more often.")
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _is_a_word(cls, value: object) -> object:
+        """In YAML `off` without quotes is a boolean."""
+        return "off" if value is False else value
+
+
 class Log(Section):
     """Logging to stderr."""
 
@@ -194,6 +214,7 @@ class Settings(BaseSettings):
     topology: Topology = Field(default_factory=Topology)
     telemetry: Telemetry = Field(default_factory=Telemetry)
     assurance: Assurance = Field(default_factory=Assurance)
+    recovery: Recovery = Field(default_factory=Recovery)
     log: Log = Field(default_factory=Log)
 
     @field_validator("yang_path", mode="before")

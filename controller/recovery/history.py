@@ -10,6 +10,7 @@ from typing import Any
 from controller.events import types
 from controller.model.errors import NotFoundError
 from controller.ports import Event
+from controller.recovery.damping import FlapDamping, wire_of
 from controller.recovery.scoring import Candidate
 from controller.recovery.situation import Fault
 from controller.recovery.states import Cue, RecoveryState, advance
@@ -103,6 +104,7 @@ class RecoveryHistory:
     """All recoveries: a fold of `recovery.*` events. `version` counts the changes."""
 
     version: int = 0
+    damping: FlapDamping = field(default_factory=FlapDamping)
     _recoveries: dict[str, Recovery] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Recovery]:
@@ -139,6 +141,8 @@ class RecoveryHistory:
         elif event.type == types.RECOVERY_UNDONE:
             self._recoveries[id_] = _undone(self._recoveries[id_], data)
         else:
+            if event.type == types.LINK_CHANGED and not data["up"] and (wire := wire_of(data["links"])):
+                self.damping.down(wire, event.time)
             return
         self.version += 1
         self._forget()
@@ -150,11 +154,12 @@ class RecoveryHistory:
 
     def to_json(self) -> Json:
         """Every recovery, for a snapshot."""
-        return [_to_json(one) for one in self]
+        return {"recoveries": [_to_json(one) for one in self], "damping": self.damping.to_json()}
 
     def load_json(self, document: Json) -> None:
         """Put back what `to_json` gave."""
-        self._recoveries = {each["id"]: _from_json(each) for each in document}
+        self._recoveries = {each["id"]: _from_json(each) for each in document["recoveries"]}
+        self.damping.load_json(document["damping"])
         self.version += 1
 
 

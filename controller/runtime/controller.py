@@ -41,11 +41,16 @@ from controller.runtime.collection_push import Pushes
 from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
+from controller.runtime.localisation import Localisation
 from controller.runtime.optical_domains import OpticalDomains
 from controller.runtime.optical_services import OpticalServices
 from controller.runtime.planner import Planner
 from controller.runtime.probes import Probes
 from controller.runtime.proof import Proof
+from controller.runtime.recovery import Recoveries
+from controller.runtime.recovery_flows import FlowView
+from controller.runtime.recovery_remedies import RecoveryRemedies
+from controller.runtime.recovery_work import RecoveryWork
 from controller.runtime.service_probes import ServiceProbes
 from controller.runtime.sessions import SessionPool
 from controller.runtime.staged_changes import StagedChanges
@@ -118,6 +123,8 @@ class Controller:
     pushes: Pushes = field(init=False)
     service_probes: ServiceProbes = field(init=False)
     assurance: Assurance = field(init=False)
+    localisation: Localisation = field(init=False)
+    recoveries: Recoveries = field(init=False)
     _agreed: set[PlanId] = field(default_factory=set)
     """Plans that need no approval of their own."""
 
@@ -156,6 +163,17 @@ class Controller:
         self.changes = StagedChanges(
             self.world, self.log, self.clock, probes, self._plan_wanted, self.commit_fresh, self._outcome
         )
+        self._make_recovery()
+
+    def _make_recovery(self) -> None:
+        """Localisation says what is wrong, recovery does something about it; assurance asks both."""
+        flows = FlowView(self.world, self.proof)
+        self.localisation = Localisation(flows, self.topology, self.collection, self.log, self.clock)
+        work = RecoveryWork(self.world, self.topology, self.tunnels, self.changes, self.proof, self.localisation, self)
+        self.recoveries = Recoveries(self.world, self.log, self.clock, self.collection, self.localisation, work)
+        self.recoveries.recheck = self.compare
+        self.assurance.deciding.localiser = self.localisation
+        self.assurance.deciding.remedies = RecoveryRemedies(self.localisation, work, self.recoveries)
 
     def _observe(self, what: str, seconds: float) -> None:
         self.planner.observe(what, seconds)
@@ -379,6 +397,18 @@ class Controller:
         """Carry out a plan that the daemon made itself: what the operator allowed beforehand needs no approval."""
         await self.proof.require(plan)
         return await self.transactions.commit(plan, CommitOptions(comment=plan.summary), "accord")
+
+    async def commit_agreed(self, make_plan: MakePlan, summary: str, actor: str) -> TransactionSummary:
+        """Plan, keep and commit what was agreed to already; returns when the verdict is known."""
+
+        async def kept() -> Plan:
+            plan = await self._keep(await make_plan(), actor)
+            self._agreed.add(plan.id)
+            return plan
+
+        done = await self.commit_fresh(kept, CommitOptions(comment=summary), actor)
+        await self._outcome(done)
+        return self.world.transactions.get(done.id)
 
     async def commit_measurements(
         self, wanted: Iterable[Measurement], gone: Iterable[Measurement], summary: str, actor: str

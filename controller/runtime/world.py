@@ -20,6 +20,7 @@ from controller.mapping.tunnel_book import TunnelBook
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.model.identifiers import PlanId, TransactionId
 from controller.ports import Event, EventLog, NewEvent, Snapshot
+from controller.recovery.history import RecoveryHistory
 from controller.runtime.reservations import Reservations
 from controller.transaction.history import TransactionHistory
 from controller.transaction.network_state import NetworkState
@@ -27,7 +28,7 @@ from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
 from controller.transaction.stage_history import StagedHistory
 
-_SNAPSHOT = "world@5"
+_SNAPSHOT = "world@6"
 """The version is of the form of its parts: a snapshot of another version is passed over, and replay takes its place."""
 _HEAD = (
     "services",
@@ -36,6 +37,7 @@ _HEAD = (
     "transactions",
     "changes",
     "assurance",
+    "recoveries",
     "numbers",
     "plans",
     "authors",
@@ -59,6 +61,7 @@ class World:
         self.intents = IntentBook()
         self.changes = StagedHistory()
         self.assurance = AssuranceBook()
+        self.recoveries = RecoveryHistory()
         self.reservations = Reservations(self.services)
         self.position = 0
         self.snapshot_position = 0
@@ -79,6 +82,7 @@ class World:
         self.transactions.apply(event)
         self.intents.apply(event)
         self.changes.apply(event)
+        self.recoveries.apply(event)
         self.tunnels.apply(event)
         self.assurance.apply(event)
         if event.type == types.SERVICES_CHANGED:
@@ -98,7 +102,7 @@ class World:
             self.apply(event)
 
     def next_id(self, kind: str) -> str:
-        """The next `tx-N`, `plan-N`, `intent-N` or `change-N`; numbers are never used twice."""
+        """The next `tx-N`, `plan-N`, `intent-N`, `change-N` or `recovery-N`; numbers are never used twice."""
         self._numbers[kind] += 1
         return f"{_PREFIXES[kind]}{self._numbers[kind]}"
 
@@ -161,6 +165,7 @@ class World:
             "transactions": self.transactions.to_json(),
             "changes": self.changes.to_json(),
             "assurance": self.assurance.to_json(),
+            "recoveries": self.recoveries.to_json(),
             "numbers": self._numbers,
             "plans": self._planned_at,
             "authors": self._authors,
@@ -193,6 +198,7 @@ class World:
         self.intents.load_json(read["intents"])
         self.changes.load_json(read["changes"])
         self.assurance.load_json(read["assurance"])
+        self.recoveries.load_json(read["recoveries"])
         self.transactions.load_json(read["transactions"])
         self._numbers, self._planned_at = read["numbers"], read["plans"]
         self._authors, self._approvals = read["authors"], read["approvals"]
@@ -242,7 +248,7 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-_PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-", "change": "change-"}
+_PREFIXES = {"transaction": "tx-", "plan": "plan-", "intent": "intent-", "change": "change-", "recovery": "recovery-"}
 _COUNTED = {f"{kind}/{prefix.removesuffix('-')}": kind for kind, prefix in _PREFIXES.items()}
 
 

@@ -1,0 +1,99 @@
+"""Owns whether a remedy helped: the telemetry that saw the fault is asked again, and only what came since counts."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.assurance.root_cause_observations import Observation, ObservationKind
+from controller.recovery.history import Recovery
+from controller.recovery.situation import FaultKind, Flow
+from controller.runtime.localisation import Localisation
+from controller.runtime.recovery_flows import Flows
+from controller.topology.te_database import TeDatabase
+
+LEAST_PACKETS = 5
+"""Test packets that have to have come back from a path before it is taken for good."""
+
+
+class Finding(StrEnum):
+    """What the evidence says so far."""
+
+    HELPED = "helped"
+    NO_HELP = "no-help"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A finding and the sentence that says what it rests on."""
+
+    finding: Finding
+    text: str
+
+
+@dataclass(slots=True)
+class Verification:
+    """Judges remedies by carriers, polls and STAMP sessions along the new ways."""
+
+    localisation: Localisation
+
+    async def judge(self, recovery: Recovery, since: float) -> Evidence:
+        """Whether those who suffered are well, by what was told after a time (UTC seconds)."""
+        localisation = self.localisation
+        flows = await localisation.flows.current()
+        database = localisation.topology.database
+        helped = frozenset(recovery.candidate.remedy.flows) if recovery.candidate else frozenset()
+        moved = [flow for flow in flows.flows if flow.name in helped]
+        still = [flow.name for flow in moved if recovery.fault.hits(flow.links, flow.nodes)]
+        if still:
+            return Evidence(Finding.NO_HELP, f"{', '.join(still)} still takes {recovery.cause}")
+        if lost := [name for name in sorted(helped) if not any(flow.name == name and flow.links for flow in moved)]:
+            return Evidence(Finding.NO_HELP, f"{', '.join(lost)} is not carried at all")
+        if full := self._still_full(recovery, database, since):
+            return full
+        return self._along(recovery, moved, flows, database, since)
+
+    def _still_full(self, recovery: Recovery, database: TeDatabase, since: float) -> Evidence | None:
+        if recovery.fault.kind != FaultKind.CONGESTION:
+            return None
+        witness = self.localisation.witness
+        for link in recovery.fault.elements:
+            if not witness.is_load_newer(database, link, since):
+                return Evidence(Finding.WAIT, f"the load of {link} was not told since")
+        if witness.is_full(database, recovery.fault.elements):
+            return Evidence(Finding.NO_HELP, f"{recovery.fault.elements[0]} is as full as before")
+        return None
+
+    def _along(
+        self, recovery: Recovery, moved: Iterable[Flow], flows: Flows, database: TeDatabase, since: float
+    ) -> Evidence:
+        """Everything that is measured on the ways that are taken now."""
+        taken = {element for flow in moved for element in (*flow.links, *flow.nodes, flow.source)}
+        heads = {flow.source for flow in moved}
+        unheard = sorted(heads - self.localisation.witness.heard_since(heads, since))
+        if down := sorted(str(link) for link in database.network.links if link in taken and not database.is_up(link)):
+            return Evidence(Finding.NO_HELP, f"{down[0]} is on the new way and has no carrier")
+        good, waiting = 0, 0
+        for one in self._measured(recovery, taken, flows, since):
+            if one.sent < LEAST_PACKETS:
+                waiting += 1
+            elif one.is_symptom:
+                return Evidence(Finding.NO_HELP, str(one))
+            else:
+                good += 1
+        if unheard:
+            return Evidence(Finding.WAIT, f"nothing was heard from {', '.join(unheard)} since")
+        if waiting:
+            return Evidence(Finding.WAIT, f"{waiting} measurements on the new way have too few packets yet")
+        measured = f"{good} measurements on it lose nothing" if good else "nothing measures it"
+        return Evidence(Finding.HELPED, f"the new way has carriers, its routers answer, {measured}")
+
+    def _measured(self, recovery: Recovery, taken: set[str], flows: Flows, since: float) -> Iterator[Observation]:
+        """Sessions that share a link with the new ways and none with the fault."""
+        links = taken & flows.network.links.keys()
+        for device, number, subject, elements in self.localisation.witness.sessions(flows):
+            witness = self.localisation.witness
+            if links.isdisjoint(elements) or recovery.fault.hits(elements) or not witness.tells(device, number):
+                continue
+            sent, lost = witness.loss(device, number, since)
+            yield Observation(ObservationKind.LOSS, subject, device, elements, sent=max(1, sent), lost=lost)
