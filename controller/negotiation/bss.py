@@ -250,7 +250,7 @@ class BssNegotiationAgent:
         if not is_told and not (dialogue.is_operators and dialogue.chosen is None):
             body = Refusal(refusal.check, refusal.text, dialogue.agreement)
             says.append(Draft(MessageKind.REFUSAL, _NEGOTIATION, Role.ENTERPRISE_POLICY, body, dialogue.other))
-        if dialogue.found:
+        if dialogue.variations:
             body_ = Withdrawal(refusal.text)
             says.append(Draft(MessageKind.WITHDRAWAL, _NEGOTIATION, Role.OSS_PLANNING, body_, self.oss))
         said = {"check": refusal.check, "text": refusal.text}

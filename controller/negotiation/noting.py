@@ -40,7 +40,9 @@ def noted(dialogue: Dialogue, record: Record, standing: StandingOf) -> Dialogue:
     if record.refusal is not None:
         return replace(dialogue, refusal=record.refusal)
     if record.tool in {Tool.WITHDRAW, Tool.END_AGREEMENT}:
-        return _ending(dialogue, standing(record.arguments["agreement"]))
+        live = standing(record.arguments["agreement"])
+        is_consumers = record.role.domain is Domain.ENTERPRISE
+        return _ending(replace(dialogue, other=live.terms.provider if is_consumers else live.consumer), live)
     note = _TOOLS.get(record.tool)
     return dialogue if note is None else note(dialogue, record.arguments or {}, record.result, record.time)
 
@@ -103,7 +105,9 @@ def _countersigned(dialogue: Dialogue, _said: Json, result: Json, _now: float) -
 
 
 def _found(dialogue: Dialogue, _said: Json, result: Json, _now: float) -> Dialogue:
-    return replace(dialogue, found=tuple(map(Feasible.from_json, result["found"])), cause=result["reason"])
+    found = tuple(map(Feasible.from_json, result["found"]))
+    held = (*dialogue.held, *(one.quote.reservation for one in found))
+    return replace(dialogue, found=found, held=held, cause=result["reason"])
 
 
 _TOOLS: Mapping[Tool, Callable[[Dialogue, Json, Json, float], Dialogue]] = {
@@ -186,7 +190,6 @@ def _ending(dialogue: Dialogue, standing: Standing) -> Dialogue:
         dialogue,
         agreement=standing.root,
         action=Action.DELETE,
-        other=dialogue.other or standing.consumer,
         chosen=standing.terms,
         signed=standing.current,
         service=standing.service,

@@ -90,13 +90,13 @@ class OssPlanningAgent:
                     "action": dialogue.action.value,
                     "agreement": dialogue.terms.root,
                     "issue": dialogue.terms.id,
-                    "holds": [one.quote.reservation for one in dialogue.found],
+                    "holds": list(dialogue.held),
                 }
                 return ToolCall(_PLANNING, Tool.PROVISION, dialogue.id, said)
             case Stage.PROVISIONED | Stage.RELEASED:
                 return self._report(dialogue)
             case Stage.UNDONE:
-                said = {"holds": [one.quote.reservation for one in dialogue.found]}
+                said = {"holds": list(dialogue.held)}
                 return ToolCall(_PLANNING, Tool.FREE_CAPACITY, dialogue.id, said)
         return None
 

@@ -81,6 +81,8 @@ class Dialogue:
     """What opened it, where assurance did; later how it ended."""
     variations: tuple[Variation, ...] = ()
     found: tuple[Feasible, ...] = ()
+    held: tuple[str, ...] = ()
+    """Reservations of every round."""
     offers: tuple[Terms, ...] = ()
     chosen: Terms | None = None
     signature: str = ""

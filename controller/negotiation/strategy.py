@@ -93,7 +93,7 @@ def rest_of(request: ServiceRequest, terms: Terms, now: float) -> ServiceRequest
 def _variation(strategy: Strategy, terms: Terms, risk: Risk, catalogue: Catalogue, now: float) -> Variation | None:
     rest = rest_of(terms.request, terms, now)
     if strategy is Strategy.REROUTE:
-        return Variation(strategy, rest, risk.avoid)
+        return Variation(strategy, rest, risk.avoid) if risk.avoid else None
     if strategy is Strategy.TIME_SHIFT:
         return Variation(strategy, replace(rest, start=rest.start + QUIETER_SECONDS))
     grade = _neighbour(catalogue, risk.axis, terms.level, 1 if strategy is Strategy.STEP_UP else -1)

@@ -33,6 +33,8 @@ Json = Any
 EVENT_PREFIX = "negotiation."
 """An event is named after the tool that was used."""
 _RETRY_SECONDS = (0.05, 0.2, 1.0, 3.0, 10.0)
+_RESENT_SECONDS = 3_600.0
+"""As long as the longest-lived message is good."""
 _MOST_REASON = 500
 _DOORS = {Domain.ENTERPRISE: Role.ENTERPRISE_POLICY, Domain.BSS: Role.BSS_POLICY, Domain.OSS: Role.OSS_NEGOTIATION}
 """The agent that turns away what is for nobody."""
@@ -76,8 +78,10 @@ class House:
     usual: Mapping[Domain, str] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
-    _unanswered: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    """By negotiation that is not over: what was said last, as (party, token)."""
+    _said: dict[str, tuple[float, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+    """By negotiation: what was said last and when, as (party, token); forgotten when nobody waits for it any more."""
+    _records: dict[str, int] = field(default_factory=dict)
+    """By negotiation: how many records there are."""
     _opened: int = 0
     _waiting: "dict[str, list[asyncio.Future[None]]]" = field(default_factory=dict)
 
@@ -94,8 +98,10 @@ class House:
 
     def resume(self) -> None:
         """After `load`: send again what may not have arrived, and go on with every negotiation that is not over."""
+        self._forget(self.clock.now())
+        for _, says in self._said.values():
+            self._send(says)
         for subject in tuple(self.desk.open):
-            self._send(self._unanswered.get(subject, ()))
             self._start(self._run(subject))
 
     async def stop(self) -> None:
@@ -153,9 +159,15 @@ class House:
     async def tick(self) -> None:
         """Look at negotiations whose time may be over."""
         now = self.clock.now()
+        self._forget(now)
         late = [id_ for id_ in self.desk.open if 0 < self.desk.dialogues[id_].expires < now]
         for subject in late:
             self._start(self._run(subject))
+
+    def _forget(self, now: float) -> None:
+        """What nobody waits for any more: sent again, it would be known or late."""
+        for subject in [one for one, (time, _) in self._said.items() if now - time > _RESENT_SECONDS]:
+            del self._said[subject]
 
     async def _take_in(self, message: Message, token: str) -> None:
         if message.id in self.desk.heard:
@@ -211,9 +223,8 @@ class House:
             return {"refused": {"check": call.tool.value, "text": str(error)[:_MOST_REASON]}}
 
     def _sealed(self, call: ToolCall, number: int, draft: Draft, now: float) -> tuple[str, str]:
-        """The same words in the same place have the same name, whoever computes it."""
-        dialogue = self.desk.dialogue(call.subject)
-        place = f"{self.party}\0{call.subject}\0{call.tool}\0{dialogue.round}\0{dialogue.stage}\0{number}"
+        """Named after its place in the negotiation, so that a record that is made again after a crash says the same."""
+        place = f"{self.party}\0{call.subject}\0{self._records.get(call.subject, 0)}\0{number}"
         party = draft.party or self.usual[draft.recipient.domain]
         message = Message(
             id=f"m-{sha256(place.encode()).hexdigest()[:32]}",
@@ -245,12 +256,12 @@ class House:
         tool = Tool(event.type.removeprefix(EVENT_PREFIX))
         record = Record(event.time, Role(event.actor), tool, data["subject"], data["arguments"], data["result"])
         self.desk.apply(record)
+        self._records[record.subject] = self._records.get(record.subject, 0) + 1
         for follower in self.followers:
             follower.apply(record)
         if data.get("says"):
-            self._unanswered[record.subject] = tuple((party, token) for party, token in data["says"])
+            self._said[record.subject] = (event.time, tuple((party, token) for party, token in data["says"]))
         if record.subject not in self.desk.open:
-            self._unanswered.pop(record.subject, None)
             for waiter in self._waiting.pop(record.subject, ()):
                 if not waiter.done():
                     waiter.set_result(None)

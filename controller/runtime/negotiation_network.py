@@ -176,7 +176,7 @@ class NetworkTools:
         terms = dialogue.terms
         service = service_name(terms.root)
         held = terms.quote.reservation
-        others = [one.quote.reservation for one in dialogue.found if one.quote.reservation != held]
+        others = [name for name in dialogue.held if name != held]
         try:
             done = await self._carry_out(service, dialogue, terms)
         except AccordError as error:
