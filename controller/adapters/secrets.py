@@ -92,7 +92,7 @@ class Secrets:
 
 
 def _read_file(path: Path) -> dict[str, _Entry]:
-    _check_permissions(path)
+    require_private(path)
     try:
         return _File.model_validate(read_mapping(path)).credentials
     except ValidationError as error:
@@ -122,11 +122,12 @@ def _credential(entry: _Entry, base: Path) -> Credential:
 
 
 def _key_of(path: Path) -> Secret:
-    _check_permissions(path)
+    require_private(path)
     return Secret(path.read_text(encoding="utf-8"))
 
 
-def _check_permissions(path: Path) -> None:
+def require_private(path: Path) -> None:
+    """Pass when only the owner, who is us or root, can read a file; `InvalidInputError` otherwise."""
     try:
         status = path.stat()
     except FileNotFoundError:

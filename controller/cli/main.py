@@ -17,6 +17,7 @@ from controller.cli import (
     device,
     event,
     intent,
+    ledger,
     optical,
     serve,
     service,
@@ -28,6 +29,7 @@ from controller.cli import (
     transaction,
     tunnel,
     twin,
+    wallet,
 )
 from controller.cli.connection import Preferences
 from controller.cli.exits import ApiError, Exit, exit_of
@@ -80,6 +82,8 @@ for noun_app in (
     optical.app,
     twin.app,
     telemetry.app,
+    wallet.app,
+    ledger.app,
 ):
     app.add_typer(noun_app)
 

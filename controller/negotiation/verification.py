@@ -116,14 +116,18 @@ def check_status(chain: Sequence[Credential], now: float, door: Door) -> None:
 
 
 def check_policy(chain: Sequence[Credential], asked: Asked | None, door: Door) -> None:
-    """Pass when no child is wider than its parent and what is asked fits the wallet; None asks for nothing."""
+    """Pass when no child is wider than its parent and what is asked fits the wallet.
+
+    None asks for nothing; then an empty audience is nowhere, and may be anywhere.
+    """
     wallets = [each.wallet for each in chain]
     for parent, child in pairwise(wallets):
         fault = widened(child, parent)
         if fault:
             raise RefusedError(Check.POLICY, f"the delegated wallet: {fault}")
     terms = wallets[-1].terms
-    if terms.operators and door.audience not in terms.operators:
+    is_somewhere = asked is not None or door.audience
+    if is_somewhere and terms.operators and door.audience not in terms.operators:
         raise RefusedError(Check.POLICY, "it may not be spent at this operator")
     if asked is not None:
         _check_asked(wallets[-1], asked, door)
