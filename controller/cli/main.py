@@ -19,6 +19,7 @@ from controller.cli import (
     intent,
     ledger,
     optical,
+    recovery,
     serve,
     service,
     staged,
@@ -82,6 +83,8 @@ for noun_app in (
     optical.app,
     twin.app,
     telemetry.app,
+    recovery.app,
+    recovery.inbox,
     wallet.app,
     ledger.app,
 ):

@@ -21,10 +21,12 @@ from controller.northbound.door import Door, Limits
 from controller.northbound.events import EventFeed
 from controller.northbound.metrics import Flows
 from controller.northbound.metrics_pages import MetricsPages
+from controller.northbound.metrics_recovery import RecoveryMetrics
 from controller.northbound.metrics_state import Reload, StateMetrics
 from controller.northbound.metrics_telemetry import TelemetryMetrics
 from controller.northbound.optical import OpticalDoor
 from controller.northbound.problem import problem_response
+from controller.northbound.recovery import RecoveryDoor
 from controller.northbound.restconf import Restconf
 from controller.northbound.telemetry import TelemetryDoor
 from controller.northbound.tunnels import TunnelDoor
@@ -72,6 +74,7 @@ class Doors:
             *TunnelDoor(self.controller).routes(door),
             *Twin(self.controller).routes(door),
             *TelemetryDoor(self.controller).routes(door),
+            *RecoveryDoor(self.controller.recoveries, self.controller.localisation).routes(door),
             *self.feed.routes(door),
             *Actn(self.controller).routes(door),
             *OpticalDoor(self.controller).routes(door),
@@ -84,6 +87,9 @@ class Doors:
         controller = self.controller
         self.flows.add(StateMetrics(controller, self.upkeep.drift, self.reload, lambda: self.feed.readers))
         self.flows.add(TelemetryMetrics(controller))
+        recovery = RecoveryMetrics(controller)
+        self.flows.add(recovery)
+        controller.log.subscribe(recovery.note_events)
         controller.log.subscribe(self.flows.note_events)
         controller.planner.observe = self.flows.observe_planning
         requires_token = self.settings().metrics.requires_token

@@ -53,6 +53,20 @@ _TUNNELS = (
         quantiles("accord_repair_seconds"),
     ),
     Panel(
+        "Recoveries by outcome",
+        "In the time shown. Recovered: a remedy was seen to help. Cleared: nobody suffered any more. Undone: it did "
+        "not help. Escalated and asked: an operator decides.",
+        "none",
+        (Query(f"sum by (outcome) (increase(accord_recoveries_total{{{AT_JOB}}}[$__range]))", "{{outcome}}"),),
+    ),
+    Panel(
+        "Operators' inbox",
+        "Recoveries that wait for an operator's word.",
+        "none",
+        (Query(f"sum(accord_inbox_items{{{AT_JOB}}})", "waiting"),),
+        alerts=("AccordInboxWaiting",),
+    ),
+    Panel(
         "Proving",
         "A repair is proved in the digital twin before it is sent; this is part of its duration.",
         "s",
