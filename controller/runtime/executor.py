@@ -55,7 +55,7 @@ _FREE = frozenset({Act.LOCK, Act.READ, Act.PREPARE})
 """Acts that leave running as it is: after a crash nothing of them would have to be known."""
 _CAN_WAIT = frozenset({messages.PREPARED, messages.ADOPTED, messages.TENTATIVE, messages.APPLIED})
 """Records that nothing is decided by; whoever watches sees them a moment later."""
-_CAN_WAIT_SECONDS = 0.1
+_CAN_WAIT_SECONDS = 0.5
 _DECISIVE = frozenset({DeviceState.COMPARING, DeviceState.RESOLVING, DeviceState.VERIFYING})
 """Readings that decide what became of the device."""
 _LOCK_RETRY_SECONDS = 0.25
@@ -245,12 +245,15 @@ class Executor:
                 await self._release(instruction.device)
 
     async def _do_all(self, first: Do) -> None:
-        """One act, and the device's next ones as far as they need no record."""
+        """One act, and the device's next ones as far as they need no record: one slot for all, so no queue between."""
+        if first.delay_seconds:
+            await asyncio.sleep(first.delay_seconds)
         following: Do | None = first
-        while following is not None:
-            output = self._handle(await self._do(following))
-            following = _free_act(output, first.device)
-            self._put(output if following is None else Output(output.records))
+        async with self._slots:
+            while following is not None:
+                output = self._handle(await self._do(following))
+                following = _free_act(output, first.device)
+                self._put(output if following is None else Output(output.records))
 
     async def _check(self, devices: Sequence[DeviceName]) -> str:
         for check in self.checks:
@@ -276,12 +279,9 @@ class Executor:
             self.on_release(device)
 
     async def _do(self, do: Do) -> Result:
-        if do.delay_seconds:
-            await asyncio.sleep(do.delay_seconds)
-        async with self._slots:
-            started = self.clock.monotonic()
-            result = await self._attempt(do)
-            self.on_act(do.act, self.clock.monotonic() - started, result.signal)
+        started = self.clock.monotonic()
+        result = await self._attempt(do)
+        self.on_act(do.act, self.clock.monotonic() - started, result.signal)
         return result
 
     async def _attempt(self, do: Do) -> Result:
@@ -409,7 +409,7 @@ class Executor:
 def _free_act(output: Output, device: DeviceName) -> Do | None:
     """The device's next act, where that is all there is to do and it may go ahead of the journal."""
     match output.instructions:
-        case [Do(act=act) as do] if act in _FREE and do.device == device:
+        case [Do(act=act, delay_seconds=0.0) as do] if act in _FREE and do.device == device:
             return do
     return None
 
