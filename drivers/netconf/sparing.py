@@ -8,6 +8,8 @@ from typing import Any
 import asyncssh
 from asyncssh.logging import logger
 
+from drivers.netconf.short_way import take_short_way
+
 _MSG_IGNORE = 2
 _LOGS_PACKETS_FROM = 3
 """asyncssh's debug level from which it logs each packet."""
@@ -18,6 +20,7 @@ def spare(connection: asyncssh.SSHClientConnection, keepalive_seconds: float) ->
     """Leave out what is done on the connection for nothing."""
     _spare_ignores(connection)
     _spare_keepalive_timers(connection, keepalive_seconds)
+    take_short_way(connection)
     spare_packet_log(connection)
 
 

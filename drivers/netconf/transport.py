@@ -36,6 +36,23 @@ class Call:
     seconds: float
     deadline: float
     future: "asyncio.Future[Message]"
+    before: "Call | None" = None
+    """The call that was sent together with this one, in front of it."""
+    reply: Message | None = None
+
+    def tell(self) -> None:
+        """Hand the reply to whoever waits, those first that were held back for this call."""
+        if self.before is not None:
+            self.before.tell()
+        if self.reply is not None and not self.future.done():
+            self.future.set_result(self.reply)
+
+    def give_up(self, error: AccordError) -> None:
+        """Fail; what was answered before is told."""
+        self.tell()
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # seen: nobody may ever ask for what was sent ahead
 
 
 class _Channel(asyncssh.SSHClientSession[bytes]):
@@ -147,7 +164,7 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         calls, self._calls = self._calls, {}
         self._disarm()
         for call in calls.values():
-            _give_up(call, kind(f"{call.request.name}: {reason}", device=self._device))
+            call.give_up(kind(f"{call.request.name}: {reason}", device=self._device))
         if not self._hello.done():
             self._hello.set_exception(ConnectionFailedError(f"no hello: {reason}", device=self._device))
         if self._listeners:
@@ -158,9 +175,10 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
     def post(self, requests: Sequence[Request], seconds: float) -> list[Call]:
         """Send requests back to back; the device answers them in this order (RFC 6241 section 4.5).
 
-        Each has `seconds` more than the one before it. `ConnectionFailedError` when they were not sent. The futures
-        raise `OutcomeUnknownError` when no answer came in time or the connection went, `ProtocolViolationError` when
-        the device broke the framing or the message-ids.
+        Each has `seconds` more than the one before it. An answer is held back until the next one is there or given up:
+        one turn for both. `ConnectionFailedError` when they were not sent. The futures raise `OutcomeUnknownError` when
+        no answer came in time or the connection went, `ProtocolViolationError` when the device broke the framing or
+        the message-ids.
         """
         if not self._connected:
             raise ConnectionFailedError(f"{requests[0].name} was not sent: the session is closed", device=self._device)
@@ -174,10 +192,12 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
             self._channel.write(b"".join(frames))
         except (OSError, asyncssh.Error) as error:
             raise ConnectionFailedError(f"{requests[0].name} was not sent: {error}", device=self._device) from error
-        now, calls = self._loop.time(), []
+        now = self._loop.time()
+        calls: list[Call] = []
         for turn, request in enumerate(requests):
             patience = seconds * (turn + 1)
-            call = Call(first + turn, request, patience, now + patience, self._loop.create_future())
+            before = calls[-1] if calls else None
+            call = Call(first + turn, request, patience, now + patience, self._loop.create_future(), before)
             self._calls[call.number] = call
             calls.append(call)
         self._arm(calls[0].deadline)
@@ -187,6 +207,7 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         """Let nobody wait for this call any more; its reply will be dropped."""
         self._calls.pop(call.number, None)
         call.future.cancel()
+        call.tell()
 
     def _arm(self, deadline: float) -> None:
         """One timer for all calls, left alone while it is early enough: most calls are answered long before."""
@@ -208,7 +229,7 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
             else:
                 del self._calls[call.number]
                 why = f"{call.request.name}: no answer within {call.seconds:g} seconds"
-                _give_up(call, OutcomeUnknownError(why, device=self._device))
+                call.give_up(OutcomeUnknownError(why, device=self._device))
 
     def send(self, message: str) -> None:
         """Send what an ncclient operation wrote (ncclient's own interface)."""
@@ -265,8 +286,10 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
             return self._deliver_to_ncclient(text.decode(errors="replace"), message)
         number = int(text)
         if (call := self._calls.pop(number, None)) is not None:
-            if not call.future.done():
-                call.future.set_result(message)
+            call.reply = message
+            following = self._calls.get(number + 1)
+            if following is None or following.before is not call:
+                call.tell()
         elif not 0 < number < self._next_id:
             raise ProtocolViolationError(f"the device answered message-id {number}, which was never sent")
         return None
@@ -284,9 +307,3 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         if message_id in listener._id2rpc:  # noqa: SLF001 - the only way to know whether somebody still waits
             parse(message)
             self._dispatch_message(bytes(message).decode(errors="replace"))
-
-
-def _give_up(call: Call, error: AccordError) -> None:
-    if not call.future.done():
-        call.future.set_exception(error)
-        call.future.exception()  # seen: nobody may ever ask for what was sent ahead
