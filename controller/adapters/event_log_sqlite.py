@@ -239,7 +239,7 @@ class SqliteEventLog:
     def _lifted(self, outcome: Appended) -> tuple[Appended, list[Event]]:
         """The outcome and its events; an upcaster that fails must not take the writer with it."""
         try:
-            return outcome, [self._upcasters.lift(record.event()) for record in outcome.records]
+            return outcome, [self._upcasters.lift(record.unread_event()) for record in outcome.records]
         except Exception as error:  # noqa: BLE001 - upcasters are anybody's code
             words = f"the events are stored, but an upcaster failed: {type(error).__name__}: {error}"
             return Appended(error=PermanentError(words, path=str(self._path))), []

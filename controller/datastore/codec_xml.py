@@ -133,30 +133,36 @@ class _Writer:
 def _decode(
     schema: Schema, parent: SchemaNode, parent_path: Path, element: etree._Element, config: dict[Path, str]
 ) -> None:
-    name = etree.QName(element)
-    module = schema.modules.get(name.namespace or "", "")
-    node = parent.children.get((module, name.localname))
+    name = _name_of(schema, element.tag)
+    node = parent.children.get(name)
     if node is None or not node.is_config:
         return
     if node.kind is NodeKind.LEAF:
         if node.name not in parent.keys or parent.kind is not NodeKind.LIST:
-            config[*parent_path, Step(module, node.name)] = _value(schema, node, element)
+            config[*parent_path, Step(*name)] = _value(schema, node, element)
         return
     if node.kind is NodeKind.LEAF_LIST:
-        config[*parent_path, Step(module, node.name, ((".", _value(schema, node, element)),))] = ""
+        config[*parent_path, Step(*name, ((".", _value(schema, node, element)),))] = ""
         return
-    path = (*parent_path, Step(module, node.name, _keys(schema, node, element)))
+    path = (*parent_path, Step(*name, _keys(schema, node, element) if node.keys else ()))
     if node.kind is NodeKind.LIST or node.is_presence:
         config[path] = ""
     for child in element:
         _decode(schema, node, path, child, config)
 
 
+@lru_cache(maxsize=1 << 14)
+def _name_of(schema: Schema, tag: str) -> tuple[str, str]:
+    """Module and name of a tag; remembered, as every reply has the same ones."""
+    namespace, _, name = tag.rpartition("}")
+    return schema.modules.get(namespace[1:], ""), name
+
+
 def _keys(schema: Schema, node: SchemaNode, element: etree._Element) -> tuple[tuple[str, str], ...]:
-    namespace = etree.QName(element).namespace
+    namespace = element.tag.rpartition("}")[0]
     keys = []
     for name in node.keys:
-        key = element.find(f"{{{namespace}}}{name}")
+        key = element.find(f"{namespace}}}{name}")
         if key is None:
             raise ProtocolViolationError(f"an entry of list '{node.name}' came without its key '{name}'")
         keys.append((name, _value(schema, node.children[node.module, name], key)))

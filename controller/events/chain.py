@@ -21,6 +21,30 @@ GENESIS = bytes(32)
 """What the first event names as its predecessor."""
 
 
+class Unread(Mapping[str, object]):
+    """A JSON object that is read when it is first looked into."""
+
+    __slots__ = ("_document", "_read")
+
+    def __init__(self, document: bytes) -> None:
+        self._document = document
+        self._read: Mapping[str, object] | None = None
+
+    def _content(self) -> Mapping[str, object]:
+        if self._read is None:
+            self._read = cast("Mapping[str, object]", read_json(self._document))
+        return self._read
+
+    def __getitem__(self, key: str) -> object:
+        return self._content()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content())
+
+    def __len__(self) -> int:
+        return len(self._content())
+
+
 class Record(NamedTuple):
     """An event as it is stored."""
 
@@ -38,6 +62,13 @@ class Record(NamedTuple):
 
     def event(self) -> Event:
         """The same as the rest of the program sees it."""
+        return self._event(cast("Mapping[str, object]", read_json(self.data)))
+
+    def unread_event(self) -> Event:
+        """`event` for whoever has just stored it and seldom looks at what he wrote."""
+        return self._event(Unread(self.data))
+
+    def _event(self, data: Mapping[str, object]) -> Event:
         return Event(
             position=self.position,
             stream=self.stream,
@@ -46,7 +77,7 @@ class Record(NamedTuple):
             time=self.time_microseconds / 1_000_000,
             actor=self.actor,
             cause=self.cause,
-            data=cast("Mapping[str, object]", read_json(self.data)),
+            data=data,
             previous_hash=self.previous_hash.hex(),
             hash=self.hash.hex(),
         )

@@ -71,6 +71,7 @@ class Planner:
             devices=self._devices(_by_device(lines), self._colors_after(change), leaving=_leaving([change])),
             effects=(_services_changed(change, back), *effects),
         )
+        self.world.reservations.remember(plan, change, back)
         self.observe("plan", time.perf_counter() - started)
         return plan
 

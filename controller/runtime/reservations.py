@@ -5,7 +5,7 @@ the change already in place; when it aborts, the change is taken back. Nothing i
 whose verdict is still open.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from controller.events import types
@@ -15,7 +15,7 @@ from controller.mapping.service_change import L3smChange
 from controller.mapping.service_staleness import refuse_stale, relied_on_by, touched_by
 from controller.model.errors import UndecidedError
 from controller.model.identifiers import TransactionId
-from controller.ports import Event
+from controller.ports import Event, NewEvent
 from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json
 
@@ -35,7 +35,7 @@ class Reservations:
     services: L3smState
     infrastructure: Callable[[], Infrastructure] = lambda: Infrastructure(routers=())
     _running: dict[TransactionId, _Reservation] = field(default_factory=dict)
-    _read: tuple[Plan | None, list[tuple[L3smChange, L3smChange]]] = (None, [])
+    _read: tuple[tuple[NewEvent, ...], Sequence[tuple[L3smChange, L3smChange]]] = ((), ())
 
     def refuse_stale(self, plan: Plan) -> None:
         """Refuse a plan whose service changes were decided on a state that has moved.
@@ -61,7 +61,7 @@ class Reservations:
     def reserve(self, transaction: TransactionId, plan: Plan) -> None:
         """Make the plan's changes visible to planning."""
         pairs = self._changes(plan)
-        self._read = None, []
+        self._read = (), ()
         for change, _ in pairs:
             self.services.apply(change)
         self._running[transaction] = _Reservation(
@@ -85,11 +85,15 @@ class Reservations:
         data: Json = event.data
         self.services.apply(L3smChange.from_json(data["change"]))
 
-    def _changes(self, plan: Plan) -> list[tuple[L3smChange, L3smChange]]:
+    def remember(self, plan: Plan, change: L3smChange, back: L3smChange) -> None:
+        """A plan that was just made has this one change of services: most are committed at once."""
+        self._read = plan.effects, ((change, back),)
+
+    def _changes(self, plan: Plan) -> Sequence[tuple[L3smChange, L3smChange]]:
         """The plan's changes of services and what takes each back; read once for the check and the reservation."""
         read, pairs = self._read
-        if read is not plan:
+        if read is not plan.effects:
             found: list[Json] = [effect.data for effect in plan.effects if effect.type == types.SERVICES_CHANGED]
             pairs = [(L3smChange.from_json(pair["change"]), L3smChange.from_json(pair["back"])) for pair in found]
-            self._read = plan, pairs
+            self._read = plan.effects, pairs
         return pairs

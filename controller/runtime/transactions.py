@@ -162,7 +162,7 @@ class Transactions:
         }
         try:
             event = NewEvent(f"transaction/{transaction}", types.TRANSACTION_PLANNED, data)
-            self.world.expect(event.stream, plan)
+            self.world.expect(event.stream, plan, options.comment)
             await self.log.append([event], actor=actor, cause=plan.id, expected_versions={event.stream: 0})
         except BaseException:
             self.world.reservations.release(transaction)

@@ -69,15 +69,15 @@ class World:
         self._planned_at: dict[PlanId, int] = {}
         self._authors: dict[PlanId, str] = {}
         self._approvals: dict[PlanId, str] = {}
-        self._expected: dict[str, Plan] = {}
+        self._expected: dict[str, tuple[Plan, str]] = {}
         self._numbers = dict.fromkeys(_PREFIXES, 0)
 
     def apply(self, event: Event) -> None:
         """Fold one event."""
         if event.type == types.TRANSACTION_PLANNED:
-            plan = self._plan_in(event)
+            plan, comment = self._begun_in(event)
             self.network.begin(event.stream, plan)
-            self.transactions.begin(event, plan)
+            self.transactions.begin(event, plan, comment)
         self.network.apply(event)
         self.transactions.apply(event)
         self.intents.apply(event)
@@ -106,14 +106,13 @@ class World:
         self._numbers[kind] += 1
         return f"{_PREFIXES[kind]}{self._numbers[kind]}"
 
-    def expect(self, stream: str, plan: Plan) -> None:
-        """The event that is about to be stored in `stream` holds this plan: it need not be decoded again."""
-        self._expected[stream] = plan
+    def expect(self, stream: str, plan: Plan, comment: str = "") -> None:
+        """The event that is about to be stored in `stream` holds this: it need not be decoded again."""
+        self._expected[stream] = plan, comment
 
-    def _plan_in(self, event: Event) -> Plan:
-        expected = self._expected.pop(event.stream, None)
+    def _begun_in(self, event: Event) -> tuple[Plan, str]:
         data: Json = event.data
-        return expected if expected is not None else plan_from_json(data["plan"])
+        return self._expected.pop(event.stream, None) or (plan_from_json(data["plan"]), str(data.get("comment", "")))
 
     def plan(self, id_: PlanId) -> Plan:
         """A plan that was made and is still kept; `NotFoundError` otherwise."""
@@ -134,7 +133,8 @@ class World:
 
     def _keep(self, id_: PlanId, event: Event) -> None:
         data: Json = event.data
-        self._plans[id_] = self._expected.pop(event.stream, data["plan"])
+        expected, _ = self._expected.pop(event.stream, (None, ""))
+        self._plans[id_] = expected or data["plan"]
         self._planned_at[id_] = event.position
         self._authors[id_] = event.actor
         while len(self._plans) > _PLANS_KEPT:

@@ -102,17 +102,16 @@ class TransactionHistory:
         if phase is not None:
             self._advance(id_, phase, event)
 
-    def begin(self, event: Event, plan: Plan) -> None:
-        """Fold a `transaction.planned` event, whose plan has been decoded."""
-        data: Json = event.data
+    def begin(self, event: Event, plan: Plan, comment: str) -> None:
+        """Fold a `transaction.planned` event, whose plan and comment have been decoded."""
         id_ = TransactionId(event.stream.partition("/")[2])
-        self._open[id_] = _Open(plan, data)
+        self._open[id_] = _Open(plan, event.data)
         self._summaries[id_] = TransactionSummary(
             id=id_,
             plan=plan.id,
             summary=plan.summary,
             actor=event.actor,
-            comment=str(data.get("comment", "")),
+            comment=comment,
             phase=Phase.PREPARING,
             started=event.time,
             devices=tuple(device.device for device in plan.changed),

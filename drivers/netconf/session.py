@@ -64,6 +64,7 @@ class NetconfSession:
         self._stream: NotificationStream | None = None
         self._is_pipelined = NO_PIPELINING not in target.quirks
         self._following: tuple[Request, ...] = ()
+        self._read_last: tuple[Sequence[str], Request] | None = None
 
     @property
     def device(self) -> DeviceName:
@@ -88,7 +89,7 @@ class NetconfSession:
         if not self._is_pipelined:
             return
         following = (self._validation,) if validate and self._validates else ()
-        self._following = following if read is None else (*following, self._requests.read("get-config", read))
+        self._following = following if read is None else (*following, self._reading(read))
 
     async def _call_last(self, request: Request) -> Reply:
         """Call the last RPC of a step, what was foreseen behind it."""
@@ -99,7 +100,13 @@ class NetconfSession:
 
     async def read(self, filters: Sequence[str] = ()) -> Reading:
         """`get-config` of running."""
-        return Reading(await self._rpc.read(self._requests.read("get-config", filters)))
+        return Reading(await self._rpc.read(self._reading(filters)))
+
+    def _reading(self, filters: Sequence[str]) -> Request:
+        """The request, written once while the same is read again and again."""
+        if self._read_last is None or self._read_last[0] != filters:
+            self._read_last = filters, self._requests.read("get-config", filters)
+        return self._read_last[1]
 
     async def read_state(self, filters: Sequence[str] = ()) -> Reading:
         """`get`."""

@@ -17,7 +17,7 @@ from asyncssh.logging import logger
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_CHANNEL_DATA = 94
+_IGNORE, _CHANNEL_DATA = 2, 94
 _LENGTH_BYTES = 4
 _TAG_BYTES = 16
 _DATA_AT = 10
@@ -80,17 +80,24 @@ def _take(connection: Any, aead: _Aead, data: bytes, start: int) -> int:
     except InvalidTag:
         return 0
     length = int.from_bytes(packet[6:_DATA_AT], "big")
-    if packet[1] != _CHANNEL_DATA or _DATA_AT + length + packet[0] != size:
-        return 0
     channel = connection._channels.get(int.from_bytes(packet[2:6], "big"))
-    if channel is None or channel._recv_state != "open" or length > channel._recv_window:
+    if packet[1] == _IGNORE:
+        length = 0
+    elif (
+        packet[1] != _CHANNEL_DATA
+        or _DATA_AT + length + packet[0] != size
+        or channel is None
+        or channel._recv_state != "open"
+        or length > channel._recv_window
+    ):
         return 0
     cipher._update_iv()
     connection._recv_seq = (connection._recv_seq + 1) & _SEQUENCE
-    try:
-        channel._accept_data(packet[_DATA_AT : _DATA_AT + length])
-    except Exception:  # noqa: BLE001 - as asyncssh does
-        connection.internal_error()
+    if length:
+        try:
+            channel._accept_data(packet[_DATA_AT : _DATA_AT + length])
+        except Exception:  # noqa: BLE001 - as asyncssh does
+            connection.internal_error()
     return end
 
 

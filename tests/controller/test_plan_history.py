@@ -86,7 +86,7 @@ class Journal:
         return Event(self.position, f"transaction/{id_}", 1, type_, 100.0 + self.position, "ann", "", data, "", "")
 
     def begin(self, id_: str, what: Plan) -> None:
-        self.history.begin(self.event(id_, types.TRANSACTION_PLANNED, comment="because"), what)
+        self.history.begin(self.event(id_, types.TRANSACTION_PLANNED), what, "because")
 
     def record(self, id_: str, name: str, **data: object) -> None:
         self.history.apply(self.event(id_, f"transaction.{name}", **data))

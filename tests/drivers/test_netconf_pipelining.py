@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from controller.model.errors import DeviceRejectedError
+from controller.model.errors import ConnectionFailedError, DeviceRejectedError, OutcomeUnknownError
 from controller.model.identifiers import TransactionId
 from tests.drivers.canned import CAPABILITY, DATA, EDIT, FULL, Answer, CannedServer, Rpc, connected, error, sane, when
 
@@ -42,6 +42,29 @@ async def test_a_foreseen_validation_is_sent_with_the_edit():
         assert await seen(server, 2) == ["edit-config", "validate"]
         await session.validate()
         assert server.operations() == ["edit-config", "validate"]
+        await session.close()
+
+
+async def test_an_answer_is_told_when_the_one_sent_behind_it_never_comes():
+    async with CannedServer(when("get-config", None)) as server:
+        session = await connected(server, rpc_timeout_seconds=0.2)
+        session.foresee(read=FILTERS)
+        await session.commit_tentative(TXID, 60)
+        with pytest.raises(OutcomeUnknownError, match="no answer"):
+            await session.read(FILTERS)
+        await session.close()
+
+
+async def test_an_answer_is_told_when_the_connection_goes_before_the_one_sent_behind_it():
+    async with CannedServer(when("get-config", None)) as server:
+        session = await connected(server)
+        session.foresee(read=FILTERS)
+        committing = asyncio.create_task(session.commit_tentative(TXID, 60))
+        await server.swallowed.wait()
+        server.disconnect()
+        await committing
+        with pytest.raises(ConnectionFailedError):
+            await session.read(FILTERS)
         await session.close()
 
 
