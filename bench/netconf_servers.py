@@ -37,8 +37,8 @@ _DATA = (
 _MESSAGE_ID = re.compile(rb"message-id=[\"']([^\"']*)[\"']")
 
 
-class _Canned(asyncssh.SSHServerSession[bytes]):
-    """Answers every request with the same data, 1.4 kB."""
+class CannedSession(asyncssh.SSHServerSession[bytes]):
+    """Answers every request with `data`: the same, 1.4 kB."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -65,10 +65,14 @@ class _Canned(asyncssh.SSHServerSession[bytes]):
             request, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
             self._answer(request)
 
+    def data(self) -> bytes:
+        """What is in an answer."""
+        return _DATA.encode()
+
     def _answer(self, request: bytes) -> None:
         found = _MESSAGE_ID.search(request)
         number = found[1] if found else b""
-        inside = b"<ok/>" if b"close-session" in request else _DATA.encode()
+        inside = b"<ok/>" if b"close-session" in request else self.data()
         reply = b'<rpc-reply xmlns="%b" message-id="%b">%b</rpc-reply>' % (BASE.encode(), number, inside)
         self._channel.write(b"\n#%d\n%b\n##\n" % (len(reply), reply))
 
@@ -80,8 +84,8 @@ class _Login(asyncssh.SSHServer):
     def validate_password(self, username: str, password: str) -> bool:
         return (username, password) == (USERNAME, PASSWORD)
 
-    def session_requested(self) -> _Canned:
-        return _Canned()
+    def session_requested(self) -> CannedSession:
+        return CannedSession()
 
 
 async def _start_canned() -> tuple[list[int], list[str], object]:

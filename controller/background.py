@@ -18,7 +18,7 @@ from controller.runtime.pulse import Pulse
 from controller.runtime.upkeep import Upkeep
 
 _STATUS_SECONDS = 15.0
-_TELEMETRY_TICK_SECONDS = 0.1
+TELEMETRY_TICK_SECONDS = 0.1
 _FOLLOW_SECONDS = 5.0
 """How soon a new device is read for telemetry."""
 _MEASURE_SECONDS = 1.0
@@ -81,7 +81,7 @@ class Background:
         self._every(settings.snapshot_seconds, self._save)
         self._every(_STATUS_SECONDS, self._tell_status)
         self._every(_DUE_SECONDS, Due(self.daemon.controller).run)
-        self._every(_TELEMETRY_TICK_SECONDS, self.daemon.controller.collection.tick)
+        self._every(TELEMETRY_TICK_SECONDS, self.daemon.controller.collection.tick)
         self._every(_FOLLOW_SECONDS, self._follow_telemetry)
         self._every(_MEASURE_SECONDS, self.daemon.controller.service_probes.reconcile)
         self._every(self.daemon.settings.current.assurance.tick_seconds, self.daemon.controller.assurance.tick)

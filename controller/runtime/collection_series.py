@@ -47,11 +47,12 @@ class SeriesBook:
         for name, speed in told.speeds.items():
             self.speeds[device, name] = speed
         samples = [self._judged(reading, interval_seconds) for reading in told.readings]
+        self.store.put_all(samples)
         for sample in samples:
-            self.store.put(sample)
-            self.samples[sample.provenance.value] += 1
             if sample.is_usable or sample.key not in self.latest:
                 self.latest[sample.key] = sample
+        for provenance, count in Counter(sample.provenance for sample in samples).items():
+            self.samples[provenance.value] += count
         for listener in tuple(self._listeners):
             listener(samples)
         return samples

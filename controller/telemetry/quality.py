@@ -87,6 +87,8 @@ class SeriesJudge:
         if not (isfinite(reading.value) and isfinite(reading.source_time) and isfinite(reading.receive_time)):
             return self._sample(reading, nan, (Problem.IMPOSSIBLE,))
         last = self._last
+        if last is not None and self._is_as_ever(last, reading):
+            return self._plain(last, reading)
         if last is not None and (reading.source_time == last.source_time or self._seconds(last, reading) <= 0):
             return self._not_new(last, reading)
         problems = self._timing(last, reading)
@@ -98,6 +100,43 @@ class SeriesJudge:
             problems += (Problem.FROZEN,)
         self._last = reading
         return self._sample(reading, value, problems)
+
+    def _is_as_ever(self, last: Reading, reading: Reading) -> bool:
+        """Whether nothing can be wrong with it, as with nearly all: a few comparisons tell."""
+        expected, seconds = self.expectation, reading.source_time - last.source_time
+        value, skew, bits = reading.value, expected.skew_seconds, expected.counter_bits
+        if (
+            self._contradicted
+            or expected.frozen_after
+            or not 0.0 < seconds <= _LATE * expected.interval_seconds
+            or not -skew <= reading.receive_time - reading.source_time <= skew
+            or not -skew <= last.receive_time - last.source_time <= skew
+            or skew > expected.stale_intervals * expected.interval_seconds
+        ):
+            return False
+        if bits is None:
+            return expected.lowest <= value <= expected.highest and value < inf
+        counted, highest = value - last.value, expected.highest
+        return (
+            0.0 <= counted <= highest * seconds
+            and value < 2.0**bits
+            and (highest == inf or highest * seconds < 2.0**bits)
+            and reading.discontinuity == last.discontinuity
+        )
+
+    def _plain(self, last: Reading, reading: Reading) -> Sample:
+        """The sample of a reading with which nothing is wrong."""
+        value = reading.value
+        if self.expectation.counter_bits is not None:
+            value = (value - last.value) / (reading.source_time - last.source_time)
+            self._usual += (_RATE_MEMORY if self._usual else 1.0) * (value - self._usual)
+        self._last, self._begun, self._problems = reading, True, ()
+        if reading.value != last.value:
+            self._equal, self._moved = 0, True
+        else:
+            self._equal += 1
+        self._sound += _MEMORY * (1.0 - self._sound)
+        return Sample(reading.key, reading.source_time, reading.receive_time, value, 1.0, reading.provenance)
 
     def score(self, now: float, key: SeriesKey) -> Score:
         """How far the series can be trusted at `now`."""

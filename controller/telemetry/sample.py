@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
+from typing import NamedTuple
 
 from controller.model.identifiers import DeviceName
 
@@ -14,8 +15,7 @@ _IMPUTED_QUALITY = 0.5
 """Below the floor of quality: nothing is done on the strength of imputed values alone."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SeriesKey:
+class SeriesKey(NamedTuple):
     """What is measured: `kind` of `object` (an interface, session or tunnel, "" for the device itself)."""
 
     device: DeviceName
@@ -58,8 +58,7 @@ class Problem(StrEnum):
     """Another witness says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A value as it came in. `discontinuity` is when the source says that its counter began (RFC 8343)."""
 
     key: SeriesKey

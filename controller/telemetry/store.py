@@ -30,7 +30,10 @@ _CELL = np.dtype(
         ("provenance", "u1"),  # 0: no sample
     ]
 )
+_PROBLEM_BITS = {problem: 1 << n for n, problem in enumerate(_PROBLEMS)}
+_PROVENANCE_NUMBERS = {provenance: n for n, provenance in enumerate(_PROVENANCES, start=1)}
 _FIRST_COLUMNS = 64
+_AT_ONCE = 4
 _MOST_DELAY = 1e9
 
 
@@ -46,7 +49,7 @@ class SeriesStore:
         self._columns: dict[SeriesKey, int] = {}
         self._free: list[int] = []
         self._cells = np.zeros((ticks, _FIRST_COLUMNS), _CELL)
-        self._phase: Array = np.zeros(_FIRST_COLUMNS)
+        self._phase = [0.0] * _FIRST_COLUMNS
         self._newest: int | None = None
 
     @property
@@ -66,16 +69,38 @@ class SeriesStore:
             return False
         column = self._column(sample.key, time)
         tick = round((time - self._phase[column]) / self._interval)
-        if not self._reach(tick):
+        if tick != self._newest and not self._reach(tick):
             return False
-        cell = self._cells[tick % self._ticks, column]
+        place = tick % self._ticks, column
+        cell = self._cells[place]
         if cell["provenance"] and not _tells_more(sample, cell):
             return False
-        cell["value"], cell["quality"], cell["deviation"] = sample.value, sample.quality, sample.deviation
-        cell["time"] = sample.source_time
-        cell["delay"] = max(-_MOST_DELAY, min(sample.receive_time - sample.source_time, _MOST_DELAY))
-        cell["problems"] = sum(1 << _PROBLEMS.index(problem) for problem in sample.problems)
-        cell["provenance"] = _PROVENANCES.index(sample.provenance) + 1
+        self._cells[place] = _cell(sample)
+        return True
+
+    def put_all(self, samples: Sequence[Sample]) -> None:
+        """Keep samples that came together: at once, where each is the first of its place."""
+        if len(samples) < _AT_ONCE or not self._put_at_once(samples):
+            for sample in samples:
+                self.put(sample)
+
+    def _put_at_once(self, samples: Sequence[Sample]) -> bool:
+        rows, columns = [], []
+        for sample in samples:
+            column = self._columns.get(sample.key)
+            if column is None or sample.problems or not isfinite(sample.source_time):
+                return False
+            tick = round((sample.source_time - self._phase[column]) / self._interval)
+            if sample.source_time > sample.receive_time + self._interval or (
+                tick != self._newest and not self._reach(tick)
+            ):
+                return False
+            rows.append(tick % self._ticks)
+            columns.append(column)
+        places = rows, columns
+        if len(set(columns)) < len(columns) or self._cells["provenance"][places].any():
+            return False
+        self._cells[places] = np.array([_cell(sample) for sample in samples], _CELL)
         return True
 
     def drop(self, key: SeriesKey) -> None:
@@ -128,7 +153,7 @@ class SeriesStore:
         if column >= self._cells.shape[1]:
             more = self._cells.shape[1]
             self._cells = np.concatenate([self._cells, np.zeros((self._ticks, more), _CELL)], axis=1)
-            self._phase = np.concatenate([self._phase, np.zeros(more)])
+            self._phase += [0.0] * more
         self._phase[column] = time % self._interval
         self._columns[key] = column
         return column
@@ -151,6 +176,18 @@ def _tells_more(sample: Sample, cell: np.void) -> bool:
     if sample.provenance is Provenance.IMPUTED and cell["provenance"] != _IMPUTED:
         return not there_is_usable
     return sample.is_usable or not there_is_usable
+
+
+def _cell(sample: Sample) -> tuple[float | int, ...]:
+    return (
+        sample.value,
+        sample.source_time,
+        sample.quality,
+        sample.deviation,
+        max(-_MOST_DELAY, min(sample.receive_time - sample.source_time, _MOST_DELAY)),
+        sum(_PROBLEM_BITS[problem] for problem in sample.problems) if sample.problems else 0,
+        _PROVENANCE_NUMBERS[sample.provenance],
+    )
 
 
 def _sample(key: SeriesKey, cell: np.void) -> Sample | None:

@@ -116,3 +116,14 @@ def test_series_are_found_by_what_they_are_of_and_go_with_their_device() -> None
     assert book.score(OUT, 100.0).value == 0.0
     with pytest.raises(NotFoundError, match="no series 'pe1/core0/out-octets'"):
         book.judge(OUT)
+
+
+def test_what_a_poll_and_a_push_tell_of_the_same_is_the_same() -> None:
+    head = b'<notification xmlns="n"><eventTime>2026-11-22T05:00:10Z</eventTime><push-update>'
+    pushed = read_push(PE, head + ANSWER % 5 + b"</push-update></notification>", 1795323610.0)
+    assert pushed is not None
+    polled = read_answer(PE, ANSWER % 5, 1795323610.0, 1795323610.0)
+    assert [one._replace(provenance=Provenance.POLLED) for one in pushed.readings] == [
+        one._replace(provenance=Provenance.POLLED) for one in polled.readings
+    ]
+    assert pushed.speeds == polled.speeds

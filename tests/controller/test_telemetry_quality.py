@@ -293,3 +293,36 @@ def test_wraps_lose_nothing(begin, increments):
             total += more
         else:
             assert Problem.RESET in sample.problems, "what is far above the usual is not believed to be a wrap"
+
+
+class _Thorough(SeriesJudge):
+    """Takes no short way."""
+
+    def _is_as_ever(self, last, reading):
+        return False
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(-30, 60),
+            st.floats(-5, 80),
+            st.one_of(st.floats(), st.floats(0, 2e9)),
+            st.sampled_from([None, 1, 2]),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([None, 32, 64]),
+    st.sampled_from([math.inf, SPEED]),
+    st.sampled_from([0, 3]),
+    st.sampled_from([Provenance.POLLED, Provenance.PUSHED]),
+)
+def test_the_short_way_judges_as_the_thorough_one(fed, bits, highest, frozen_after, provenance):
+    expected = Expectation(INTERVAL, highest=highest, counter_bits=bits, frozen_after=frozen_after)
+    quick, thorough, time, count = SeriesJudge(expected), _Thorough(expected), START, 0.0
+    for seconds, delay, value, discontinuity in fed:
+        time += seconds
+        count = count + value if bits and math.isfinite(value) else value
+        told = Reading(KEY, time, time + delay, count, provenance, discontinuity)
+        one, other = quick.judge(told), thorough.judge(told)
+        assert (str(one), quick.score(time, KEY)) == (str(other), thorough.score(time, KEY))

@@ -117,3 +117,24 @@ def test_whatever_comes_in_memory_is_bounded_and_tables_have_their_shape(fed):
     assert store.table(keys, 7).shape == (7, len(keys))
     for one in keys:
         assert len(store.samples(one, -1e300, 1e300)) <= 7
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.floats(0, 300), st.integers(0, 8), st.floats(-10, 10), st.booleans()), max_size=12),
+        max_size=12,
+    )
+)
+def test_samples_that_come_together_are_kept_as_those_that_come_one_by_one(batches):
+    together, singly = SeriesStore(INTERVAL, 5), SeriesStore(INTERVAL, 5)
+    for batch in batches:
+        made = [
+            Sample(key(series), time, time + late, value, problems=(Problem.SKEW,) if odd else ())
+            for value, (time, series, late, odd) in enumerate(batch)
+        ]
+        together.put_all(made)
+        for one in made:
+            singly.put(one)
+    assert together.keys == singly.keys
+    for one in singly.keys:
+        assert together.samples(one, -1e300, 1e300) == singly.samples(one, -1e300, 1e300)
