@@ -14,7 +14,6 @@ from controller.model.errors import InvalidInputError, NotFoundError
 
 _HEADER = ["time", "series", "value"]
 _MOST_TICKS = 1_000_000
-_LEAST_VALUES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,13 @@ def _rows(lines: Iterator[list[str]], file: Path) -> Iterator[tuple[float, bool,
 
 def _time(text: str, number: int, file: Path) -> tuple[float, bool]:
     try:
-        return float(text), False
+        time = float(text)
     except ValueError:
         pass
+    else:
+        if not math.isfinite(time):
+            raise InvalidInputError(f"line {number}: '{text}' is no time", path=str(file))
+        return time, False
     try:
         return datetime.fromisoformat(text).timestamp(), True
     except ValueError:
@@ -74,21 +77,17 @@ def _value(text: str, number: int, file: Path) -> float:
     if not text:
         return math.nan
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         raise InvalidInputError(f"line {number}: '{text}' is not a number", path=str(file)) from None
+    return value if math.isfinite(value) else math.nan
 
 
 def _on_grid(name: str, rows: list[tuple[float, float]], file: Path, has_dates: bool) -> RecordedSeries:
     times = np.array([time for time, _ in rows])
     steps = np.diff(times)
     steps = steps[steps > 0]
-    if len(rows) < _LEAST_VALUES or not len(steps):
-        raise InvalidInputError(
-            f"series '{name}' has {len(rows)} values, at least {_LEAST_VALUES} at different times are needed",
-            path=str(file),
-        )
-    step = float(np.median(steps))
+    step = float(np.median(steps)) if len(steps) else 1.0
     places = np.round((times - times[0]) / step).astype(int)
     if places[-1] >= _MOST_TICKS:
         raise InvalidInputError(f"series '{name}' spans {places[-1]} steps of {step:g} s", path=str(file))

@@ -46,10 +46,15 @@ def _assure(
 
 
 def _judged(one: "RecordedSeries", horizon: int, season: int) -> dict[str, Any]:
-    from controller.telemetry.evaluation import walk_forward
+    from controller.telemetry.evaluation import Skill, is_too_short, walk_forward
 
     seasons = (season,) if season else _seasons(one)
-    skill = walk_forward({one.name: one.values}, horizon, seasons)[0]
+    if seasons and is_too_short(len(one.values), horizon, seasons[0]):
+        seasons = ()
+    if is_too_short(len(one.values), horizon):
+        skill = Skill(one.name, 0, 0, *[math.nan] * 4)  # nothing is known of it; the others are judged all the same
+    else:
+        skill = walk_forward({one.name: one.values}, horizon, seasons)[0]
     return {name: _number(getattr(skill, name)) for name in _COLUMNS}
 
 
@@ -57,13 +62,13 @@ def _seasons(one: "RecordedSeries") -> Sequence[int]:
     """A day, and a week if there are enough of them; where there are no dates, what the first half looks like."""
     from controller.telemetry.evaluation import season_of
 
-    length = len(one.values)
+    length = sum(map(math.isfinite, one.values.tolist()))  # a hole is no season
     if one.has_dates or one.step_seconds > 1:
         day, week = (round(days * _DAY_SECONDS / one.step_seconds) for days in (1, 7))
         found = [period for period in (day, week) if period >= 4 and length >= 3 * period]
         if found:
             return found
-    half = one.values[: int(length * _LEARNT_FROM)]
+    half = one.values[: int(len(one.values) * _LEARNT_FROM)]
     period = season_of(half, len(half))
     return (period,) if period else ()
 
@@ -84,7 +89,7 @@ def _steps(horizon: str, step_seconds: float) -> int:
 def _number(value: Any) -> Any:
     if not isinstance(value, float):
         return value
-    return round(value, 6) if math.isfinite(value) else None
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

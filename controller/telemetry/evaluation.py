@@ -14,6 +14,8 @@ from controller.telemetry.forecast import Forecaster
 
 Array = NDArray[np.float64]
 _LEAST_CORRELATION = 0.3
+_AS_GOOD = 0.95
+_LEAST_PERIOD = 4
 _WARM_SHARE = 0.1
 _LEAST_SCORED = 10
 
@@ -40,14 +42,13 @@ def walk_forward(values: Mapping[str, Array], horizon: int, seasons: Sequence[in
     `InvalidInputError` for a horizon that is not positive, or series too short to say anything.
     """
     names, table = list(values), np.stack(list(values.values()), axis=1)
-    ticks = len(table)
     season = seasons[0] if seasons else 0
-    begin = max(season, int(ticks * _WARM_SHARE))
+    begin = max(season, int(len(table) * _WARM_SHARE))
     if horizon < 1:
         raise InvalidInputError(f"a horizon of {horizon} ticks is not ahead", path="horizon")
-    if ticks - begin - horizon < _LEAST_SCORED:
+    if is_too_short(len(table), horizon, season):
         raise InvalidInputError(
-            f"{ticks} values are too few to judge a forecast {horizon} ahead",
+            f"{len(table)} values are too few to judge a forecast {horizon} ahead",
             remedy=f"give at least {begin + horizon + _LEAST_SCORED}, or a shorter horizon",
             path=names[0],
         )
@@ -60,11 +61,16 @@ def walk_forward(values: Mapping[str, Array], horizon: int, seasons: Sequence[in
     ]
 
 
+def is_too_short(ticks: int, horizon: int, season: int = 0) -> bool:
+    """Whether so many values are too few to judge a forecast."""
+    return ticks - max(season, int(ticks * _WARM_SHARE)) - horizon < _LEAST_SCORED
+
+
 def _skill(name: str, values: Array, forecast: tuple[Array, Array, Array], horizon: int, season: int) -> Skill:
     point, lower, upper = forecast
     begin = len(values) - horizon - len(point)
     actual = values[begin + horizon :]
-    now = values[begin:-horizon]
+    now = _last_known(values)[begin:-horizon]
     past = values[begin + horizon - _seasons_back(horizon, season) : len(values) - _seasons_back(horizon, season)]
     ours = _rmse(point, actual)
     inside = (actual >= lower) & (actual <= upper)
@@ -74,8 +80,8 @@ def _skill(name: str, values: Array, forecast: tuple[Array, Array, Array], horiz
         scored=int(known.sum()),
         season=season,
         rmse=ours,
-        skill_vs_persistence=_skill_against(ours, _rmse(now, actual)),
-        skill_vs_seasonal_naive=_skill_against(ours, _rmse(past, actual)) if season else float("nan"),
+        skill_vs_persistence=_skill_against(point, now, actual),
+        skill_vs_seasonal_naive=_skill_against(point, past, actual) if season else float("nan"),
         coverage=float(inside[known].mean()) if known.any() else float("nan"),
     )
 
@@ -90,12 +96,23 @@ def _rmse(forecast: Array, actual: Array) -> float:
     return float(np.sqrt(np.mean(errors**2))) if len(errors) else float("nan")
 
 
-def _skill_against(ours: float, baseline: float) -> float:
-    return 1.0 - ours / baseline if baseline > 0 else float("nan")
+def _last_known(values: Array) -> Array:
+    """What persistence says: the last value that was there; NaN before the first."""
+    places = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), 0))
+    return values[places]
+
+
+def _skill_against(point: Array, baseline: Array, actual: Array) -> float:
+    """Where the baseline says anything: both are judged by the same values."""
+    theirs = _rmse(baseline, actual)
+    ours = _rmse(np.where(np.isfinite(baseline), point, np.nan), actual)
+    return 1.0 - ours / theirs if theirs > 0 else float("nan")
 
 
 def season_of(values: Array, longest: int) -> int:
     """The period in ticks at which a series is most like itself, 0 when it is not; looks at these values only."""
+    if len(values) < _LEAST_PERIOD:
+        return 0
     known = np.where(np.isfinite(values), values, np.nanmean(values) if np.isfinite(values).any() else 0.0)
     flat = known - np.linspace(known[0], known[-1], len(known))
     flat = flat - flat.mean()
@@ -108,7 +125,8 @@ def season_of(values: Array, longest: int) -> int:
     alike = np.fft.irfft(spectrum * np.conj(spectrum), size)[: len(flat)] / power * (len(flat) / (len(flat) - lags))
     peaks = [
         lag
-        for lag in range(4, min(longest, len(flat) // 2))
+        for lag in range(_LEAST_PERIOD, min(longest, len(flat) // 2))
         if alike[lag] > _LEAST_CORRELATION and alike[lag] >= alike[lag - 1] and alike[lag] > alike[lag + 1]
     ]
-    return max(peaks, key=lambda lag: alike[lag], default=0)
+    best = max((alike[lag] for lag in peaks), default=0.0)
+    return next((lag for lag in peaks if alike[lag] >= _AS_GOOD * best), 0)  # twice a period is like it as well

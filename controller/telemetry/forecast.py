@@ -91,7 +91,7 @@ class Forecaster:
             self._past[:] = filled
             self._profile[:] = filled
         self._learn(filled, known)
-        self._remember(filled)
+        self._remember(filled, known)
         points = [self._forecast(horizon, filled) for horizon in self.horizons]
         self._tick += 1
         self._next = points[0]
@@ -102,11 +102,11 @@ class Forecaster:
         row: Array = self._past[(self._tick - ticks_ago) % len(self._past)]
         return row
 
-    def _remember(self, now: Array) -> None:
+    def _remember(self, now: Array, known: NDArray[np.bool_]) -> None:
         step = np.abs(now - self._at(1)) if self._tick else np.zeros_like(now)
-        memory = max(_SCALE, 1.0 / max(self._tick, 1))
+        learns = known * max(_SCALE, 1.0 / max(self._tick, 1))  # a gap does not make steps smaller
         usual = np.minimum(step, _CLIP * self._scale) if self._tick > _WARM else step
-        self._scale = np.maximum(self._scale + memory * (usual - self._scale), 1e-9 * (1.0 + np.abs(now)))
+        self._scale = np.maximum(self._scale + learns * (usual - self._scale), 1e-9 * (1.0 + np.abs(now)))
         self._fast = self._fast + _FAST * (now - self._fast)
         self._slow = self._slow + max(_SLOW, 1.0 / (self._tick + 1.0)) * (now - self._slow)
         self._past[self._tick % len(self._past)] = now

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+_BLOCK = 2048
+"""Regressions at once: what one works on stays in the processor's cache."""
 _FORGET_EVERY = 16
 _FORGETTING = 0.97
 """Once in so many samples, as it touches everything."""
@@ -30,14 +32,21 @@ class LeastSquares:
 
     def learn(self, features: Array, target: Array, known: NDArray[np.bool_]) -> None:
         """One sample for each regression for which it is known."""
-        covariance = self._covariance
+        wrong = target - self.predict(features)
+        for begin in range(0, len(target), _BLOCK):
+            part = slice(begin, begin + _BLOCK)
+            self._learn(part, features[:, part], wrong[part], known[part])
+        self._learnt += 1
+        if self._learnt % _FORGET_EVERY == 0:
+            covariance = self._covariance
+            largest = np.einsum("iin->in", covariance).max(axis=0)
+            covariance *= np.where(largest < _MOST_COVARIANCE, 1.0 / _FORGETTING, 1.0)
+
+    def _learn(self, part: slice, features: Array, wrong: Array, known: NDArray[np.bool_]) -> None:
+        covariance = self._covariance[:, :, part]
         carried = np.einsum("ijn,jn->in", covariance, features)
         gain = carried / (1.0 + np.einsum("in,in->n", features, carried))
         gain *= known
-        self.weights += gain * (target - self.predict(features))
-        for number, share in enumerate(gain):
-            covariance[number] -= share * carried
-        self._learnt += 1
-        if self._learnt % _FORGET_EVERY == 0:
-            largest = np.einsum("iin->in", covariance).max(axis=0)
-            covariance *= np.where(largest < _MOST_COVARIANCE, 1.0 / _FORGETTING, 1.0)
+        self.weights[:, part] += gain * wrong
+        for row, share in zip(covariance, gain, strict=True):
+            np.subtract(row, share * carried, out=row)

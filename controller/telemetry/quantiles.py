@@ -34,7 +34,6 @@ class TrackedQuantiles:
         self._horizon = horizon
         self._memory = horizon**-0.5
         """Errors of overlapping forecasts are alike: the further ahead, the slower anything may be concluded."""
-        self._levels = np.array(LEVELS)[:, None]
         self._seen = 0
         self._size = np.zeros(count)
         self._multiples: Array = np.repeat(np.array(_NORMAL)[:, None] * _NORMAL_SPREAD, count, axis=1)
@@ -42,8 +41,10 @@ class TrackedQuantiles:
     @property
     def values(self) -> Array:
         """The quantiles, in the order of `LEVELS` and never crossing; wider as long as little is known."""
-        ordered: Array = np.maximum.accumulate(self._multiples, axis=0) * self._size
-        ordered *= 1.0 + _DOUBT * self._horizon / max(self._seen, self._horizon)
+        ordered: Array = self._multiples.copy()
+        for low, high in pairwise(ordered):  # a row at a time: accumulate goes down the columns, five times as slow
+            np.maximum(low, high, out=high)
+        ordered *= self._size * (1.0 + _DOUBT * self._horizon / max(self._seen, self._horizon))
         return ordered
 
     def forget(self) -> None:
@@ -55,7 +56,8 @@ class TrackedQuantiles:
         """One error of each series for which it is known."""
         if self._seen >= _WARM:
             step = known * max(_LAST_STEP * self._memory, _FIRST_STEP / self._seen)
-            self._multiples += step * (self._levels - (errors <= self._multiples * self._size))
+            for level, multiple in zip(LEVELS, self._multiples, strict=True):
+                np.add(multiple, step * (level - (errors <= multiple * self._size)), out=multiple)
         memory = max(_SIZE_MEMORY * self._memory, 1.0 / (self._seen + 1.0))
         self._size += np.where(known, memory * (np.abs(errors) - self._size), 0.0)
         self._seen += 1

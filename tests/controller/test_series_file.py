@@ -33,7 +33,7 @@ def test_series_come_on_an_even_grid_with_holes_where_nothing_was_recorded(tmp_p
         ("time,series,value\n1,a\n", "line 2 has 2 columns"),
         ("time,series,value\nyesterday,a,1\n", "line 2: 'yesterday'"),
         ("time,series,value\n1,a,x\n", "line 2: 'x' is not a number"),
-        ("time,series,value\n1,a,1\n2,a,2\n", "series 'a' has 2 values"),
+        ("time,series,value\nnan,a,1\n", "line 2: 'nan' is no time"),
     ],
 )
 def test_a_file_that_is_none_is_refused_naming_the_place(tmp_path, text, named):
@@ -64,3 +64,61 @@ def test_bench_assure_prints_skill_and_coverage_overall_and_per_series(tmp_path,
     assert told["coverage"] == pytest.approx(0.9, abs=0.03)
     assert main(["bench", "assure", "--series", str(file), "--horizon", "soon"]) == 1
     assert "'soon' is no horizon" in capsys.readouterr().err
+
+
+def assured(tmp_path, capsys, rows, horizon="3"):
+    """What `accord bench assure` says of (time, series, value)."""
+    text = "".join(f"{time},{name},{value}\n" for time, name, value in rows)
+    file = written(tmp_path, "time,series,value\n" + text)
+    assert main(["bench", "assure", "--series", str(file), "--horizon", horizon, "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    return told, {row["series"]: row for row in told["per_series"]}
+
+
+def wave(count, name="a", step=60.0, begin=0.0):
+    random = np.random.default_rng(5)
+    return [(begin + step * n, name, 10 + 3 * math.sin(n / 5) + 0.3 * random.normal()) for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_a_series_that_is_too_short_is_said_to_be_unknown_and_keeps_no_other_from_being_judged(tmp_path, capsys, count):
+    told, rows = assured(tmp_path, capsys, wave(400) + wave(count, "b"))
+    assert (rows["b"]["scored"], rows["b"]["coverage"]) == (0, None)
+    assert told["skill_vs_persistence"] == rows["a"]["skill_vs_persistence"] > 0
+
+
+def test_a_series_that_never_changes_is_forecast_without_error(tmp_path, capsys):
+    told, rows = assured(tmp_path, capsys, [(60 * n, "a", 5) for n in range(200)])
+    assert (rows["a"]["rmse"], told["coverage"], told["skill_vs_persistence"]) == (0.0, 1.0, None)
+
+
+@pytest.mark.parametrize("nothing", ["", "nan", "inf", None])
+def test_missing_values_are_neither_learnt_nor_scored(tmp_path, capsys, nothing):
+    rows = [(time, name, nothing if n % 5 == 2 else value) for n, (time, name, value) in enumerate(wave(500))]
+    told, found = assured(tmp_path, capsys, [row for row in rows if row[2] is not None])
+    assert found["a"]["scored"] < 450 * 0.85
+    assert told["skill_vs_persistence"] > 0.2
+    assert 0.8 < told["coverage"] < 1.0
+
+
+def test_ticks_that_are_irregular_or_out_of_order_are_put_on_a_grid(tmp_path, capsys):
+    random = np.random.default_rng(3)
+    rows = [(time + random.uniform(-20, 20), name, value) for time, name, value in wave(500)]
+    told, _ = assured(tmp_path, capsys, [rows[n] for n in random.permutation(len(rows))])
+    assert told["skill_vs_persistence"] > 0.2
+
+
+def test_a_long_hole_is_no_season_and_leaves_the_intervals_as_wide_as_they_were(tmp_path, capsys):
+    told, rows = assured(tmp_path, capsys, wave(200) + wave(200, begin=6000 * 60.0))
+    assert rows["a"]["season"] < 100
+    assert told["coverage"] > 0.75
+
+
+def test_of_a_period_and_its_multiples_the_period_is_found(tmp_path, capsys):
+    _, rows = assured(tmp_path, capsys, [(n, "a", n % 9) for n in range(400)])
+    assert rows["a"]["season"] == 9
+
+
+def test_small_values_are_told_with_their_digits(tmp_path, capsys):
+    _, rows = assured(tmp_path, capsys, [(time, name, value * 1e-6) for time, name, value in wave(300)])
+    assert 0 < rows["a"]["rmse"] < 1e-5
