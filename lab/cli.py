@@ -220,15 +220,26 @@ def link(
     state: Annotated[str, typer.Argument(help="up or down.")],
     *,
     silent: Annotated[bool, typer.Option("--silent", help="Lose every packet and keep the carrier.")] = False,
+    delay: Annotated[
+        float | None, typer.Option("--delay", metavar="MS", min=0, max=60_000, help="With up: packets take so long.")
+    ] = None,
     directory: DirOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Cut or restore a link between two routers."""
+    """Cut or restore a link between two routers, or change its delay (on the memory plane)."""
     if state not in {"up", "down"}:
         raise typer.BadParameter(f"a link goes up or down, not {state}")
     if silent and state == "up":
         raise typer.BadParameter("a link comes back whole: --silent goes with down")
-    print_rows([ask_lab(lab_directory(directory), "link", link=name, state=state, silent=silent)], output)
+    if delay is not None and state == "down":
+        raise typer.BadParameter("nothing passes a link that is down: --delay goes with up")
+    asked: dict[str, Any] = {
+        "link": name,
+        "state": state,
+        "silent": silent,
+        **({} if delay is None else {"delay_milliseconds": delay}),
+    }
+    print_rows([ask_lab(lab_directory(directory), "link", **asked)], output)
 
 
 @app.command()

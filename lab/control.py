@@ -52,6 +52,7 @@ class _LinkRequest(_Request):
     link: str
     state: Literal["up", "down"]
     silent: bool = False
+    delay_milliseconds: Annotated[float, Field(ge=0, le=60_000)] | None = None
 
 
 class _RebootRequest(_Request):
@@ -196,7 +197,9 @@ class LabService:
     def _link(self, request: _LinkRequest) -> dict[str, Any]:
         try:
             self._network.set_link(request.link, up=request.state == "up", silent=request.silent)
-        except KeyError as error:
+            if request.delay_milliseconds is not None:
+                self._network.slow_link(request.link, request.delay_milliseconds / 1000)
+        except (KeyError, ValueError) as error:
             raise ControlError(str(error.args[0])) from error
         return {"link": request.link, "state": request.state}
 

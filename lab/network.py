@@ -179,6 +179,12 @@ class LabNetwork:
                 raise KeyError(f"link {link} goes and comes with its tunnel: cut or mend a link of {found.over}")
         self.plane.set_link(link, up=up, silent=silent)
 
+    def slow_link(self, link: str, delay_seconds: float) -> None:
+        """Have packets take this long over a link; KeyError for an unknown one, ValueError where that cannot be."""
+        if delay_seconds < 0:
+            raise ValueError(f"link {link} cannot take {delay_seconds:g} s")
+        self.plane.slow_link(link, delay_seconds)
+
     def _carrier_changed(self, router: str, port: str, up: bool) -> None:
         if router in self._routers:
             self._routers[router].publish(_link_event(port, up=up))

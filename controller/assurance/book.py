@@ -20,6 +20,7 @@ from controller.ports import Event
 Json = Any
 DECISIONS_KEPT = 20
 POSITIONS_KEPT = 100
+CARRIERS_KEPT = 200
 AGREEMENTS_KEPT = 1000
 """Terminated ones; the event log has all of them."""
 LONGEST_WINDOW_SECONDS = 366 * 86_400.0
@@ -34,6 +35,16 @@ class Recorded:
     position: int
     time: float
     data: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A carrier that came or went, and the links that end there."""
+
+    position: int
+    time: float
+    is_up: bool
+    links: tuple[str, ...]
 
 
 class AssuranceBook:
@@ -54,6 +65,7 @@ class AssuranceBook:
         self._told: dict[str, str] = {}
         """How each service was, from `_told_at` on."""
         self._told_at = 0.0
+        self._carriers: list[Carrier] = []
         self._handlers: Mapping[str, Callable[[Event, Json], None]] = {
             types.SERVICES_CHANGED: self._services_changed,
             types.INTENT_ADVANCED: self._intent_advanced,
@@ -62,6 +74,7 @@ class AssuranceBook:
             types.ASSURANCE_OBJECTIVES: self._objectives_set,
             types.ASSURANCE_AVAILABILITY: self._available,
             types.ASSURANCE_REPORTED: self._reported,
+            types.LINK_CHANGED: self._link_changed,
             types.DAEMON_STARTED: self._started,
         }
 
@@ -101,6 +114,11 @@ class AssuranceBook:
     def told_at(self) -> float:
         """When all were told last, in UTC seconds."""
         return self._told_at
+
+    @property
+    def carriers(self) -> tuple[Carrier, ...]:
+        """The latest that came or went, oldest first."""
+        return tuple(self._carriers)
 
     # -- folding -----------------------------------------------------------------------------------------------
 
@@ -221,6 +239,11 @@ class AssuranceBook:
             elif self._state(agreement) is not None:
                 self._told[agreement] = told
 
+    def _link_changed(self, event: Event, data: Json) -> None:
+        links = tuple(sorted(str(link) for link in data["links"]))
+        self._carriers.append(Carrier(event.position, event.time, bool(data["up"]), links))
+        del self._carriers[:-CARRIERS_KEPT]
+
     def _started(self, _event: Event, _data: Json) -> None:
         """Nobody looked since what was told last."""
         self._told.clear()
@@ -240,6 +263,7 @@ class AssuranceBook:
                 name: [[spell.start, spell.end, spell.bad_ratio] for spell in one.spells]
                 for name, one in self._availability.items()
             },
+            "carriers": [[one.position, one.time, one.is_up, list(one.links)] for one in self._carriers],
             "told": self._told,
             "told-at": self._told_at,
         }
@@ -258,6 +282,9 @@ class AssuranceBook:
             name: Availability(tuple(Spell(*spell) for spell in spells))
             for name, spells in document["availability"].items()
         }
+        self._carriers = [
+            Carrier(position, time, up, tuple(links)) for position, time, up, links in document["carriers"]
+        ]
         self._told, self._told_at = dict(document["told"]), document["told-at"]
         self.version += 1
 

@@ -7,6 +7,7 @@ an alarm on bad data is no alarm. It doesn't multiply the all-clear, which bad d
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import nan
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class Breach:
 
     def __str__(self) -> str:
         return f"breach of {self.objective} within {self.horizon_seconds:g} s: {self.probability:.2f}"
+
+
+def unforeseen(objective: Objective) -> Breach:
+    """Of an objective that nobody has measured: no alarm, and no all-clear either."""
+    return Breach(objective, 0.0, nan, nan, nan, 0.0, 0.0)
 
 
 def predict(

@@ -72,8 +72,7 @@ _BIT_RATES = (Notation("bit/s", 8.0), Notation("kbit/s", 8e-3), Notation("Mbit/s
 """Octets per second, as people write them."""
 NOTATIONS: Mapping[str, tuple[Notation, ...]] = MappingProxyType(
     {
-        "round-trip-delay": _SECONDS,
-        "forward-delay": _SECONDS,
+        **{f"{when}{what}-delay": _SECONDS for when in ("", "last-") for what in ("round-trip", "forward")},
         "delay-variation": _SECONDS,
         "in-octets": _BIT_RATES,
         "out-octets": _BIT_RATES,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import (
+    assurance,
     audit,
     bench,
     change,
@@ -16,6 +17,7 @@ from controller.cli import (
     config,
     device,
     event,
+    explain,
     intent,
     ledger,
     optical,
@@ -87,6 +89,8 @@ for noun_app in (
     recovery.inbox,
     wallet.app,
     ledger.app,
+    assurance.app,
+    explain.app,
 ):
     app.add_typer(noun_app)
 

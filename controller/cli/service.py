@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.assurance import shown
 from controller.cli.change import CommentOption, YesOption
 from controller.cli.committing import CommitWishes, commit_plan, refuse_unasked
 from controller.cli.completion_names import complete_service
@@ -24,11 +25,11 @@ def _list(session: Session) -> None:
 
 @command(app, "show", "service show acme-1", "service show acme-1 -o json")
 def _show(session: Session, service: ServiceArgument) -> None:
-    """Show one service: its documents with -o json, and where each access is."""
+    """Show one service: where each access is, its state and its objectives; -o json has its documents too."""
     found = session.client.get("services", service)
-    session.terminal.show(
-        found, record(found["service"]), "", table(found["placements"], ("site", "access", "device", "port", "vlan"))
-    )
+    places = table(found["placements"], ("site", "access", "device", "port", "vlan"))
+    assured = ["", *shown(found["assurance"])] if found["assurance"] else []
+    session.terminal.show(found, record(found["service"]), "", places, *assured)
 
 
 @command(app, "validate", "service validate")

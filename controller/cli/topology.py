@@ -1,11 +1,13 @@
 """Owns `accord topology`: the network as the daemon knows it, and its domains as customers see them (RFC 8453)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
 
 import typer
 
+from controller.cli.assurance import amount
 from controller.cli.exits import UsageError
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, table
@@ -18,6 +20,9 @@ _ABSTRACT_NODES = ("network", "node", "ports")
 _ABSTRACT_LINKS = ("network", "link", "state", "capacity_bit_rate", "free_bit_rate", "delay_seconds")
 _TE = "ietf-te-topology:te"
 _OCTET = 8
+_OVERLAYS = {"load": "ratio", "delay": "s", "loss": "ratio"}
+"""By what is laid over, its unit."""
+_BAR = 20
 
 
 @command(
@@ -25,6 +30,7 @@ _OCTET = 8
     "show",
     "topology show",
     "topology show --abstraction grey",
+    "topology show --overlay load --svg network.svg",
     "topology show --abstraction white --domain otn-domain -o json",
 )
 def _show(
@@ -36,11 +42,22 @@ def _show(
     domain: Annotated[
         str, typer.Option("--domain", metavar="NAME", help="This domain only; 'ip' is the routers'.")
     ] = "",
+    overlay: Annotated[
+        str, typer.Option("--overlay", metavar="load|delay|loss", help="What is measured of each link.")
+    ] = "",
+    svg: Annotated[
+        Path | None, typer.Option("--svg", dir_okay=False, help="With --overlay load: write a picture.")
+    ] = None,
 ) -> None:
     """Show nodes and links with what they have left; with --abstraction, what a customer is shown of each domain.
 
     `-o json` prints an abstraction as ietf-network and ietf-te-topology data.
     """
+    if svg is not None and overlay != "load":
+        raise UsageError("--svg draws how full links are", remedy="add --overlay load")
+    if overlay:
+        _show_overlay(session, overlay, svg)
+        return
     if not abstraction and not domain:
         found = session.client.get("topology")
         session.terminal.show(found, table(found["nodes"], _NODES), "", table(found["links"], _LINKS))
@@ -57,6 +74,33 @@ def _show(
     document = {"ietf-network:networks": {"network": networks}}
     nodes, links = list(_node_rows(networks)), list(_link_rows(networks))
     session.terminal.show(document, table(nodes, _ABSTRACT_NODES), "", table(links, _ABSTRACT_LINKS))
+
+
+def _show_overlay(session: Session, of: str, svg: Path | None) -> None:
+    if of not in _OVERLAYS:
+        raise UsageError(f"'{of}' is no overlay: it is one of {', '.join(_OVERLAYS)}")
+    found = session.client.get("topology", "overlay", of=of)
+    most = max((link["value"] or 0.0 for link in found["links"]), default=0.0)
+    most = max(most, 1.0) if of == "load" else most
+    rows = [_overlay_row(link, _OVERLAYS[of], most) for link in found["links"]]
+    session.terminal.show(found, table(rows, ("link", "state", "value", "bar", "from")))
+    if svg is not None:
+        from controller.twin.picture import draw
+
+        svg.write_text(draw({**found, "supposed": "load as measured", "paths": []}), encoding="utf-8")
+        session.terminal.say(f"wrote {svg}")
+
+
+def _overlay_row(link: Json, unit: str, most: float) -> Json:
+    value = link["value"]
+    filled = round(value / most * _BAR) if value is not None and most else 0
+    return {
+        "link": link["link"],
+        "state": "up" if link["is_up"] else "down",
+        "value": amount(value, unit),
+        "bar": "█" * filled + "·" * (_BAR - filled) if value is not None else "",
+        "from": link["from"],
+    }
 
 
 def _is_of(network: Json, domain: str) -> bool:

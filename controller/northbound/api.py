@@ -25,6 +25,7 @@ from controller.events import types
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.model.identifiers import DeviceName, IntentId, PlanId, TransactionId
 from controller.northbound import views
+from controller.northbound.assurance import assurance_view
 from controller.northbound.auth import Action
 from controller.northbound.door import Call, Door, json_response
 from controller.runtime.controller import Controller
@@ -209,14 +210,16 @@ class Api:
         return json_response({"valid": not findings, "findings": [asdict(finding) for finding in findings]})
 
     async def service(self, call: Call) -> Response:
-        """GET /services/ID: its documents, and where each access is."""
+        """GET /services/ID: its documents, where each access is, and how it fares."""
         vpn_id, state = call.path("id"), self.controller.world.services
         call.require(Action.READ, "service", [vpn_id])
         if vpn_id not in state.services:
             raise NotFoundError(f"there is no VPN '{vpn_id}'", remedy="list them: accord service list", path=vpn_id)
         sites = state.vpn_sites.get(vpn_id, {})
+        is_assured = vpn_id in self.controller.world.assurance.loop
         return json_response(
             {
+                "assurance": assurance_view(self.controller.assurance, vpn_id) if is_assured else None,
                 "service": state.services[vpn_id],
                 "sites": [state.sites[site] for site in sites],
                 "placements": [

@@ -15,11 +15,13 @@ from controller.datastore.schema import Schema
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.northbound.actn import Actn
 from controller.northbound.api import Api
+from controller.northbound.assurance import AssuranceDoor
 from controller.northbound.auth import TokenStore
 from controller.northbound.changes import Changes
 from controller.northbound.door import Door, Limits
 from controller.northbound.events import EventFeed
 from controller.northbound.metrics import Flows
+from controller.northbound.metrics_assurance import AssuranceMetrics
 from controller.northbound.metrics_pages import MetricsPages
 from controller.northbound.metrics_recovery import RecoveryMetrics
 from controller.northbound.metrics_state import Reload, StateMetrics
@@ -75,6 +77,7 @@ class Doors:
             *Twin(self.controller).routes(door),
             *TelemetryDoor(self.controller).routes(door),
             *RecoveryDoor(self.controller.recoveries, self.controller.localisation).routes(door),
+            *AssuranceDoor(self.controller).routes(door),
             *self.feed.routes(door),
             *Actn(self.controller).routes(door),
             *OpticalDoor(self.controller).routes(door),
@@ -90,6 +93,8 @@ class Doors:
         recovery = RecoveryMetrics(controller)
         self.flows.add(recovery)
         controller.log.subscribe(recovery.note_events)
+        self.flows.add(AssuranceMetrics(controller))
+        controller.assurance.observe = self.flows.observe_assurance
         controller.log.subscribe(self.flows.note_events)
         controller.planner.observe = self.flows.observe_planning
         requires_token = self.settings().metrics.requires_token

@@ -23,6 +23,8 @@ _CHANGE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _QUICK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _REPAIR_SECONDS = (0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PHASES = {f"{types.TRANSACTION_PREFIX}{record}": phase for phase, record in PHASE_RECORDS.items()}
+_TRACE_CHARACTERS = 80
+"""An exemplar has 128 characters in all (OpenMetrics 1.0, Exemplars)."""
 _OUTCOMES = tuple(sorted(phase.value for phase in FINAL))
 
 
@@ -60,6 +62,11 @@ class Flows:
         self._time("accord_http_request_duration_seconds", "Until the answer began.", ["route"], _QUICK_SECONDS)
         self._count("accord_repairs_total", "Repairs of tunnels after links failed.", ["outcome"])
         self._time("accord_repair_seconds", "From the first event to the new path on the device.", [], _REPAIR_SECONDS)
+        self._count("accord_assurance_happenings_total", "What happened to agreements.", ["event"])
+        self._count("accord_assurance_decisions_total", "Decisions before a breach, by whether to act.", ["acts"])
+        self._time("accord_assurance_tick_duration_seconds", "Looking at every service.", [], _QUICK_SECONDS)
+        for acts in ("false", "true"):
+            self._metrics["accord_assurance_decisions_total"].labels(acts)
         for outcome in REPAIR_OUTCOMES:
             self._metrics["accord_repairs_total"].labels(outcome)
         for outcome in _OUTCOMES:
@@ -82,6 +89,12 @@ class Flows:
             append.observe(max(0.0, now - event.time))
             if event.type.startswith(types.TRANSACTION_PREFIX):
                 self._note_transaction(event)
+            elif event.type == types.ASSURANCE_HAPPENING:
+                happened = self._metrics["accord_assurance_happenings_total"].labels(str(event.data["event"]))
+                happened.inc(exemplar=_exemplar(event))
+            elif event.type == types.ASSURANCE_DECISION:
+                decided = self._metrics["accord_assurance_decisions_total"].labels(str(event.data["acts"]).lower())
+                decided.inc(exemplar=_exemplar(event))
 
     def observe_act(self, act: Act, seconds: float, outcome: str) -> None:
         """An act on a device has ended."""
@@ -97,6 +110,10 @@ class Flows:
         self._metrics["accord_repairs_total"].labels(outcome).inc()
         if outcome == "repaired":
             self._metrics["accord_repair_seconds"].observe(seconds)
+
+    def observe_assurance(self, seconds: float) -> None:
+        """Every service was looked at."""
+        self._metrics["accord_assurance_tick_duration_seconds"].observe(seconds)
 
     def observe_request(self, route: str, method: str, code: int, seconds: float) -> None:
         """A request was answered; `route` is the template, not what was asked for."""
@@ -116,17 +133,23 @@ class Flows:
             phases.labels(running.phase).observe(max(0.0, event.time - running.since))
             running.phase, running.since = phase.value, event.time
         if phase in FINAL:
-            self._ended(self._running.pop(id_, None), phase, event.time)
+            self._ended(self._running.pop(id_, None), phase, event)
 
-    def _ended(self, running: _Running | None, phase: Phase, now: float) -> None:
+    def _ended(self, running: _Running | None, phase: Phase, event: Event) -> None:
         """A transaction taken up after a restart is counted, but its duration says nothing about the network."""
-        self._metrics["accord_transactions_total"].labels(phase.value).inc()
+        self._metrics["accord_transactions_total"].labels(phase.value).inc(exemplar=_exemplar(event))
         if running is not None:
             durations = self._metrics["accord_transaction_duration_seconds"]
-            durations.labels(phase.value).observe(max(0.0, now - running.started))
+            seconds = max(0.0, event.time - running.started)
+            durations.labels(phase.value).observe(seconds, exemplar=_exemplar(event))
 
     def _count(self, name: str, help_: str, labels: Sequence[str]) -> None:
         self._metrics[name] = Counter(name, help_, labels, registry=self.registry)
 
     def _time(self, name: str, help_: str, labels: Sequence[str], buckets: Sequence[float]) -> None:
         self._metrics[name] = Histogram(name, help_, labels, registry=self.registry, buckets=buckets)
+
+
+def _exemplar(event: Event) -> dict[str, str]:
+    """What leads from a number to what it counts: the trace (stream) and its event; cut to what OpenMetrics allows."""
+    return {"trace_id": event.stream[:_TRACE_CHARACTERS], "event": str(event.position)}

@@ -5,17 +5,17 @@ the book of the world is their fold. Whether anything is done is decided there; 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
 import structlog
 
-from controller.assurance.breach import Breach
+from controller.assurance.breach import Breach, unforeseen
 from controller.assurance.foresight import Foresight, Seen
 from controller.assurance.instance import Happening, InstanceState
 from controller.assurance.objectives import ErrorBudget, Objective, ObjectiveName
-from controller.assurance.objectives_l3sm import Access, accesses_of, promised
+from controller.assurance.objectives_l3sm import PER_PAIR, Access, accesses_of, promised
 from controller.assurance.reports import Observed
 from controller.assurance.standing import Symptoms, availability_breach, health
 from controller.assurance.symptoms import Symptom
@@ -70,7 +70,7 @@ class ObjectiveStanding:
 
     objective: Objective
     measured: Measured
-    breach: Breach | None = None
+    breach: Breach
     budget: ErrorBudget | None = None
 
     @property
@@ -92,7 +92,7 @@ class Standing:
     @property
     def breaches(self) -> tuple[Breach, ...]:
         """What is foreseen."""
-        return tuple(one.breach for one in self.objectives if one.breach is not None)
+        return tuple(one.breach for one in self.objectives)
 
     @property
     def worst(self) -> Breach | None:
@@ -233,7 +233,7 @@ class Assurance:
         for count, (name, terms) in enumerate(tuple(self._terms.items()), start=1):
             sessions = self.measures.sessions(name, terms.accesses)
             told[name], quality = self.measures.reachable(terms.accesses, sessions, now)
-            for objective in terms.objectives:
+            for objective in _measurable(terms.objectives, sessions):
                 if not _is_availability(objective):
                     found[objective] = self.measures.look(objective, terms.accesses, sessions, now)
                     continue
@@ -274,9 +274,10 @@ class Assurance:
                     availability = book.availability(name)
                     horizon = self.pace.horizon_seconds
                     breach = availability_breach(objective, availability, now, horizon, found.quality)
-                    stand.append(ObjectiveStanding(objective, found, breach, availability.budget(objective, now)))
+                    known = breach if availability.spells else unforeseen(objective)
+                    stand.append(ObjectiveStanding(objective, found, known, availability.budget(objective, now)))
                 else:
-                    stand.append(ObjectiveStanding(objective, found, breaches.get(objective)))
+                    stand.append(ObjectiveStanding(objective, found, breaches.get(objective) or unforeseen(objective)))
             symptoms = self._symptoms.look(name, [one.observed for one in stand], now)
             self.standings[name] = Standing(now, tuple(stand), symptoms, health(symptoms, now))
 
@@ -302,6 +303,14 @@ def happened(happening: Happening) -> NewEvent:
         "reason": happening.reason,
     }
     return NewEvent(f"assurance/{happening.agreement}", types.ASSURANCE_HAPPENING, data)
+
+
+def _measurable(objectives: Sequence[Objective], sessions: Sequence[Session]) -> Iterator[Objective]:
+    """Of a service whose pairs are measured in part (there may be many), what is promised between those that are."""
+    ends = {f"{one.head}>{one.tail}" for one in sessions}
+    for objective in objectives:
+        if not ends or objective.name not in PER_PAIR or objective.subject in ends:
+            yield objective
 
 
 def _is_availability(objective: Objective) -> bool:

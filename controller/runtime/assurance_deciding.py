@@ -73,7 +73,7 @@ class Deciding:
             finding = self.localiser.finding_for(name) if self.localiser else None
             unproved = "" if self.remedies else NOBODY
             decision = loop.decide(name, breach, finding, now, unproved=unproved)
-            await self._record(decision, "")
+            await self._record(decision, finding)
             if decision.is_worth_planning and self.remedies is not None and finding is not None and self._has_room():
                 work = self._act(self.remedies, name, breach, finding)
                 self._under_way[name] = asyncio.get_running_loop().create_task(work, name=f"remedy for {name}")
@@ -103,10 +103,10 @@ class Deciding:
         remedy = proposal.remedy if proposal else ""
         if decision.acts and proposal is not None:
             begun = self._happening(agreement, _E.RENEGOTIATE, remedy, decision.cause)
-            await self._append(agreement, recorded(decision, remedy), begun)
+            await self._append(agreement, recorded(decision, finding, remedy), begun)
             await self._carry_out(remedies, agreement, proposal)
             return
-        events = [recorded(decision, remedy)]
+        events = [recorded(decision, finding, remedy)]
         if proposal is None or not proposal.verdict.is_proved:
             reason = next((one.text for one in decision.against if one.ground is Ground.PROOF), why)
             events.append(self._happening(agreement, _E.REFUSE, reason, decision.cause))
@@ -122,10 +122,10 @@ class Deciding:
         if self.world.assurance.loop.get(agreement).state is _S.RENEGOTIATED:
             await self._append(agreement, self._happening(agreement, what, failure or proposal.remedy))
 
-    async def _record(self, decision: Decision, remedy: str) -> None:
+    async def _record(self, decision: Decision, finding: CauseFinding | None) -> None:
         """A decision whose grounds are those of the last one is the same decision."""
         kept = self.world.assurance.decisions(decision.agreement)
-        fresh = recorded(decision, remedy)
+        fresh = recorded(decision, finding)
         if not kept or _grounds(kept[-1].data) != _grounds(fresh.data) or not self._is_of_this_risk(decision, kept[-1]):
             await self._append(decision.agreement, fresh)
 
@@ -144,9 +144,9 @@ class Deciding:
         await self.log.append(events, actor=ACTOR, cause=agreement)
 
 
-def recorded(decision: Decision, remedy: str) -> NewEvent:
+def recorded(decision: Decision, finding: CauseFinding | None, remedy: str = "") -> NewEvent:
     """A decision as the event that keeps it."""
-    data = {**decision.to_json(), "remedy": remedy}
+    data = {**decision.to_json(), "confidence": finding.confidence if finding else 0.0, "remedy": remedy}
     return NewEvent(f"assurance/{decision.agreement}", types.ASSURANCE_DECISION, data)
 
 

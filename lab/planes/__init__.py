@@ -327,6 +327,9 @@ class DataPlane(Protocol):
         A cut takes the carrier away at both ends; a silent one only loses every packet.
         """
 
+    def slow_link(self, link: str, delay_seconds: float) -> None:
+        """Have packets take this long over a link; KeyError for an unknown one, ValueError where that cannot be."""
+
     def cut_links(self) -> frozenset[str]:
         """The links that are cut, silently or not."""
         ...

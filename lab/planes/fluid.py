@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Protocol
 
@@ -109,6 +109,15 @@ class Simulator:
         for of_heads, delay in ((True, self._timing.flooding_seconds), (False, self._timing.convergence_seconds)):
             self._number += 1
             heapq.heappush(self._lessons, _Lesson(self._time + delay, self._number, of_heads, down))
+
+    def slow(self, link: str, delay_seconds: float) -> None:
+        """Packets take this long over a link from now on."""
+        for key, direction in self.directions.items():
+            if direction.link.name == link:
+                slowed = replace(direction.link, delay_seconds=delay_seconds)
+                self.directions[key] = replace(direction, link=slowed)
+        self._loads = None
+        self.refresh()
 
     def refresh(self) -> None:
         """Something has changed: find new ways and loads, and let packets meet them from now on."""

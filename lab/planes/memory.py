@@ -94,6 +94,12 @@ class MemoryPlane:
         self.tables.links_changed()
         self._settle((found,) if self.tables.links.has_carrier(found) != before else (), time)
 
+    def slow_link(self, link: str, delay_seconds: float) -> None:
+        """Have packets take this long over a link from now on; KeyError when the topology has none of that name."""
+        self.tables.links.link(link)
+        self._advanced()
+        self._simulator.slow(link, delay_seconds)
+
     def cut_links(self) -> frozenset[str]:
         """The links that are cut, silently or not."""
         return self.tables.links.cut()

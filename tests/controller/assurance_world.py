@@ -33,6 +33,7 @@ from controller.twin.verdict import Verdict
 from tests.controller.mapping_samples import network
 
 LONDON, PARIS = DeviceName("lon1"), DeviceName("par1")
+PORTS = ("ge0", "ge1")
 TICK = 10.0
 PACE = Pace(TICK, 60.0, 600.0, 20.0)
 DELAY = Objective(service_id("acme"), ObjectiveName.ONE_WAY_DELAY, 0.015)
@@ -135,8 +136,8 @@ class AssuredWorld:
             key = SeriesKey(device, kind, str(number))
             self.counts[key] = self.counts.get(key, 0.0) + more * TICK
             readings.append(self._reading(device, number, kind, self.counts[key], now))
-        readings.append(Reading(SeriesKey(device, "oper-status", "ge0"), now, now, 1.0))
-        self.series.take(device, Told(tuple(readings)), TICK)
+        readings += [Reading(SeriesKey(device, "oper-status", port), now, now, 1.0) for port in PORTS]
+        self.series.take(device, Told(tuple(readings), dict.fromkeys(PORTS, 10**10)), TICK)
 
     def _reading(self, device: DeviceName, number: int, kind: str, value: float, now: float) -> Reading:
         return Reading(SeriesKey(device, kind, str(number)), now, now, value, Provenance.PROBED)

@@ -157,6 +157,13 @@ class NetnsPlane:
         """Cut or restore a link; KeyError when there is none of that name."""
         self._carriers_changed([self._tables.links.set_link(link, up=up, silent=silent)])
 
+    def slow_link(self, link: str, delay_seconds: float) -> None:
+        """Not here: the delay of a wire is built in when it is made."""
+        self._tables.links.link(link)
+        raise ValueError(
+            f"the delay of link {link} cannot be {delay_seconds:g} s: only the memory plane changes delays"
+        )
+
     def cut_links(self) -> frozenset[str]:
         """The links that are cut, silently or not."""
         return self._tables.links.cut()

@@ -1,0 +1,260 @@
+"""Owns explaining a service: what changed in what is measured of it, what began it, where it stands, what was decided.
+
+Every clause names the samples and events that it rests on, and all of them come along, so that anybody can check it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.assurance.book import Carrier, Recorded
+from controller.assurance.decision import NO_CAUSE
+from controller.assurance.narrative import (
+    CauseEvent,
+    Clause,
+    EventReference,
+    LoadMove,
+    Narrative,
+    SampleReference,
+    SeriesChange,
+    explain,
+)
+from controller.assurance.objectives import ObjectiveName
+from controller.assurance.turning import levels
+from controller.model.errors import InvalidInputError
+from controller.model.identifiers import DeviceName
+from controller.model.inventory import DeviceRecord
+from controller.runtime.assurance import Assurance, ObjectiveStanding
+from controller.telemetry.sample import Sample, SeriesKey
+from controller.topology.network import LinkId
+
+Json = Any
+_BEFORE_SECONDS = 60.0
+"""How long before a change what began it may have happened."""
+_MOST = 10
+_WORDS = {
+    ObjectiveName.ONE_WAY_DELAY: "one-way delay",
+    ObjectiveName.ROUND_TRIP_DELAY: "round-trip delay",
+    ObjectiveName.JITTER: "delay variation",
+    ObjectiveName.LOSS: "test packets lost a second",
+    ObjectiveName.BANDWIDTH: "load",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explaining:
+    """Explains services out of the series, the book and the log."""
+
+    assurance: Assurance
+    records: Callable[[], Mapping[DeviceName, DeviceRecord]]
+
+    def explain(self, agreement: str) -> Json:
+        """The sentences about a service, the samples and the events that they rest on."""
+        self.assurance.terms(agreement)
+        stories = [*self._standing(agreement), *self._changes(agreement), *self._decided(agreement)]
+        return {
+            "service": agreement,
+            "state": self.assurance.state(agreement).value,
+            "sentences": [story.to_json() for story in stories],
+            "samples": self._samples(stories),
+            "events": self._events(stories),
+        }
+
+    # -- sentences ---------------------------------------------------------------------------------------------
+
+    def _standing(self, agreement: str) -> Iterator[Narrative]:
+        book = self.assurance.world.assurance
+        instance = book.loop.get(agreement)
+        steps = list(zip(instance.steps[-len(book.positions(agreement)) :], book.positions(agreement), strict=True))
+        came = next(((step, at) for step, at in reversed(steps) if step.happening.time == instance.since), None)
+        if came is not None:
+            step, position = came
+            reason = f": {step.happening.reason}" if step.happening.reason else ""
+            text = f"{agreement} is {instance.state} since {_clock(instance.since)} UTC{reason}"
+            yield Narrative((Clause(text, events=(EventReference(position),)),))
+
+    def _changes(self, agreement: str) -> Iterator[Narrative]:
+        """What changed most comes first; where nothing changed, that is said of the worst."""
+        standing = self.assurance.standings.get(agreement)
+        told = [
+            (one, what, key, found)
+            for one in (standing.objectives if standing else ())
+            for what, key in self._told_by(one)
+            if (found := levels(self._kept(key))) is not None
+        ]
+        told.sort(key=lambda each: -_size(*each[3]))
+        for _, what, _, (before, during) in told[:_MOST]:
+            yield self._changed(agreement, what, before, during)
+        if not told and standing:
+            yield from self._unchanged(standing.objectives)
+
+    def _changed(self, agreement: str, what: str, before: list[Sample], during: list[Sample]) -> Narrative:
+        carrier = self._carrier(before[-1].source_time, during[0].source_time)
+        cause = self._cause(carrier) if carrier else self._found(agreement, during)
+        change = SeriesChange(what, before, during)
+        moved = self._moved(carrier, during[0].source_time) if carrier and not carrier.is_up else None
+        try:
+            return explain(change, moved, cause)
+        except InvalidInputError:
+            return explain(change)
+
+    def _unchanged(self, objectives: Iterable[ObjectiveStanding]) -> Iterator[Narrative]:
+        for one in objectives:
+            for what, key in self._told_by(one):
+                samples = [sample for sample in self._kept(key) if sample.counts_for_billing]
+                if len(samples) > 1:
+                    yield explain(SeriesChange(what, samples, samples))
+                    return
+
+    def _decided(self, agreement: str) -> Iterator[Narrative]:
+        book = self.assurance.world.assurance
+        kept = book.decisions(agreement)
+        if not kept:
+            return
+        last = kept[-1]
+        against = [reason["text"] for reason in last.data["reasons"] if not reason["holds"]]
+        what = f"it was decided to {last.data['remedy']}" if last.data["acts"] else "it was decided to do nothing"
+        why = f" ({'; '.join(against)})" if against else ""
+        text = f"At {_clock(last.data['time'])} UTC {what}{why}"
+        yield Narrative((Clause(text, events=(EventReference(last.position),)),))
+
+    # -- what it rests on --------------------------------------------------------------------------------------
+
+    def _told_by(self, standing: ObjectiveStanding) -> Iterator[tuple[str, SeriesKey]]:
+        """The series of an objective that can be told by themselves, with what they are to people."""
+        objective = standing.objective
+        word = _WORDS.get(objective.name)
+        if word is None:
+            return
+        if objective.name is ObjectiveName.BANDWIDTH:
+            for key in standing.measured.series:
+                if key.kind == "out-octets":
+                    yield f"{word} of {self._link_name(key)}", key
+            return
+        head, _, tail = objective.subject.partition(">")
+        series = standing.measured.series[-1:] if objective.name is ObjectiveName.LOSS else standing.measured.series
+        for key in series:
+            yield f"{word} {self._place(head)} to {self._place(tail)}", key
+
+    def _cause(self, carrier: Carrier) -> CauseEvent:
+        what = "got its carrier back" if carrier.is_up else "lost carrier"
+        return CauseEvent(EventReference(carrier.position), carrier.time, self._wire(carrier), what)
+
+    def _found(self, agreement: str, during: list[Sample]) -> CauseEvent | None:
+        """What localisation found for the decision about this risk."""
+        last = _last_since(self.assurance.world.assurance.decisions(agreement), during[0].source_time)
+        if last is None or not last.data["cause"]:
+            return None
+        reference = EventReference(last.position)
+        if last.data["cause"] == NO_CAUSE:
+            return CauseEvent(reference, during[0].source_time)
+        confidence = float(last.data.get("confidence", 0.0))
+        return CauseEvent(reference, during[0].source_time, last.data["cause"], "is at fault", confidence)
+
+    def _carrier(self, before: float, first: float) -> Carrier | None:
+        """The carrier that came or went when the change began: the last one until its first sample."""
+        found = [
+            one
+            for one in self.assurance.world.assurance.carriers
+            if before - _BEFORE_SECONDS <= one.time <= first and one.links
+        ]
+        return found[-1] if found else None
+
+    def _moved(self, carrier: Carrier, since: float) -> LoadMove | None:
+        """The link that the load of the lost one went onto: the one that grew most."""
+        network = self.assurance.measures.topology.network
+        lost = [network.links[LinkId(name)] for name in carrier.links if name in network.links]
+        wholes = [self._parted(_key(link.source.node, link.source.name), since)[0] for link in lost]
+        whole = max(wholes, key=_mean, default=[])
+        gone = set(carrier.links)
+        grown = [
+            (link, *self._parted(_key(link.source.node, link.source.name), since))
+            for link in network.links.values()
+            if link.id not in gone
+        ]
+        grown = [each for each in grown if each[1] and each[2]]
+        if not grown or _mean(whole) <= 0:
+            return None
+        link, before, during = max(grown, key=lambda each: _mean(each[2]) - _mean(each[1]))
+        if not 0 < _mean(during) - _mean(before) <= _mean(whole):
+            return None
+        return LoadMove(f"{link.source.node}-{link.target.node}", before, during, whole)
+
+    def _parted(self, key: SeriesKey, since: float) -> tuple[list[Sample], list[Sample]]:
+        samples = [one for one in self._kept(key) if one.counts_for_billing]
+        return [one for one in samples if one.source_time < since], [one for one in samples if one.source_time >= since]
+
+    def _kept(self, key: SeriesKey) -> list[Sample]:
+        return self.assurance.measures.series().store.samples(key, float("-inf"), float("inf"))
+
+    def _samples(self, stories: Iterable[Narrative]) -> Json:
+        """Each series that a sentence names, with the values at the times that it names."""
+        wanted: dict[str, set[float]] = {}
+        for reference in (one for story in stories for clause in story.clauses for one in clause.samples):
+            wanted.setdefault(reference.series, set()).add(reference.time)
+        known = {str(key): key for key in self.assurance.measures.series().keys()}  # noqa: SIM118 - not a dict
+        return {
+            name: [[one.source_time, one.value] for one in self._kept(known[name]) if one.source_time in times]
+            for name, times in wanted.items()
+            if name in known
+        }
+
+    def _events(self, stories: Iterable[Narrative]) -> Json:
+        positions = {event.position for story in stories for clause in story.clauses for event in clause.events}
+        found = {}
+        for position in sorted(positions):
+            event = next(iter(self.assurance.log.read(position - 1, limit=1)))
+            found[str(position)] = {"type": event.type, "time": event.time, "stream": event.stream, "data": event.data}
+        return found
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    def _place(self, name: str) -> str:
+        """The city of a router where it is the only one there, or else the router."""
+        records = self.records()
+        record = records.get(DeviceName(name))
+        city = record.place.city if record else ""
+        alike = [other for other in records.values() if other.place.city == city and other.role == "pe"]
+        return city if city and len(alike) == 1 else name
+
+    def _link_name(self, key: SeriesKey) -> str:
+        for link in self.assurance.measures.topology.network.links.values():
+            if (link.source.node, link.source.name) == (key.device, key.object):
+                return f"{link.source.node}-{link.target.node}"
+        return f"{key.device}:{key.object}"
+
+    def _wire(self, carrier: Carrier) -> str:
+        network = self.assurance.measures.topology.network
+        for name in sorted(carrier.links):
+            if (link := network.links.get(LinkId(name))) is not None:
+                return "-".join(sorted((link.source.node, link.target.node)))
+        return min(carrier.links)
+
+
+def value_of(explanation: Json) -> Callable[[SampleReference], float]:
+    """The values that an explanation brings along, for checking its sentences."""
+    values = {(name, time): value for name, samples in explanation["samples"].items() for time, value in samples}
+    return lambda reference: float(values[reference.series, reference.time])
+
+
+def _last_since(recorded: Iterable[Recorded], time: float) -> Recorded | None:
+    return next((one for one in reversed(tuple(recorded)) if one.data["time"] >= time), None)
+
+
+def _key(device: DeviceName, port: str) -> SeriesKey:
+    return SeriesKey(device, "out-octets", port)
+
+
+def _mean(samples: list[Sample]) -> float:
+    return sum(one.value for one in samples) / len(samples) if samples else 0.0
+
+
+def _size(before: list[Sample], during: list[Sample]) -> float:
+    """How much a level changed, in proportion."""
+    low, high = sorted((abs(_mean(before)), abs(_mean(during))))
+    return (high - low) / high if high else 0.0
+
+
+def _clock(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")
