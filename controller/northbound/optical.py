@@ -43,7 +43,7 @@ class OpticalDoor:
         """Every route."""
         table = {
             "/optical": {"GET": (Action.READ, self.list)},
-            "/optical/carve": {"POST": (Action.READ, self.carve)},
+            "/optical/carve": {"POST": (Action.PLAN, self.carve)},
             "/optical/carve/{name}": {"POST": (Action.CHANGE, self.provision)},
             "/optical/{domain}/tunnels": {"POST": (Action.PLAN, self.create)},
             "/optical/{domain}/tunnels/{name}/delete": {"POST": (Action.PLAN, self.delete)},
@@ -79,7 +79,7 @@ class OpticalDoor:
     async def carve(self, call: Call) -> Response:
         """POST /optical/carve."""
         wish = _carving_wish(call.json(_CARVING))
-        call.require(Action.READ, "service", ["", wish.service])
+        call.require(Action.PLAN, "service", ["", wish.service])
         return json_response(carving_view(await self.controller.optical_services.carve(wish)))
 
     async def provision(self, call: Call) -> Response:

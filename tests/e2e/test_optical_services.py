@@ -123,7 +123,7 @@ async def test_what_cannot_be_carved_is_refused_by_name(provider):
 async def test_the_api_shows_and_provisions_and_what_it_made_is_valid_actn_data(provider, tmp_path):
     asked = {"service": "acme", "source": "l", "target": "p", "bandwidth": "40 Mbit/s", "constant_delay": True}
     async with await client_of(provider, tmp_path) as client:
-        shown = await client.post("/api/v1/optical/carve", json=asked)
+        shown = await client.post("/api/v1/optical/carve", json=asked, headers=client.operator)
         assert shown.status_code == 200, shown.text
         assert [segment["kind"] for segment in shown.json()["segments"]] == ["access", "optical", "access"]
         assert shown.json()["segments"][1]["is_to_be_lit"]
@@ -139,5 +139,6 @@ async def test_the_api_shows_and_provisions_and_what_it_made_is_valid_actn_data(
         assert topology_findings(networks | vns | points) == []
         names = {tunnel["name"] for tunnel in te["ietf-te:te"]["tunnels"]["tunnel"]}
         assert names == {"otn-domain/gold", "gold", "gold-back"}
-        thick = await client.post("/api/v1/optical/carve", json=asked | {"bandwidth": "1 Gbit/s"})
-        assert (thick.status_code, "segment 'access l/a1' has 50 Mbit/s left" in thick.text) == (409, True)
+        thick = asked | {"bandwidth": "1 Gbit/s"}
+        refused = await client.post("/api/v1/optical/carve", json=thick, headers=client.operator)
+        assert (refused.status_code, "segment 'access l/a1' has 50 Mbit/s left" in refused.text) == (409, True)
