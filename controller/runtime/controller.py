@@ -137,6 +137,7 @@ class Controller:
         self.optical_services = OpticalServices(
             self.world, self.topology, self.optical, self.tunnels, self, self._commit_to_the_end
         )
+        self.transactions.refuse_overbooked = self.tunnels.refuse_overbooked
         self.proof = Proof(self.world, self.topology, self._observe)
         self.collection = Collection(
             self.sessions, self.leases, self.records, lambda: list(self.world.network), self.clock

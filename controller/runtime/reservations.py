@@ -5,7 +5,7 @@ the change already in place; when it aborts, the change is taken back. Nothing i
 whose verdict is still open.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from controller.events import types
@@ -13,11 +13,19 @@ from controller.mapping.infrastructure import Infrastructure
 from controller.mapping.service import L3smState
 from controller.mapping.service_change import L3smChange
 from controller.mapping.service_staleness import refuse_stale, relied_on_by, touched_by
+from controller.mapping.tunnel import Tunnel
+from controller.mapping.tunnel_book import TunnelChange
 from controller.model.errors import UndecidedError
 from controller.model.identifiers import TransactionId
 from controller.ports import Event, NewEvent
 from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json
+
+
+def tunnel_changes(plan: Plan) -> tuple[TunnelChange, ...]:
+    """What a plan makes of tunnels."""
+    found: list[Json] = [effect.data for effect in plan.effects if effect.type == types.TUNNELS_CHANGED]
+    return tuple(TunnelChange.from_json(data["change"]) for data in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,7 @@ class _Reservation:
     """What takes it back, in order."""
     touched: set[Hashable]
     relied: set[Hashable]
+    tunnels: tuple[TunnelChange, ...]
 
 
 @dataclass(slots=True)
@@ -68,7 +77,14 @@ class Reservations:
             back=tuple(back for _, back in reversed(pairs)),
             touched={key for change, back in pairs for key in touched_by(change, back)},
             relied={key for change, _ in pairs for key in relied_on_by(change)},
+            tunnels=tunnel_changes(plan),
         )
+
+    def tunnels(self) -> Iterator[tuple[TransactionId, Tunnel]]:
+        """Tunnels as running transactions are about to have them."""
+        for transaction, running in self._running.items():
+            for change in running.tunnels:
+                yield from ((transaction, tunnel) for tunnel in change.upserted)
 
     def release(self, transaction: TransactionId) -> None:
         """Take back what a transaction without a commit had reserved; does nothing after its commit."""

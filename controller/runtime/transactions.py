@@ -66,6 +66,8 @@ class Transactions:
     lock_wait_seconds: float = 10.0
     confirm_timeout_seconds: float = 120.0
     concurrency: int = 64
+    refuse_overbooked: Callable[[Plan], None] = lambda _: None
+    """Asked while nobody else can begin: raises where links have no room for what a plan's tunnels reserve."""
     observe_act: Callable[..., None] = lambda *_: None
     observe_end: Callable[[TransactionSummary], None] = lambda _: None
     _running: dict[TransactionId, tuple[Executor, "asyncio.Task[None]"]] = field(default_factory=dict)
@@ -148,6 +150,7 @@ class Transactions:
                 )
         self.world.reservations.refuse_stale(plan)
         self.world.tunnels.refuse_stale(plan.effects)
+        self.refuse_overbooked(plan)
 
     async def _plan_durably(self, plan: Plan, options: CommitOptions, actor: str) -> tuple[Executor, Output]:
         transaction = TransactionId(self.world.next_id("transaction"))

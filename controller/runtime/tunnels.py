@@ -11,12 +11,30 @@ from typing import Any
 from controller.events import types
 from controller.mapping.tunnel import STAMP, Tunnel
 from controller.mapping.tunnel_book import TunnelChange
-from controller.mapping.tunnel_paths import NOTHING, Avoidance, along, check, colored, placed, state_of, with_backup
+from controller.mapping.tunnel_paths import (
+    NOTHING,
+    Avoidance,
+    along,
+    check,
+    colored,
+    is_alive,
+    placed,
+    state_of,
+    with_backup,
+)
 from controller.mapping.tunnel_stages import TunnelStages, replacement_reason, stages_in_place, stages_replacement
-from controller.model.errors import ConflictError, InvalidInputError, NotFoundError, NotSupportedError, StalePlanError
-from controller.model.identifiers import DeviceName
+from controller.model.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    NotSupportedError,
+    StalePlanError,
+    UndecidedError,
+)
+from controller.model.identifiers import DeviceName, TransactionId
 from controller.model.units import BitRate
 from controller.runtime.planner import Planner
+from controller.runtime.reservations import tunnel_changes
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.world import World
 from controller.topology.network import LinkId
@@ -156,20 +174,40 @@ class Tunnels:
         return plan
 
     def refuse_overbooked(self, plan: Plan) -> None:
-        """`StalePlanError` when others have taken meanwhile what a plan's tunnels were to reserve."""
-        for change in [TunnelChange.from_json(data["change"]) for data in _tunnel_effects(plan)]:
-            before = self.topology.database
-            known = before.network.links
-            after = before.without_reservations(name for name in change.names if name in before.reservations)
-            for tunnel in change.upserted:
-                after = reserving(after, tunnel)
-            for link in sorted({link for tunnel in change.upserted for link in tunnel.links if link in known}):
-                if after.residual(link) < min(BitRate(0), before.residual(link)):
-                    raise StalePlanError(
-                        f"link '{link}' has no room any more for what plan '{plan.id}' reserves",
-                        remedy="plan again",
-                        path=link,
-                    )
+        """Refuse a plan whose tunnels would reserve what others have taken meanwhile, or are about to take.
+
+        `StalePlanError` when they have it, `UndecidedError` when their transaction has no verdict yet.
+        """
+        running = tuple(self.world.reservations.tunnels())
+        for change in tunnel_changes(plan):
+            taken = self.topology.database
+            if link := _overbooked(taken, change):
+                raise StalePlanError(
+                    f"link '{link}' has no room any more for what plan '{plan.id}' reserves",
+                    remedy="plan again",
+                    path=link,
+                )
+            if running and (link := _overbooked(self._with_running(taken, running), change)):
+                transactions = dict.fromkeys(transaction for transaction, _ in running)
+                raise UndecidedError(
+                    f"{', '.join(transactions)} is about to reserve what plan '{plan.id}' needs of link '{link}'",
+                    remedy="wait for its verdict, then plan again",
+                    path=running[0][0],
+                    tag="in-use",
+                )
+
+    def _with_running(self, database: TeDatabase, running: Iterable[tuple[TransactionId, Tunnel]]) -> TeDatabase:
+        """With what running transactions are about to reserve, beside what they would leave where it still carries."""
+        known = database.network.links
+        for _, tunnel in running:
+            links, rate = tunnel.links, tunnel.bandwidth
+            if tunnel.name in self.world.tunnels:
+                before = self.world.tunnels.get(tunnel.name)
+                links |= {hop for path in before.paths if is_alive(database, path) for hop in path.hops}
+                rate = max(rate, before.bandwidth)
+            path = LinkPath(tuple(known[hop] for hop in sorted(links) if hop in known))
+            database = database.with_reservation(tunnel.name, path, rate)
+        return database
 
     def plan(self, change: TunnelChange, summary: str) -> Plan:
         """The plan of tunnels as they are here."""
@@ -301,6 +339,16 @@ class Tunnels:
             return False
         free = database.without_reservation(before.name) if before.name in database.reservations else database
         return all(_fits(free, after, path.hops) for path in before.paths)
+
+
+def _overbooked(before: TeDatabase, change: TunnelChange) -> LinkId | None:
+    """A link that would have more reserved than it carries, and than it has now."""
+    known = before.network.links
+    after = before.without_reservations(name for name in change.names if name in before.reservations)
+    for tunnel in change.upserted:
+        after = reserving(after, tunnel)
+    touched = sorted({link for tunnel in change.upserted for link in tunnel.links if link in known})
+    return next((link for link in touched if after.residual(link) < min(BitRate(0), before.residual(link))), None)
 
 
 def _fits(database: TeDatabase, tunnel: Tunnel, hops: Collection[LinkId]) -> bool:

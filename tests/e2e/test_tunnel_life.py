@@ -294,6 +294,47 @@ async def test_two_plans_cannot_both_take_what_only_one_fits_on(tmp_path: Path) 
         assert len(routes) == 2
 
 
+async def test_two_commits_at_once_on_two_head_ends_cannot_both_take_what_only_one_fits_on(
+    tmp_path: Path,
+) -> None:
+    async with demo(tmp_path) as provider:
+        controller = provider.controller
+        wish = TunnelWish(bandwidth=BitRate(60 * 10**9))
+        shared = LinkId("p-brussels:core2>pe-frankfurt:core0")
+        ways = {
+            "north": (LONDON, [LinkId("pe-london:core0>p-brussels:core0"), shared]),
+            "south": (PARIS, [LinkId("pe-paris:core0>p-brussels:core1"), shared]),
+        }
+        plans = [
+            await controller.plan_tunnels(
+                lambda t, name=name, way=way: t.create(name, way[0], FRANKFURT, wish, along_links=way[1]), ACTOR
+            )
+            for name, way in ways.items()
+        ]
+        done = await asyncio.gather(*(controller.commit(p.id, QUICK, ACTOR) for p in plans), return_exceptions=True)
+        refused = [found for found in done if isinstance(found, ConflictError)]
+        assert len(refused) == 1, done
+        assert str(shared) in str(refused[0])
+        assert controller.topology.database.residual(shared) == BitRate(40 * 10**9)
+
+
+async def test_a_wish_that_meets_another_at_its_commit_finds_room_elsewhere(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        controller = provider.controller
+        wish = TunnelWish(bandwidth=BitRate(60 * 10**9))
+
+        async def wanted(name: str, source: DeviceName) -> object:
+            async def make() -> Plan:
+                return await controller.plan_tunnels(lambda t: t.create(name, source, FRANKFURT, wish), ACTOR)
+
+            return await controller.commit_fresh(make, QUICK, ACTOR)
+
+        await asyncio.gather(wanted("north", LONDON), wanted("south", PARIS))
+        assert {tunnel.name for tunnel in controller.world.tunnels} == {"north", "south"}
+        database = controller.topology.database
+        assert all(database.residual(link) >= BitRate(0) for link in database.network.links)
+
+
 async def test_links_are_measured_when_that_is_asked_for(tmp_path: Path) -> None:
     async with demo(tmp_path) as provider:
         topology, before = provider.controller.topology, provider.running()
