@@ -21,6 +21,7 @@ _STATUS_SECONDS = 15.0
 TELEMETRY_TICK_SECONDS = 0.1
 _FOLLOW_SECONDS = 5.0
 """How soon a new device is read for telemetry."""
+_COMPARE_SECONDS = 10.0
 _MEASURE_SECONDS = 1.0
 """How soon a new service is measured."""
 _DUE_SECONDS = 10.0
@@ -83,6 +84,7 @@ class Background:
         self._every(_DUE_SECONDS, Due(self.daemon.controller).run)
         self._every(TELEMETRY_TICK_SECONDS, self.daemon.controller.collection.tick)
         self._every(_FOLLOW_SECONDS, self._follow_telemetry)
+        self._every(self.daemon.settings.current.telemetry.interval_seconds or _COMPARE_SECONDS, self._compare)
         self._every(_MEASURE_SECONDS, self.daemon.controller.service_probes.reconcile)
         self._every(self.daemon.settings.current.assurance.tick_seconds, self.daemon.controller.assurance.tick)
         self._every(self.daemon.settings.current.recovery.tick_seconds, self.daemon.controller.recoveries.tick)
@@ -119,6 +121,9 @@ class Background:
     async def _follow_telemetry(self) -> None:
         self.daemon.controller.collection.follow()
         self.daemon.controller.pushes.follow()
+
+    async def _compare(self) -> None:
+        self.daemon.controller.witnesses.compare()
 
     async def _save(self) -> None:
         await self.upkeep.save()

@@ -219,6 +219,7 @@ def build_controller(
     controller.topology.given = lambda: catalogue.topology
     telemetry = settings.telemetry
     controller.collection.series = SeriesBook(telemetry.interval_seconds or 10.0, telemetry.history_seconds)
+    controller.witnesses.series = controller.collection.series
     controller.collection.series.subscribe(controller.topology.measurements.take)
     take_over_telemetry(controller, settings)
     take_over_assurance(controller, settings)

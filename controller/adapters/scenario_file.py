@@ -139,7 +139,7 @@ class _Reader:
             told += self._unnamed({one.path or one.link or one.node for one in told})
         if not told:
             raise InvalidInputError("nothing was observed", remedy="list observations or symptoms")
-        return RecordedScenario(self._groups(), tuple(self._observation(one) for one in told))
+        return RecordedScenario(self._groups(), tuple(found for one in told for found in self._observations(one)))
 
     def _groups(self) -> tuple[RiskGroup, ...]:
         cards = {card: [self._wire(name).id for name in names] for card, names in self._file.cards.items()}
@@ -172,17 +172,21 @@ class _Reader:
         if not self._network.nodes.keys().isdisjoint(self._file.symptoms):
             yield from (_Observed(node=name, state="answers") for name in self._network.nodes if name not in named)
 
-    def _observation(self, one: _Observed) -> Observation:
+    def _observations(self, one: _Observed) -> Iterator[Observation]:
+        """What was observed; a link's carrier by the routers at both of its ends, where nobody says by which."""
         if sum(map(bool, (one.path, one.link, one.node))) != 1:
             raise InvalidInputError(f"an observation is of one path, link or node, not: {_words(one)}", remedy=_REMEDY)
         if one.path:
-            return self._of_path(one)
-        if one.link:
-            wire = self._network.both_directions([self._wire(one.link).id])
-            return _made(one, ObservationKind.CARRIER, one.link, frozenset(wire), is_bad=_state(one, _CARRIERS))
-        self._network.node_position(DeviceName(one.node))
-        of_node = frozenset({one.node})
-        return _made(one, ObservationKind.SILENCE, "controller", of_node, is_bad=_state(one, _ANSWERS))
+            yield self._of_path(one)
+        elif one.link:
+            link, is_down = self._wire(one.link), _state(one, _CARRIERS)
+            wire = frozenset(self._network.both_directions([link.id]))
+            for end in (link.source.node, link.target.node)[: 1 if one.sensor else 2]:
+                yield _made(one, ObservationKind.CARRIER, end, wire, is_bad=is_down)
+        else:
+            self._network.node_position(DeviceName(one.node))
+            of_node = frozenset({one.node})
+            yield _made(one, ObservationKind.SILENCE, "controller", of_node, is_bad=_state(one, _ANSWERS))
 
     def _of_path(self, one: _Observed) -> Observation:
         if one.path not in self._file.paths:

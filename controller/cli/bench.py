@@ -153,8 +153,8 @@ def _incident(diagnosis: "Diagnosis") -> dict[str, Any]:
         "reason": diagnosis.reason,
         "known": [str(cause) for cause in diagnosis.known],
         "causes": [{"rank": rank, **_ranked(cause)} for rank, cause in enumerate(diagnosis.causes, 1)],
-        "symptoms": [str(one) for one in diagnosis.symptoms],
-        "unexplained": list(diagnosis.unexplained),
+        "symptoms": list(dict.fromkeys(map(str, diagnosis.symptoms))),
+        "unexplained": list(dict.fromkeys(diagnosis.unexplained)),
         "doubtful_sensors": list(diagnosis.doubtful_sensors),
     }
 
@@ -168,6 +168,6 @@ def _ranked(cause: "Cause") -> dict[str, Any]:
         "mode": cause.mode,
         "direction": cause.direction,
         "alike": list(cause.alike),
-        "explains": list(cause.explains),
+        "explains": list(dict.fromkeys(cause.explains)),
         "contradicted_by": list(cause.contradicted_by),
     }

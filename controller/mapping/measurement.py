@@ -81,6 +81,15 @@ def packet_rate(lines: Mapping[Path, str]) -> float:
     return sum(1000.0 / milliseconds for milliseconds in sessions.values())
 
 
+def probe_sessions(lines: Mapping[Path, str]) -> dict[str, int]:
+    """The sessions in an owner's lines that take one segment, by it."""
+    segments: dict[int, list[str]] = {}
+    for path, value in lines.items():
+        if path[:2] == STAMP and len(path) == 5 and path[4].name == "sid":
+            segments.setdefault(int(path[2].keys[0][1]), []).append(value)
+    return {one[0]: number for number, one in segments.items() if len(one) == 1}
+
+
 def orphans(device: DeviceName, contributions: Contributions, edit: Edit) -> list[Measurement]:
     """Measurements that the edit leaves on the device in VPNs that it takes away: nobody can commit that."""
     deleted = {change.path for change in edit if change.new is None}

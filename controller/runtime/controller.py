@@ -38,6 +38,7 @@ from controller.runtime.assurance_measures import Measures
 from controller.runtime.collection import Collection
 from controller.runtime.collection_campaigns import Campaigns
 from controller.runtime.collection_push import Pushes
+from controller.runtime.collection_witnesses import Witnesses
 from controller.runtime.device_care import DeviceCare, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
 from controller.runtime.leases import Lease, Leases
@@ -122,6 +123,7 @@ class Controller:
     campaigns: Campaigns = field(init=False)
     pushes: Pushes = field(init=False)
     service_probes: ServiceProbes = field(init=False)
+    witnesses: Witnesses = field(init=False)
     assurance: Assurance = field(init=False)
     localisation: Localisation = field(init=False)
     recoveries: Recoveries = field(init=False)
@@ -144,6 +146,7 @@ class Controller:
         )
         self.topology.measurements = LinkMeasurements(self.clock.now, self.collection.told_every_seconds)
         self.pushes = Pushes(self.collection)
+        self.witnesses = Witnesses(self.world, self.topology, self.collection.series)
         self.campaigns = Campaigns(
             self.world, self.log, self.clock, self.collection, self.topology, self.commit_measurements
         )
