@@ -7,6 +7,7 @@ members that are written here and no others: neither `vc` nor `vp` wrappers nor 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -86,9 +87,9 @@ def digest_of(secured: str) -> str:
 
 def read(secured: str, key_of: KeyOf) -> Credential:
     """The credential in a text, once its signature is that of a key `key_of` knows; `RefusedError` names the check."""
-    document, key_id = opened(secured, key_of)
+    payload, key_id = _opened(secured, key_of, MOST_OCTETS)
     try:
-        wallet, status = _wallet(document)
+        wallet, status = _read_wallet(payload) if isinstance(payload, bytes) else _wallet(payload)
     except InvalidInputError as error:
         raise RefusedError(Check.FORM, str(error)) from error
     if controller_of(key_id) != wallet.issuer:
@@ -111,14 +112,22 @@ def read_unverified(secured: str) -> Credential:
 
 def opened(secured: str, key_of: KeyOf, max_octets: int = MOST_OCTETS) -> tuple[Mapping[str, Any], str]:
     """The document of a credential in either form, and the name of the key that signed it."""
+    payload, key_id = _opened(secured, key_of, max_octets)
+    try:
+        return read_object(payload) if isinstance(payload, bytes) else payload, key_id
+    except InvalidInputError as error:
+        raise RefusedError(Check.FORM, str(error)) from error
+
+
+def _opened(secured: str, key_of: KeyOf, max_octets: int) -> tuple[bytes | Mapping[str, Any], str]:
+    """What was signed, as octets where it is a token, and the name of the key."""
     if len(secured) > max_octets:
         raise RefusedError(Check.SIZE, f"a credential is at most {max_octets} octets, not {len(secured)}")
     if not secured.startswith("{"):
         try:
-            token = jose.verify(secured, key_of, kind=KIND, content=CONTENT, max_octets=max_octets)
+            return jose.verify_octets(secured, key_of, kind=KIND, content=CONTENT, max_octets=max_octets)
         except TokenRefusedError as error:
             raise RefusedError(FAULTS[error.fault], error.message) from error
-        return token.document, token.key_id
     try:
         return check_proof(read_object(secured.encode()), key_of)
     except (InvalidInputError, UnicodeEncodeError) as error:
@@ -156,6 +165,12 @@ def _document(wallet: Wallet, key: SigningKey, status: StatusEntry | None) -> by
             "statusListCredential": status.address,
         }
     return orjson.dumps(found)
+
+
+@lru_cache(maxsize=1024)
+def _read_wallet(payload: bytes) -> tuple[Wallet, StatusEntry | None]:
+    """The wallet in signed octets: the same wallet comes with many intents, its signature is verified each time."""
+    return _wallet(read_object(payload))
 
 
 def _wallet(document: Mapping[str, Any]) -> tuple[Wallet, StatusEntry | None]:

@@ -125,6 +125,17 @@ def verify(token: str, key_of: KeyOf, *, kind: str, max_octets: int = MOST_OCTET
 
     `content` is the one `cty` that is taken beside none. `TokenRefusedError` names the first fault.
     """
+    octets, kid = verify_octets(token, key_of, kind=kind, max_octets=max_octets, content=content)
+    try:
+        return Verified(octets, read_object(octets), kid)
+    except InvalidInputError as error:
+        raise TokenRefusedError(f"the payload: {error}", fault=Fault.PAYLOAD) from error
+
+
+def verify_octets(
+    token: str, key_of: KeyOf, *, kind: str, max_octets: int = MOST_OCTETS, content: str = ""
+) -> tuple[bytes, str]:
+    """The signed octets, not yet read, and the name of the key; otherwise as `verify`."""
     if len(token) > max_octets:
         raise TokenRefusedError(f"a token of {len(token)} octets is over the limit of {max_octets}", fault=Fault.SIZE)
     header, payload, signature = _parts(token)
@@ -135,8 +146,7 @@ def verify(token: str, key_of: KeyOf, *, kind: str, max_octets: int = MOST_OCTET
     if not key.accepts(_signature(signature), token[: -len(signature) - 1].encode("ascii")):
         raise TokenRefusedError(f"the signature is not that of '{shown(kid)}'", fault=Fault.SIGNATURE)
     try:
-        octets = decode(payload)
-        return Verified(octets, read_object(octets), kid)
+        return decode(payload), kid
     except InvalidInputError as error:
         raise TokenRefusedError(f"the payload: {error}", fault=Fault.PAYLOAD) from error
 

@@ -21,6 +21,7 @@ class LedgerState:
     _currencies: dict[str, str] = field(default_factory=dict)
     _taken: defaultdict[Scope, int] = field(default_factory=lambda: defaultdict(int))
     _nonces: dict[tuple[str, str], float] = field(default_factory=dict)
+    _crowded: int = 1_000
     _forgotten: float = 0.0
 
     def post(self, order: Order, now: float) -> Posted | Refusal:
@@ -105,8 +106,10 @@ class LedgerState:
 
     def claim_nonce(self, holder: str, nonce: str, until: float, now: float) -> bool:
         """Whether the nonce is new. Those whose time is over are forgotten, and refused after a clock is set back."""
-        self._nonces = {known: end for known, end in self._nonces.items() if end > now}
-        self._forgotten = max(self._forgotten, now)
+        if len(self._nonces) >= self._crowded:
+            self._nonces = {known: end for known, end in self._nonces.items() if end > now}
+            self._crowded = 2 * len(self._nonces) + 1_000
+            self._forgotten = max(self._forgotten, now)
         if until <= self._forgotten or (holder, nonce) in self._nonces:
             return False
         self._nonces[holder, nonce] = until

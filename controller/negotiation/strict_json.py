@@ -27,12 +27,11 @@ def read_object(document: bytes) -> dict[str, Any]:
         raise InvalidInputError(f"not a JSON document: {error}", tag="malformed-message") from error
     if not isinstance(loose, dict):
         raise InvalidInputError("a JSON object is expected", tag="malformed-message")
-    _refuse_nesting(loose)
+    if document.count(b"[") + document.count(b"{") > _MOST_NESTING:
+        _refuse_nesting(loose)
     # The fast reader has looked at surrogates and syntax, but keeps the last of two equal keys: this one sees both.
     try:
-        strict: dict[str, Any] = json.loads(
-            document, object_pairs_hook=_unique, parse_int=_integer, parse_float=_number, parse_constant=_no_number
-        )
+        strict: dict[str, Any] = _STRICT.decode(document.decode())
     except ValueError as error:
         raise InvalidInputError(f"not a JSON document: {error}", tag="malformed-message") from error
     return strict
@@ -69,6 +68,11 @@ def _number(digits: str) -> float:
 
 def _no_number(text: str) -> NoReturn:
     raise InvalidInputError(f"{text[:20]} is not a JSON number", tag="malformed-message")
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_number, parse_constant=_no_number
+)
 
 
 def _refuse_nesting(value: object) -> None:
