@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from controller.model.errors import InvalidInputError
 from controller.model.money import Money
@@ -153,6 +154,7 @@ def root_of(envelope: str) -> str:
     return scopes_of(envelope)[0]
 
 
+@lru_cache(maxsize=4096)
 def scopes_of(envelope: str) -> tuple[str, ...]:
     """An envelope and those that it is a part of, the root's first; `InvalidInputError` when it is not a good name."""
     did, *segments = envelope.split("/")
