@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from bench.table import Row, row, write
@@ -88,8 +89,7 @@ def _presentations(tokens: list[str], holder: SigningKey) -> list[str]:
 
 
 def _presentation(tokens: list[str], holder: SigningKey, number: int) -> str:
-    said = {"audience": OPERATOR, "intent": ASKED.digest, "now": NOW}
-    return present(tokens, holder, nonce=f"n-{number}", **said).text()
+    return present(tokens, holder, audience=OPERATOR, intent=ASKED.digest, nonce=f"n-{number}", now=NOW).text()
 
 
 def _door(ledger: Ledger, octets: int = LEAST_BITS // 8) -> Door:
@@ -173,12 +173,17 @@ def _by_list() -> list[Row]:
         rows.append(_row(f"every check, status list of {octets * 8} places", texts, 2, octets))
         signed = sign_status_list(bytes(octets), LIST, KEY, NOW - 10, NOW + 86_400)
         packed = decode(compressed(bytes(octets))[1:])
-        read, gunzip = _beside(
-            lambda signed=signed: _times(20, lambda: read_status_list(signed, LIST, TRUST, NOW)),
-            lambda packed=packed: _times(20, lambda: zlib.decompress(packed, 31)),
-        )
+        read, gunzip = _beside(partial(_read_lists, signed), partial(_gunzip_lists, packed))
         rows.append(row(f"a list of {octets * 8} places read anew", 20, read, gunzip, "bare gunzip", "lists/s"))
     return rows
+
+
+def _read_lists(signed: str) -> int:
+    return _times(20, lambda: read_status_list(signed, LIST, TRUST, NOW))
+
+
+def _gunzip_lists(packed: bytes) -> int:
+    return _times(20, lambda: zlib.decompress(packed, 31))
 
 
 def _times(count: int, action: Callable[[], object]) -> int:
