@@ -1,8 +1,9 @@
 """Owns what open quotes hold of a network, until they are bought, given back, or run out.
 
 A quote binds, so what it promises is held from the moment it is given. What was bought is the traffic engineering
-database's to know (`topology.te_database`); here stands only which axes a bought service takes of beside bandwidth.
-One asker can hold so many quotes and no more, so that asking for prices never keeps others out.
+database's to know (`topology.te_database`), wherever it runs by now; here stands which axes it takes of, and what it
+was sold as, for as long as the database does not know it. One asker can hold so many quotes and no more, so that asking
+for prices never keeps others out.
 """
 
 from collections import Counter
@@ -17,7 +18,10 @@ from controller.topology.te_database import TeDatabase
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """`bit_rate` on each of these links (by position), on these axes, for the `consumer` until `valid_until` (UTC)."""
+    """`bit_rate` on each of these links (by position), on these axes, for the `consumer` until `valid_until` (UTC).
+
+    `already`: the links on which it would take over what its buyer has of them by an agreement that it is to replace.
+    """
 
     id: str
     consumer: str
@@ -25,6 +29,12 @@ class Holding:
     bit_rate: int
     axes: tuple[Axis, ...]
     valid_until: float
+    already: frozenset[int] = frozenset()
+
+    @property
+    def more_links(self) -> list[int]:
+        """The links on which it takes something that its buyer does not have yet."""
+        return [link for link in self.links if link not in self.already]
 
 
 class Holdings:
@@ -32,7 +42,7 @@ class Holdings:
 
     def __init__(self, links: int) -> None:
         self._open: dict[str, Holding] = {}
-        self._sold: dict[str, tuple[Axis, ...]] = {}
+        self._sold: dict[str, Holding] = {}
         self._held: dict[Axis, list[int]] = {axis: [0] * links for axis in Axis}
         self._by_consumer: Counter[str] = Counter()
         self._ends: list[tuple[float, str]] = []
@@ -48,8 +58,8 @@ class Holdings:
         return self._open
 
     @property
-    def sold(self) -> Mapping[str, tuple[Axis, ...]]:
-        """The axes of what was bought, by reservation."""
+    def sold(self) -> Mapping[str, Holding]:
+        """What was bought, by the name of its reservation."""
         return self._sold
 
     def held_by(self, consumer: str) -> int:
@@ -68,19 +78,19 @@ class Holdings:
         heappush(self._ends, (holding.valid_until, holding.id))
         self._count(holding, 1)
 
-    def buy(self, holding_id: str) -> Holding:
-        """It is bought: the database of reservations has it from now on. `NotFoundError` when it is not held."""
+    def buy(self, holding_id: str, reservation: str = "") -> Holding:
+        """It is bought, and reserved under this name, or its own; `NotFoundError` when it is not held."""
         holding = self._leave(holding_id)
-        self._sold[holding_id] = holding.axes
+        self._sold[reservation or holding_id] = holding
         return holding
 
     def give_back(self, holding_id: str) -> Holding:
         """It was not wanted; `NotFoundError` when it is not held."""
         return self._leave(holding_id)
 
-    def end(self, holding_id: str) -> None:
+    def end(self, reservation: str) -> None:
         """A service that was bought has ended; one that never was is nothing to end."""
-        self._sold.pop(holding_id, None)
+        self._sold.pop(reservation, None)
 
     def run_out(self, now: float) -> tuple[Holding, ...]:
         """Give back what nobody has bought in time."""
@@ -93,18 +103,23 @@ class Holdings:
         return tuple(ended)
 
     def taken(self, database: TeDatabase, axis: Axis) -> list[int]:
-        """What reservations take of an axis, per link: all of them of bandwidth, of the others those bought so."""
-        if axis is Axis.BANDWIDTH:
-            return list(database.reserved_rates)
-        rates = [0] * len(database.reserved_rates)
-        for name in self._of(axis):
-            if reservation := database.reservations.get(name):
-                for link_id in set(reservation.links):
-                    rates[database.network.link_position(link_id)] += reservation.bit_rate.bits_per_second
-        return rates
+        """What is sold of an axis, per link, in bit/s: where it is reserved, else where it was held.
 
-    def _of(self, axis: Axis) -> Iterable[str]:
-        return (name for name, axes in self._sold.items() if axis in axes)
+        Of bandwidth, what was reserved by others too.
+        """
+        rates = [0] * len(database.reserved_rates)
+        if axis is Axis.BANDWIDTH:
+            rates = list(database.reserved_rates)
+        for name, holding in self._sold.items():
+            reservation = database.reservations.get(name)
+            if axis not in holding.axes or (reservation is not None and axis is Axis.BANDWIDTH):
+                continue
+            links: Iterable[int] = holding.links
+            if reservation is not None:
+                links = {database.network.link_position(link_id) for link_id in reservation.links}
+            for link in links:
+                rates[link] += holding.bit_rate
+        return rates
 
     def _leave(self, holding_id: str) -> Holding:
         try:
@@ -122,5 +137,5 @@ class Holdings:
     def _count(self, holding: Holding, sign: int) -> None:
         for axis in holding.axes:
             held = self._held[axis]
-            for link in holding.links:
+            for link in holding.more_links:
                 held[link] += sign * holding.bit_rate

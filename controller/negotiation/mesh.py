@@ -74,11 +74,11 @@ class Window:
         self.holdings.hold(holding)
         self._narrow(holding, now)
 
-    def buy(self, holding_id: str) -> Holding:
-        """What was held is a reservation from now on; until the next look it is counted here."""
-        holding = self.holdings.buy(holding_id)
+    def buy(self, holding_id: str, reservation: str = "") -> Holding:
+        """What was held is a reservation from now on, by this name; until the next look it is counted here."""
+        holding = self.holdings.buy(holding_id, reservation)
         for axis in holding.axes:
-            for link in holding.links:
+            for link in holding.more_links:
                 self._used[axis][link] += holding.bit_rate
         return holding
 
@@ -106,7 +106,7 @@ class Window:
         is_narrower = False
         for axis in holding.axes:
             levels = self._sales[axis]
-            for link in holding.links:
+            for link in holding.more_links:
                 level = levels[link]
                 if level.rank and self._rates[level.rank - 1] > self.room(axis, link):
                     levels[link] = opened(level, self.room(axis, link), self._rates, now, self._policy.bands)

@@ -122,17 +122,20 @@ class Seller:
     meshes: tuple[Mesh, ...]
 
 
-def price(request: ServiceRequest, seller: Seller, now: float) -> tuple[Offer, ...] | QuoteRefusal:
+def price(
+    request: ServiceRequest, seller: Seller, now: float, instead_of: str = ""
+) -> tuple[Offer, ...] | QuoteRefusal:
     """One offer for each tier that has the service, cheapest first; else what stands in the way.
 
-    The same request at the same time gives the same quotes, by name too. Nothing is held before `hold`.
+    The same request at the same time gives the same quotes, by name too. Nothing is held before `hold`. `instead_of`
+    names the reservation of a running agreement that this is to replace: what that one has is not withdrawn from it.
     """
     if request.workload_class not in seller.catalogue.classes:
         return QuoteRefusal(QuoteCheck.WORKLOAD_CLASS, f"there is no workload class '{request.workload_class}'")
     if request.start < now - _CLOCKS_APART_SECONDS:
         return QuoteRefusal(QuoteCheck.START, f"the request '{request.id}' starts {now - request.start:.0f} s ago")
     asked = [mesh for mesh in seller.meshes if request.tier in {None, mesh.tier}]
-    answers = [_on(mesh, request, seller, now) for mesh in asked]
+    answers = [_on(mesh, request, seller, now, instead_of) for mesh in asked]
     offers = [answer for answer in answers if isinstance(answer, Offer)]
     refusals = [answer for answer in answers if isinstance(answer, QuoteRefusal)]
     if offers:
@@ -150,7 +153,7 @@ def hold(offer: Offer, now: float) -> None:
         window.hold(offer.holding, now)
 
 
-def _on(mesh: Mesh, request: ServiceRequest, seller: Seller, now: float) -> Offer | QuoteRefusal:
+def _on(mesh: Mesh, request: ServiceRequest, seller: Seller, now: float, instead_of: str) -> Offer | QuoteRefusal:
     """The tier's offer."""
     ends = mesh.node_of(request.a), mesh.node_of(request.z)
     if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
@@ -166,17 +169,41 @@ def _on(mesh: Mesh, request: ServiceRequest, seller: Seller, now: float) -> Offe
     most = seller.policy.quotes.most_open
     if any(window.holdings.held_by(request.consumer) >= most for window in windows):
         return QuoteRefusal(QuoteCheck.OPEN_QUOTES, f"'{request.consumer}' has {most} quotes open: let some run out")
-    chosen = _cheapest(mesh.paths.between(ends[0], ends[1]), offering, windows, seller.policy)
+    has = _has(windows, instead_of, offering)
+    chosen = _cheapest(mesh.paths.between(ends[0], ends[1]), _Wanted(offering, windows, has), seller.policy)
     if isinstance(chosen, _NoWay):
         return QuoteRefusal(chosen.check, f"{chosen.what} of the {mesh.tier} tier from {request.a} to {request.z}")
-    return _offer(request, chosen, windows, seller.policy, now)
+    return _offer(request, chosen, seller.policy, now)
+
+
+_NOTHING: frozenset[int] = frozenset()
+
+
+def _has(windows: Sequence[Window], reservation: str, offering: Offering) -> frozenset[int]:
+    """The links on which a running agreement has as much as this would take, in all of these windows."""
+    sold = [window.holdings.sold.get(reservation) for window in windows] if reservation else []
+    links: list[frozenset[int]] = []
+    for holding in sold:
+        if holding is None or holding.bit_rate < offering.bit_rate or not set(offering.axes) <= set(holding.axes):
+            return _NOTHING
+        links.append(frozenset(holding.links))
+    return frozenset.intersection(*links) if links else _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A service in its windows; `has`: the links on which the asker has as much already."""
+
+    offering: Offering
+    windows: tuple[Window, ...]
+    has: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A service on a path, the steps of its surcharge, and its bands by rank."""
+    """What is wanted, on a path; the steps of its surcharge, and its bands by rank."""
 
-    offering: Offering
+    wanted: _Wanted
     path: Candidate
     steps: int
     ranks: Mapping[Axis, int]
@@ -188,26 +215,26 @@ class _NoWay:
     what: str
 
 
-def _cheapest(
-    candidates: Sequence[Candidate], offering: Offering, windows: Sequence[Window], policy: MarketPolicy
-) -> _Choice | _NoWay:
-    """The path of the lowest price, the quickest of several; or why there is none."""
+def _cheapest(candidates: Sequence[Candidate], wanted: _Wanted, policy: MarketPolicy) -> _Choice | _NoWay:
+    """The path of the lowest price, of several the one it is on, else the quickest; or why there is none."""
     best: _Choice | None = None
     gone: Axis | None = None
     for candidate in candidates:
-        if not _keeps(candidate, offering):
+        if not _keeps(candidate, wanted.offering):
             continue
-        ranks = _ranks(candidate, offering, windows)
+        ranks = _ranks(candidate, wanted)
         if isinstance(ranks, Axis):
             gone = ranks
             continue
         steps = sum(policy.tariff.steps[axis][rank] for axis, rank in ranks.items())
-        if best is None or steps < best.steps:
-            best = _Choice(offering, candidate, steps, ranks)
-            if not steps:
+        is_own = bool(wanted.has) and wanted.has.issuperset(candidate.links)
+        if best is None or (steps, not is_own) < (best.steps, True):
+            best = _Choice(wanted, candidate, steps, ranks)
+            if not steps and (is_own or not wanted.has):
                 break
     if best is not None:
         return best
+    offering = wanted.offering
     if gone is None:
         return _NoWay(QuoteCheck.PATH, f"'{offering.id}' is kept by no path")
     return _NoWay(QuoteCheck.WITHDRAWN, f"withdrawn is the {gone} grade '{offering.grade(gone).name}'")
@@ -218,18 +245,18 @@ def _keeps(candidate: Candidate, offering: Offering) -> bool:
     return is_quick and candidate.availability >= offering.availability.bound
 
 
-def _ranks(candidate: Candidate, offering: Offering, windows: Sequence[Window]) -> dict[Axis, int] | Axis:
+def _ranks(candidate: Candidate, wanted: _Wanted) -> dict[Axis, int] | Axis:
     """The path's band on each axis that the service takes of: its scarcest link's, in its scarcest window.
 
     An axis by itself is one on which it is withdrawn.
     """
     ranks, of_links = {}, candidate.of_links
-    wanted = offering.bandwidth.rank
-    for axis in offering.axes:
+    rank = wanted.offering.bandwidth.rank
+    for axis in wanted.offering.axes:
         highest = 0
-        for window in windows:
+        for window in wanted.windows:
             published = window.published()
-            if min(of_links(published.on_sale[axis])) <= wanted:
+            if min(of_links(published.on_sale[axis])) <= rank and _is_gone(candidate, published.on_sale[axis], wanted):
                 return axis
             highest = max(highest, *of_links(published.bands[axis]))
         if highest >= WITHDRAWN_RANK:
@@ -238,11 +265,14 @@ def _ranks(candidate: Candidate, offering: Offering, windows: Sequence[Window]) 
     return ranks
 
 
-def _offer(
-    request: ServiceRequest, chosen: _Choice, windows: tuple[Window, ...], policy: MarketPolicy, now: float
-) -> Offer | QuoteRefusal:
-    offering, base = chosen.offering, chosen.offering.price_per_hour
-    factor = policy.tariff.factor(chosen.steps)
+def _is_gone(candidate: Candidate, on_sale: Sequence[int], wanted: _Wanted) -> bool:
+    rank = wanted.offering.bandwidth.rank
+    return any(on_sale[link] <= rank for link in candidate.links if link not in wanted.has)
+
+
+def _offer(request: ServiceRequest, chosen: _Choice, policy: MarketPolicy, now: float) -> Offer | QuoteRefusal:
+    wanted, offering = chosen.wanted, chosen.wanted.offering
+    base, factor = offering.price_per_hour, policy.tariff.factor(chosen.steps)
     try:
         per_hour = base.times(factor)
         total = max(base.times(factor * Fraction(request.duration_seconds, SECONDS_PER_HOUR)), Money(1, base.currency))
@@ -265,6 +295,8 @@ def _offer(
         reservation=f"hold-{name[:24]}",
         path=f"path-{name[24:40]}",
     )
-    links, axes = chosen.path.links, offering.axes
-    holding = Holding(quote.reservation, request.consumer, links, offering.bit_rate, axes, valid_until)
-    return Offer(quote, chosen.path, windows, holding)
+    links, already = chosen.path.links, wanted.has.intersection(chosen.path.links)
+    holding = Holding(
+        quote.reservation, request.consumer, links, offering.bit_rate, offering.axes, valid_until, already
+    )
+    return Offer(quote, chosen.path, wanted.windows, holding)

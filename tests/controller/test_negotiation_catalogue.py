@@ -127,11 +127,11 @@ def test_a_wrong_file_of_services_is_refused_with_the_place(tmp_path: Path, old:
 @pytest.mark.parametrize(
     "old, new, complaint",
     [
-        ('modest: "1.5", steep: "3"', 'modest: "3", steep: "1.5"', "bandwidth factors"),
-        ('modest: "1.5", steep: "3"', 'modest: "0.5", steep: "3"', "bandwidth factors"),
+        ('modest: "1.25", steep: "2"', 'modest: "2", steep: "1.25"', "bandwidth factors"),
+        ('modest: "1.25", steep: "2"', 'modest: "0.5", steep: "2"', "bandwidth factors"),
         ("modest: {enter: 0.2, leave: 0.1}", "modest: {enter: 0.2, leave: 0.2}", "band 'modest'"),
         ("steep: {enter: 0.8, leave: 0.5}", "steep: {enter: .nan, leave: 0.5}", "band 'steep'"),
-        ("gain: 0.5", "gain: 0", "scarcity.yaml.*move by 0"),
+        ("gain: 0.3", "gain: 0", "scarcity.yaml.*move by 0"),
         ("most: 6", "most: .inf", "scarcity.yaml"),
         ("share: 1.0", "share: 1.5", "share of 1.5"),
         ("valid-seconds: 30", "valid-seconds: -1", "-1.0 s"),

@@ -1,0 +1,112 @@
+"""Owns `accord market`: what pricing by scarcity comes to on a network, beside flat pricing, without the daemon."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from controller.cli.session import Session, command, group
+from controller.cli.terminal import record, table
+
+if TYPE_CHECKING:
+    from controller.negotiation.market import Outcome
+    from controller.topology.network import Network
+
+app = group("market", "The market for services: what pricing by scarcity does.")
+_COLUMNS = (
+    "pricing", "worth_per_hour", "worth_share", "worth_share_at_target", "revenue_per_hour", "served",
+    "max_utilisation", "price_volatility", "moved_share", "settled_round",
+)  # fmt: skip
+_BANDS = ("baseline", "modest", "steep", "withdrawn")
+
+
+@command(
+    app,
+    "simulate",
+    "market simulate",
+    "market simulate --topology sndlib/germany50 --demand 3 --seed 7 -o json",
+    "market simulate --topology network.yaml --catalogue config/catalogue",
+)
+def _simulate(
+    session: Session,
+    *,
+    topology: Annotated[
+        str, typer.Option(metavar="FILE|NAME", help="A topology file (topology.file), or a name that topohub has.")
+    ] = "sndlib/geant",
+    catalogue: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="services.yaml and scarcity.yaml.  [default: accord's own]")
+    ] = None,
+    demand: Annotated[
+        float, typer.Option(min=0.01, max=10, help="Of the busiest link's capacity, were all on their quickest path.")
+    ] = 3.0,
+    rounds: Annotated[int, typer.Option(min=12, max=2000, help="Of 10 s; an agreement lasts six.")] = 150,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed is the same market.")] = 1,
+) -> None:
+    """Simulate buyers who answer prices, and compare pricing by scarcity with flat pricing and with the optimum.
+
+    A third of the buyers come late. Figures are means of the second half: what is served, by what it is worth to its
+    buyers, also as a share of a linear program's optimum with links full, and as full as prices aim at; what is paid;
+    the busiest link; how much a price differs from the one before; who moves at a renewal; and the round from which
+    hardly anybody moves. Flat pricing serves who comes first.
+    """
+    from controller.adapters.catalogue import load_catalogue, load_market_policy
+    from controller.adapters.resources import shared_directory
+    from controller.negotiation.candidates import CandidatePaths
+    from controller.negotiation.market import Simulation, optimum_of
+    from controller.negotiation.market_flows import flows_of
+    from controller.topology.te_database import TeDatabase
+
+    directory = catalogue or shared_directory("config") / "catalogue"
+    services, policy, network = load_catalogue(directory), load_market_policy(directory), _network(topology)
+    with session.terminal.progress(f"simulating {rounds} rounds twice"):
+        flows = flows_of(CandidatePaths(TeDatabase(network)), services, seed, demand)
+        optimum = optimum_of(network, flows, policy)
+        outcomes = []
+        for follows in (True, False):
+            simulation = Simulation(network, flows, services, policy, follows=follows)
+            simulation.run(rounds)
+            outcomes.append(simulation.outcome(optimum))
+    head: dict[str, Any] = {
+        "topology": topology,
+        "nodes": len(network.nodes),
+        "links": len(network.links),
+        "buyers": len(flows),
+        "rounds": rounds,
+        "seed": seed,
+        "demand": demand,
+        "optimum_per_hour": f"{_amount(optimum.worth, services.currency)}",
+        "optimum_per_hour_at_target": f"{_amount(optimum.worth_at_target, services.currency)}",
+    }
+    rows = [_row(outcome) for outcome in outcomes]
+    session.terminal.show({**head, "outcomes": rows}, record(head), Text(""), table(rows, _COLUMNS))
+
+
+def _network(topology: str) -> "Network":
+    from controller.adapters.published_topology import published_network
+    from controller.adapters.topology_file import load_topology
+    from controller.topology.network import Network
+
+    file = Path(topology)
+    if not file.is_file():
+        return published_network(topology)
+    found = load_topology(file)
+    return Network.of(found.nodes, found.links)
+
+
+def _amount(minor: float, currency: str) -> str:
+    from controller.model.money import Money
+
+    return str(Money(round(minor), currency))
+
+
+def _row(outcome: "Outcome") -> dict[str, Any]:
+    shares = ("worth_share", "worth_share_at_target", "served", "max_utilisation", "price_volatility", "moved_share")
+    return {
+        "pricing": outcome.pricing,
+        "worth_per_hour": str(outcome.worth_per_hour),
+        "revenue_per_hour": str(outcome.revenue_per_hour),
+        "settled_round": outcome.settled_round,
+        **{name: round(getattr(outcome, name), 4) for name in shares},
+        "bands": dict(zip(_BANDS, outcome.bands, strict=True)),
+    }

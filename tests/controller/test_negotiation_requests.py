@@ -1,0 +1,108 @@
+"""Requests: what cannot be priced is refused by a check that names it, and what no service could be is no request."""
+
+from dataclasses import replace
+from math import inf, nan
+
+import pytest
+
+from controller.model.errors import InvalidInputError
+from controller.model.units import BitRate
+from controller.negotiation.catalogue import Axis, Tier
+from controller.negotiation.mesh import Window
+from controller.negotiation.quote import QuoteCheck, QuoteRefusal, price
+from controller.negotiation.request import ServiceRequest, one_grade_less
+from tests.controller.market_samples import CATALOGUE, NOW, POLICY, REQUEST, SQUARE, asked, seller
+from tests.controller.topology_samples import drawn
+
+
+@pytest.mark.parametrize(
+    "changes, check, named",
+    [
+        ({"workload_class": "gambling"}, QuoteCheck.WORKLOAD_CLASS, "gambling"),
+        ({"z": "atlantis"}, QuoteCheck.PLACE, "atlantis"),
+        ({"a": "atlantis"}, QuoteCheck.PLACE, "atlantis"),
+        ({"bandwidth": BitRate(10**12)}, QuoteCheck.SERVICE, "r1"),
+        ({"latency_seconds": 0.001}, QuoteCheck.SERVICE, "r1"),
+        ({"tier": Tier.OPTICAL}, QuoteCheck.SERVICE, "optical"),
+        ({"start": NOW - 301}, QuoteCheck.START, "301 s ago"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_refused_by_a_check_that_names_it(
+    changes: dict[str, object], check: QuoteCheck, named: str
+) -> None:
+    refused = price(replace(REQUEST, **changes), seller(), NOW)  # type: ignore[arg-type]
+    assert isinstance(refused, QuoteRefusal)
+    assert refused.check is check
+    assert named in refused.text
+
+
+def test_a_latency_that_no_path_keeps_is_refused_as_that() -> None:
+    far = seller(drawn(("a", "d", 30)))
+    refused = asked(far, latency_seconds=0.02)
+    assert isinstance(refused, QuoteRefusal)
+    assert refused.check is QuoteCheck.PATH
+    unconnected = asked(seller(drawn(("a", "b", 1), ("d", "c", 1))))
+    assert isinstance(unconnected, QuoteRefusal)
+    assert unconnected.check is QuoteCheck.PATH
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bandwidth": BitRate(0)},
+        {"bandwidth": BitRate(-5)},
+        {"bandwidth": BitRate(10**16)},
+        {"bandwidth": BitRate(True)},
+        {"bandwidth": BitRate(1.5)},  # type: ignore[arg-type]
+        {"latency_seconds": nan},
+        {"latency_seconds": inf},
+        {"latency_seconds": 0.0},
+        {"latency_seconds": -1},
+        {"availability": nan},
+        {"availability": 1.01},
+        {"availability": "0.99"},
+        {"start": nan},
+        {"start": 1e300},
+        {"start": -1.0},
+        {"duration_seconds": 0},
+        {"duration_seconds": -1},
+        {"duration_seconds": 10**10},
+        {"duration_seconds": 1.5},
+        {"id": ""},
+        {"id": "x" * 129},
+        {"id": "\ud800"},
+        {"a": "d"},
+        {"a": 7},
+        {"workload_class": "a\nb"},
+        {"consumer": None},
+        {"tier": "ip-ish"},
+    ],
+)
+def test_a_request_that_no_service_could_be_is_refused_with_its_member(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        replace(REQUEST, **changes)  # type: ignore[arg-type]
+    assert refused.value.path in {*changes, "z"}
+    with pytest.raises(InvalidInputError):
+        ServiceRequest.from_json({**REQUEST.to_json(), **changes})
+
+
+def test_a_request_travels_as_json_and_back() -> None:
+    request = replace(REQUEST, tier=Tier.OPTICAL, latency_seconds=0.01)
+    assert ServiceRequest.from_json(request.to_json()) == request
+    with pytest.raises(InvalidInputError, match="exactly"):
+        ServiceRequest.from_json({**request.to_json(), "ceiling": 5})
+
+
+@pytest.mark.parametrize("starts, ends", [(5.0, 5.0), (6.0, 5.0), (nan, 5.0)])
+def test_a_window_ends_after_its_start(starts: float, ends: float) -> None:
+    with pytest.raises(InvalidInputError, match="window"):
+        Window(SQUARE, CATALOGUE, POLICY, starts, ends)
+
+
+def test_a_request_can_be_made_one_grade_less_on_each_axis_that_has_one() -> None:
+    request = replace(REQUEST, bandwidth=BitRate(3 * 10**8), latency_seconds=0.03, availability=0.9995)
+    less = one_grade_less(request, CATALOGUE)
+    assert less[Axis.BANDWIDTH].bandwidth == BitRate(2 * 10**8)
+    assert less[Axis.LATENCY].latency_seconds == 0.05
+    assert less[Axis.AVAILABILITY].availability == 0.999
+    assert set(one_grade_less(replace(REQUEST, bandwidth=BitRate(1)), CATALOGUE)) == set()
