@@ -153,8 +153,36 @@ def hold(offer: Offer, now: float) -> None:
         window.hold(offer.holding, now)
 
 
-def _on(mesh: Mesh, request: ServiceRequest, seller: Seller, now: float, instead_of: str) -> Offer | QuoteRefusal:
+def ways(request: ServiceRequest, mesh: Mesh, seller: Seller, now: float) -> tuple[Offer, ...] | QuoteRefusal:
+    """An offer for each path of a tier that the service could take, quickest first, at what each costs by its bands."""
+    if request.workload_class not in seller.catalogue.classes:
+        return QuoteRefusal(QuoteCheck.WORKLOAD_CLASS, f"there is no workload class '{request.workload_class}'")
+    search = _search(mesh, request, seller, "")
+    if isinstance(search, QuoteRefusal):
+        return search
+    each_by_itself = (_cheapest((candidate,), search.wanted, seller.policy) for candidate in search.candidates)
+    chosen = [choice for choice in each_by_itself if isinstance(choice, _Choice)]
+    answers = [_offer(request, choice, seller.policy, now) for choice in chosen]
+    offers = tuple(answer for answer in answers if isinstance(answer, Offer))
+    if offers:
+        return offers
+    refused = _on(mesh, request, seller, now)
+    return (refused,) if isinstance(refused, Offer) else refused
+
+
+def _on(mesh: Mesh, request: ServiceRequest, seller: Seller, now: float, instead_of: str = "") -> Offer | QuoteRefusal:
     """The tier's offer."""
+    search = _search(mesh, request, seller, instead_of)
+    if isinstance(search, QuoteRefusal):
+        return search
+    chosen = _cheapest(search.candidates, search.wanted, seller.policy)
+    if isinstance(chosen, _NoWay):
+        return QuoteRefusal(chosen.check, f"{chosen.what} of the {mesh.tier} tier from {request.a} to {request.z}")
+    return _offer(request, chosen, seller.policy, now)
+
+
+def _search(mesh: Mesh, request: ServiceRequest, seller: Seller, instead_of: str) -> "_Search | QuoteRefusal":
+    """What is wanted of a tier, and over which paths it could go."""
     ends = mesh.node_of(request.a), mesh.node_of(request.z)
     if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
         place = request.a if ends[0] is None else request.z
@@ -169,11 +197,8 @@ def _on(mesh: Mesh, request: ServiceRequest, seller: Seller, now: float, instead
     most = seller.policy.quotes.most_open
     if any(window.holdings.held_by(request.consumer) >= most for window in windows):
         return QuoteRefusal(QuoteCheck.OPEN_QUOTES, f"'{request.consumer}' has {most} quotes open: let some run out")
-    has = _has(windows, instead_of, offering)
-    chosen = _cheapest(mesh.paths.between(ends[0], ends[1]), _Wanted(offering, windows, has), seller.policy)
-    if isinstance(chosen, _NoWay):
-        return QuoteRefusal(chosen.check, f"{chosen.what} of the {mesh.tier} tier from {request.a} to {request.z}")
-    return _offer(request, chosen, seller.policy, now)
+    wanted = _Wanted(offering, windows, _has(windows, instead_of, offering))
+    return _Search(wanted, mesh.paths.between(ends[0], ends[1]))
 
 
 _NOTHING: frozenset[int] = frozenset()
@@ -197,6 +222,12 @@ class _Wanted:
     offering: Offering
     windows: tuple[Window, ...]
     has: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    wanted: _Wanted
+    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
