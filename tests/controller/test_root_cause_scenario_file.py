@@ -160,8 +160,9 @@ def test_the_command_ends_with_an_error_that_names_the_file(tmp_path, capsys):
 
 
 def test_a_link_alone_that_is_down_is_the_cause_as_both_its_ends_say_so(tmp_path, capsys):
-    (incident,) = told(written(tmp_path, "symptoms: [fibre]\n"), capsys)
+    wires = LINE.partition("paths:")[0]
+    (incident,) = told(written(tmp_path, "symptoms: [fibre]\n", wires), capsys)
     assert incident["known"] == ["link fibre"]
     assert incident["causes"][0]["explains"] == ["fibre: no carrier"]
-    (doubted,) = told(written(tmp_path, "observations: [{link: fibre, state: down, sensor: b}]\n"), capsys)
+    (doubted,) = told(written(tmp_path, "observations: [{link: fibre, state: down, sensor: b}]\n", wires), capsys)
     assert doubted["causes"][0]["confidence"] < incident["causes"][0]["confidence"]
