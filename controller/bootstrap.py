@@ -141,6 +141,7 @@ class Daemon:
         await self.controller.recoveries.stop()
         await self.controller.changes.stop()
         await self.controller.campaigns.stop()
+        await self.controller.enhanced.stop()
         await self.controller.pushes.stop()
         await self.controller.collection.stop()
         is_drained = await self.controller.transactions.drain(drain_seconds)
@@ -178,6 +179,7 @@ async def open_daemon(loaded: LoadedSettings) -> Daemon:
     await controller.transactions.resume_open()
     controller.changes.resume()
     controller.campaigns.resume()
+    controller.enhanced.resume()
     await controller.assurance.resume()
     return Daemon(ReloadableSettings(loaded), catalogue, controller, log, sessions, threads, folded)
 

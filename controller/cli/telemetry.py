@@ -90,7 +90,7 @@ def _enhance(
     seconds: Annotated[float, typer.Option("--seconds", help="For how long; it ends by itself.")] = 300.0,
     interval: Annotated[float, typer.Option("--interval", help="Seconds between readings.")] = 1.0,
 ) -> None:
-    """Read an area more often for a while."""
+    """Read an area more often and probe its links, within the probe budget, for a while."""
     body: dict[str, Json] = {"devices": devices, "seconds": seconds, "interval": interval}
     found = session.client.post("telemetry", "enhance", body=body)
     session.terminal.show(found, record(found))

@@ -6,7 +6,7 @@
 | GET /telemetry/quality {device?, kind?, object?} | how far each series can be trusted, and why not; worst first |
 | GET /telemetry/sessions {service?} | the STAMP sessions of services, and what they tell |
 | GET /telemetry/collection | how often each router is read, and how that goes |
-| POST /telemetry/enhance {devices, seconds?, interval?} | read an area more often for a while; it ends by itself |
+| POST /telemetry/enhance {devices, seconds?, interval?} | read an area more often, probe its links; ends by itself |
 | GET, POST /telemetry/campaigns {from, to, above, ...} | measurement campaigns; ask a question about a path |
 | GET /telemetry/campaigns/ID; POST /telemetry/campaigns/ID/stop | where one stands; stop it |
 
@@ -140,15 +140,24 @@ class TelemetryDoor:
             raise InvalidInputError("'devices' lists the routers of the area", path="devices")
         seconds = _number(body, "seconds", _ENHANCED_SECONDS, most=_LONGEST_SECONDS)
         interval = _number(body, "interval", _ENHANCED_INTERVAL_SECONDS, most=_LONGEST_SECONDS)
-        hastened = self.controller.collection.hasten([DeviceName(name) for name in devices], interval, seconds)
-        missing = [name for name in devices if name not in hastened]
+        read = self.controller.collection.schedule.devices
+        missing = [name for name in devices if name not in read]
         if missing:
             raise InvalidInputError(
                 f"not read for telemetry: {', '.join(missing)}",
                 remedy="see: accord telemetry collection",
                 path=missing[0],
             )
-        return json_response({"devices": list(hastened), "interval_seconds": interval, "seconds": seconds})
+        found = await self.controller.enhanced.begin(map(DeviceName, devices), interval, seconds, call.actor)
+        return json_response(
+            {
+                "devices": list(found.devices),
+                "interval_seconds": interval,
+                "seconds": seconds,
+                "probes": found.probes,
+                "reason": found.reason,
+            }
+        )
 
     def _collection_view(self) -> Json:
         collection = self.controller.collection

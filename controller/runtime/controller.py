@@ -37,6 +37,7 @@ from controller.runtime.assurance import Assurance
 from controller.runtime.assurance_measures import Measures
 from controller.runtime.collection import Collection
 from controller.runtime.collection_campaigns import Campaigns
+from controller.runtime.collection_enhanced import Enhancements
 from controller.runtime.collection_push import Pushes
 from controller.runtime.collection_witnesses import Witnesses
 from controller.runtime.device_care import DeviceCare, SyncReport
@@ -124,6 +125,7 @@ class Controller:
     pushes: Pushes = field(init=False)
     service_probes: ServiceProbes = field(init=False)
     witnesses: Witnesses = field(init=False)
+    enhanced: Enhancements = field(init=False)
     assurance: Assurance = field(init=False)
     localisation: Localisation = field(init=False)
     recoveries: Recoveries = field(init=False)
@@ -160,6 +162,14 @@ class Controller:
             self.commit_measurements,
         )
         self.campaigns.account = self.service_probes.account
+        self.enhanced = Enhancements(
+            self.world,
+            self.collection,
+            self.topology,
+            self.campaigns.budget,
+            self.commit_measurements,
+            self.service_probes.account,
+        )
         sessions = self.service_probes.measurements_of
         measures = Measures(self.world, lambda: self.collection.series, self.topology, sessions)
         self.assurance = Assurance(self.world, self.log, self.clock, measures)

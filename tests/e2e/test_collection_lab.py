@@ -200,3 +200,53 @@ async def test_a_campaign_that_cannot_be_is_refused_and_takes_nothing(tmp_path: 
             campaigns.get("campaign-9")
         assert not campaigns.budget.granted
         assert not list(campaigns)
+
+
+# -- enhanced monitoring -------------------------------------------------------------------------------------------
+
+
+async def test_a_closer_look_probes_the_links_of_an_area_and_ends_by_itself(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(1.0, jitter=0.0)) as provider:
+        controller, before = provider.controller, provider.running()
+        found = await controller.enhanced.begin([LONDON], 0.1, 3.0, ACTOR)
+        links = list(controller.topology.network.out_of(LONDON))
+        assert (found.devices, found.probes, found.reason) == ((LONDON,), len(links), "")
+        assert controller.campaigns.budget.granted == {"enhanced-1": 10.0 * len(links)}
+        book = controller.collection.series
+        sessions = measurements_of(LONDON, controller.world.network.device(LONDON).contributions)
+        keys = [SeriesKey(LONDON, "forward-delay", str(session.number)) for session in sessions]
+        assert len(keys) == len(links)
+        await until(lambda: not list(controller.enhanced), 60)
+        assert provider.running() == before
+        assert not controller.campaigns.budget.granted
+        assert not any(key in book.latest for key in keys)
+
+
+async def test_a_closer_look_takes_no_more_than_the_budget_has(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(1.0, jitter=0.0)) as provider:
+        provider.controller.campaigns.budget.packets_per_second = 25.0
+        found = await provider.controller.enhanced.begin([LONDON], 0.1, 600.0, ACTOR)
+        assert found.probes == 1
+        assert "the probe budget allows" in found.reason
+        provider.controller.campaigns.budget.packets_per_second = 1.0
+        assert (await provider.controller.enhanced.begin([PARIS], 0.1, 600.0, ACTOR)).probes == 0
+
+
+async def test_a_restarted_daemon_ends_a_closer_look(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(1.0, jitter=0.0)) as provider:
+        before = provider.running()
+        await provider.controller.enhanced.begin([LONDON], 0.1, 600.0, ACTOR)
+        assert provider.running() != before
+        await provider.controller.enhanced.stop()
+        provider.controller.enhanced.resume()
+        await until(lambda: not list(provider.controller.enhanced), 60)
+        assert provider.running() == before
+
+
+async def test_a_closer_look_at_a_router_that_cannot_be_told_says_so_and_reads_it_more_often(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(1.0, jitter=0.0)) as provider:
+        await provider.lab[LONDON].stop()
+        found = await provider.controller.enhanced.begin([LONDON], 0.1, 600.0, ACTOR)
+        assert (found.devices, found.probes) == ((LONDON,), 0)
+        assert "pe-london" in found.reason
+        await provider.lab[LONDON].start()
