@@ -64,6 +64,8 @@ class Background:
         self.daemon.controller.collection.start()
         self._scheduler.start()
         self.reschedule()
+        if self.daemon.plane is not None:
+            self._scheduler.add_job(self.daemon.plane.start)
 
     def stop(self) -> None:
         """No job starts from now on."""
@@ -85,6 +87,8 @@ class Background:
         self._every(TELEMETRY_TICK_SECONDS, self.daemon.controller.collection.tick)
         self._every(_FOLLOW_SECONDS, self._follow_telemetry)
         self._every(self.daemon.settings.current.telemetry.interval_seconds or _COMPARE_SECONDS, self._compare)
+        if self.daemon.plane is not None:
+            self._every(self.daemon.settings.current.negotiation.tick_seconds, self.daemon.plane.tick)
         self._every(_MEASURE_SECONDS, self.daemon.controller.service_probes.reconcile)
         self._every(self.daemon.settings.current.assurance.tick_seconds, self.daemon.controller.assurance.tick)
         self._every(self.daemon.settings.current.recovery.tick_seconds, self.daemon.controller.recoveries.tick)

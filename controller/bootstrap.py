@@ -20,6 +20,7 @@ from controller.adapters.settings_loader import LoadedSettings, ReloadableSettin
 from controller.adapters.topology_file import load_topology
 from controller.adapters.validation import l3sm_validator
 from controller.adapters.yang_schema import PROFILE_MODULES, default_search_path, load_schema
+from controller.bootstrap_negotiation import NegotiationPlane, open_plane
 from controller.datastore.cli_frr import frr_syntax
 from controller.datastore.cli_set_style import SetStyleSyntax
 from controller.datastore.cli_template import TemplateSyntax
@@ -90,6 +91,7 @@ class Daemon:
     sessions: SessionPool
     threads: DriverThreads
     folded: int = 0
+    plane: NegotiationPlane | None = None
     repair: TunnelRepair = field(init=False)
     link_events: LinkEvents = field(init=False)
 
@@ -181,7 +183,9 @@ async def open_daemon(loaded: LoadedSettings) -> Daemon:
     controller.campaigns.resume()
     controller.enhanced.resume()
     await controller.assurance.resume()
-    return Daemon(ReloadableSettings(loaded), catalogue, controller, log, sessions, threads, folded)
+    daemon = Daemon(ReloadableSettings(loaded), catalogue, controller, log, sessions, threads, folded)
+    daemon.plane = open_plane(settings, log, clock, controller)
+    return daemon
 
 
 def build_controller(

@@ -30,6 +30,7 @@ from controller.model.errors import AccordError, InvalidInputError, NotFoundErro
 from controller.northbound.app import Doors
 from controller.northbound.auth import TokenStore, load_tokens
 from controller.northbound.metrics_state import Reload
+from controller.northbound.peers import peer_app, peer_tls
 from controller.northbound.serve import HttpServer, bind
 from controller.settings import Settings
 from controller.transaction.states import Act
@@ -117,14 +118,19 @@ class _Service:
             background = Background(daemon, self.notifier)
             doors = self._doors(daemon, background)
             server = HttpServer(doors.app, listener, tls)
+            peers = self._peer_server(daemon)
             try:
                 await server.start()
+                if peers is not None:
+                    await peers.start()
                 self._tell_listening(daemon, server, certificate)
                 background.start()
                 spare_collector()
                 gc.enable()
                 await self._live(daemon, background, server)
             finally:
+                if peers is not None:
+                    await peers.stop(_LAST_ANSWERS_SECONDS)
                 await self._shut_down(daemon, background, doors, server)
 
     def _doors(self, daemon: Daemon, background: Background) -> Doors:
@@ -136,6 +142,7 @@ class _Service:
             schema=l3sm_schema(held.current),
             upkeep=background.upkeep,
             reload=lambda: Reload(held.last_reload_successful, held.last_reload_success_time),
+            negotiations=daemon.plane.negotiations if daemon.plane else None,
         )
 
         def observe_act(act: Act, seconds: float, outcome: str) -> None:
@@ -145,6 +152,17 @@ class _Service:
         daemon.controller.transactions.observe_act = observe_act
         daemon.repair.observe = doors.flows.observe_repair
         return doors
+
+    def _peer_server(self, daemon: Daemon) -> HttpServer | None:
+        """The port where other parties are heard, if there is to be one."""
+        wanted, plane = daemon.settings.current.negotiation, daemon.plane
+        files = (wanted.peer_certificate, wanted.peer_key, wanted.peer_ca)
+        if plane is None or wanted.peer_port is None or files[0] is None or files[1] is None or files[2] is None:
+            return None
+        tls = peer_tls(files[0], files[1], files[2])
+        listener = bind(wanted.peer_host, wanted.peer_port)
+        _log.info("listening_for_parties", port=listener.getsockname()[1])
+        return HttpServer(peer_app(lambda: plane.negotiations), listener, tls)
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

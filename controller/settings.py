@@ -170,6 +170,32 @@ class Recovery(Section):
         return "off" if value is False else value
 
 
+class Negotiation(Section):
+    """Which parties of negotiations this process acts for."""
+
+    parties: Path | None = Field(
+        default=None, description="File of parties, keys and wallets; without it nothing is negotiated."
+    )
+    peer_host: str = Field(default="127.0.0.1", min_length=1, description="Address where other parties are heard.")
+    peer_port: int | None = Field(
+        default=None, ge=0, le=65_535, description="TCP port for them; without it all parties are in this process."
+    )
+    peer_certificate: Path | None = Field(default=None, description="PEM certificate shown to other parties.")
+    peer_key: Path | None = Field(default=None, description="PEM private key that belongs to peer_certificate.")
+    peer_ca: Path | None = Field(default=None, description="PEM of whose certificates other parties must show.")
+    tick_seconds: Seconds = Field(default=10.0, description="How often prices and agreements are looked at.")
+    horizon_seconds: Seconds = Field(
+        default=300.0, description="How far breaches are foreseen; twice that lies between two changes of an agreement."
+    )
+
+    @model_validator(mode="after")
+    def _has_certificates(self) -> Self:
+        files = (self.peer_certificate, self.peer_key, self.peer_ca)
+        if any(files) != all(files) or (self.peer_port is not None and not all(files)):
+            raise ValueError("peer_port, peer_certificate, peer_key and peer_ca go together")
+        return self
+
+
 class Log(Section):
     """Logging to stderr."""
 
@@ -215,6 +241,7 @@ class Settings(BaseSettings):
     telemetry: Telemetry = Field(default_factory=Telemetry)
     assurance: Assurance = Field(default_factory=Assurance)
     recovery: Recovery = Field(default_factory=Recovery)
+    negotiation: Negotiation = Field(default_factory=Negotiation)
     log: Log = Field(default_factory=Log)
 
     @field_validator("yang_path", mode="before")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import (
+    agreement,
     assurance,
     audit,
     bench,
@@ -22,6 +23,7 @@ from controller.cli import (
     ledger,
     market,
     optical,
+    quote,
     recovery,
     serve,
     service,
@@ -68,7 +70,8 @@ _UsageFault: type[Exception] = typer.BadParameter.__mro__[2]
 app = typer.Typer(
     name="accord", cls=PluginGroup, help=_HELP, no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
-for noun in (serve, status, change, completion):
+quote.register_negotiate(intent.app)
+for noun in (serve, status, change, quote, completion):
     noun.register(app)
 for noun_app in (
     intent.app,
@@ -89,6 +92,7 @@ for noun_app in (
     telemetry.app,
     recovery.app,
     recovery.inbox,
+    agreement.app,
     wallet.app,
     ledger.app,
     assurance.app,

@@ -26,6 +26,7 @@ from controller.northbound.metrics_pages import MetricsPages
 from controller.northbound.metrics_recovery import RecoveryMetrics
 from controller.northbound.metrics_state import Reload, StateMetrics
 from controller.northbound.metrics_telemetry import TelemetryMetrics
+from controller.northbound.negotiation import NegotiationDoor
 from controller.northbound.optical import OpticalDoor
 from controller.northbound.problem import problem_response
 from controller.northbound.recovery import RecoveryDoor
@@ -34,6 +35,7 @@ from controller.northbound.telemetry import TelemetryDoor
 from controller.northbound.tunnels import TunnelDoor
 from controller.northbound.twin import Twin
 from controller.runtime.controller import Controller
+from controller.runtime.negotiation import Negotiations
 from controller.runtime.upkeep import Upkeep
 from controller.settings import Settings
 
@@ -59,6 +61,7 @@ class Doors:
     """Of ietf-l3vpn-svc."""
     upkeep: Upkeep
     reload: Callable[[], Reload]
+    negotiations: Negotiations | None = None
     flows: Flows = field(init=False)
     feed: EventFeed = field(init=False)
     routes: list[BaseRoute] = field(init=False)
@@ -78,6 +81,7 @@ class Doors:
             *TelemetryDoor(self.controller).routes(door),
             *RecoveryDoor(self.controller.recoveries, self.controller.localisation).routes(door),
             *AssuranceDoor(self.controller).routes(door),
+            *NegotiationDoor(self.negotiations).routes(door),
             *self.feed.routes(door),
             *Actn(self.controller).routes(door),
             *OpticalDoor(self.controller).routes(door),

@@ -16,8 +16,9 @@ from controller.negotiation.jose import KeyOf
 from controller.negotiation.mesh import Mesh
 from controller.negotiation.message_bodies import Action, Feasible, Refusal, Variation
 from controller.negotiation.oss import OssNegotiationAgent
-from controller.negotiation.quote import Offer, QuoteRefusal, Seller, hold, price
+from controller.negotiation.quote import Offer, Quote, QuoteRefusal, Seller, hold, price
 from controller.negotiation.records import Dialogue, Record, ToolCall
+from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Tool
 from controller.runtime.negotiation_house import Effect
 from controller.runtime.negotiation_money import refused
@@ -79,6 +80,11 @@ class Market:
             self._offers[offer.quote.reservation] = offer
         return found
 
+    def prices(self, request: ServiceRequest, now: float) -> tuple[Quote, ...] | QuoteRefusal:
+        """What it would cost now; nothing is held, so nothing binds."""
+        found = price(request, self.seller, now)
+        return found if isinstance(found, QuoteRefusal) else tuple(offer.quote for offer in found)
+
     def can_be_had(self, variation: Variation, now: float) -> bool:
         """Whether there is an offer now; nothing is held."""
         return not isinstance(price(variation.request, self.seller, now), QuoteRefusal)
@@ -119,7 +125,7 @@ class NetworkTools:
     market: Market
     provisioner: Provisioner
     orders: OssNegotiationAgent
-    _links: dict[str, tuple[LinkId, ...]] = field(default_factory=dict)
+    links: dict[str, tuple[LinkId, ...]] = field(default_factory=dict)
     """By reservation."""
 
     def effects(self) -> Mapping[Tool, Effect]:
@@ -134,7 +140,7 @@ class NetworkTools:
     def apply(self, record: Record) -> None:
         """Fold where quotes would run, so that an order after a restart still finds its path."""
         if record.tool is Tool.FIND_OFFERS and record.refusal is None:
-            self._links |= {name: tuple(map(LinkId, links)) for name, links in record.result["paths"].items()}
+            self.links |= {name: tuple(map(LinkId, links)) for name, links in record.result["paths"].items()}
 
     async def find(self, call: ToolCall, _dialogue: Dialogue, now: float) -> Json:
         """Offers for each variation, and where they run; no offer says why."""
@@ -168,7 +174,7 @@ class NetworkTools:
         against = self.orders.refusal_of(dialogue)
         if against is None and dialogue.action is not Action.DELETE:
             held = agreement.terms.quote.reservation
-            against = None if held in self._links else Refusal("reservation", f"nothing was held as '{held}'")
+            against = None if held in self.links else Refusal("reservation", f"nothing was held as '{held}'")
         return {} if against is None else refused(against.check, against.text)
 
     async def provision(self, _call: ToolCall, dialogue: Dialogue, _now: float) -> Json:
@@ -193,7 +199,7 @@ class NetworkTools:
             done = await self.provisioner.remove(service)
             self.market.give_back(held)
             return done
-        links = self._links[held]
+        links = self.links[held]
         if dialogue.action is Action.ADD:
             done = await self.provisioner.provision(service, terms, links)
         else:

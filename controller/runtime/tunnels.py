@@ -161,6 +161,17 @@ class Tunnels:
             )
         return self.planner.tunnels(TunnelChange((after,)), f"move tunnel {name} to {route(after)}")
 
+    def change_pair(self, name: str, links: Sequence[LinkId], wish: TunnelWish) -> Plan:
+        """The plan of a tunnel and the one that leads back that are to be otherwise, along exactly these links."""
+        made: list[Tunnel] = []
+        for named, path in ((name, links), (f"{name}{_REVERSE}", self._back(links))):
+            after = wish.on(self.world.tunnels.get(named))
+            check(after)
+            after = along(after, self._exactly(after, path))
+            is_alone = after.protection == "none"
+            made.append(after if is_alone else with_backup(self.topology.database, after, after.paths[0]))
+        return self.planner.tunnels(TunnelChange(tuple(made)), f"change tunnel {name} with its way back")
+
     def delete(self, names: Iterable[str]) -> Plan:
         """The plan of the end of tunnels: what they carried follows the shortest path."""
         gone = tuple(self.world.tunnels.get(name).name for name in dict.fromkeys(names))

@@ -1,0 +1,225 @@
+"""Owns the wiring of the negotiation plane: parties of a file become houses with their agents, tools, and ways out."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from controller.adapters.catalogue import load_catalogue, load_market_policy
+from controller.adapters.ledger_sqlite import SqliteLedger
+from controller.adapters.parties_file import Parties, PartyHere, load_parties
+from controller.adapters.peer_https import PeersOverHttps
+from controller.adapters.resources import shared_directory
+from controller.adapters.status_lists import StatusLists
+from controller.adapters.wallet_files import new_nonce
+from controller.assurance.closed_loop import ClosedLoop
+from controller.assurance.guards import GuardLimits
+from controller.model.errors import InvalidInputError
+from controller.model.identifiers import DeviceName
+from controller.negotiation.bss import BssNegotiationAgent, BssPolicyAgent
+from controller.negotiation.catalogue import Catalogue
+from controller.negotiation.checks import RefusedError
+from controller.negotiation.desk import Desk
+from controller.negotiation.enterprise import EnterprisePolicyAgent, Purse, RequirementAgent
+from controller.negotiation.holder import Presentation
+from controller.negotiation.ledger_state import LedgerState
+from controller.negotiation.oss import OssAssuranceAgent, OssNegotiationAgent, OssPlanningAgent
+from controller.negotiation.pricing import MarketPolicy
+from controller.negotiation.roles import Domain
+from controller.negotiation.verification import Door, read_chain
+from controller.ports import Clock, EventLog, Peers
+from controller.runtime.controller import Controller
+from controller.runtime.negotiation import Business, Consumer, Lane, Negotiations, Network
+from controller.runtime.negotiation_forecasts import AgreementForecasts
+from controller.runtime.negotiation_holder import HeldWallet, HolderTools
+from controller.runtime.negotiation_house import House
+from controller.runtime.negotiation_market import LiveMarket
+from controller.runtime.negotiation_money import BusinessTools
+from controller.runtime.negotiation_network import NetworkTools, Provisioner
+from controller.runtime.negotiation_tunnels import TunnelProvisioner
+from controller.settings import Negotiation, Settings
+
+_log = structlog.get_logger(__name__)
+_LISTS_EVERY = 6
+"""Ticks between two looks at the status lists."""
+
+
+@dataclass(slots=True)
+class NegotiationPlane:
+    """The plane of one daemon: its parties, market, ledger, and what happens at each tick."""
+
+    negotiations: Negotiations
+    lane: Lane
+    parties: Parties
+    ledger: SqliteLedger | None = None
+    lists: StatusLists | None = None
+    live: LiveMarket | None = None
+    tools: NetworkTools | None = None
+    forecasts: AgreementForecasts = field(default_factory=lambda: AgreementForecasts(10.0))
+    controller: Controller | None = None
+    _ticks: int = 0
+
+    async def start(self) -> None:
+        """Fetch the status lists once, then go on where the log ends."""
+        self._follow()
+        await self._refresh_lists()
+        self.negotiations.resume()
+
+    async def tick(self) -> None:
+        """Prices, offers, agreements and what is foreseen of them."""
+        self._ticks += 1
+        if self._ticks % _LISTS_EVERY == 0:
+            await self._refresh_lists()
+        self._follow()
+        await self._watch()
+        await self.negotiations.tick()
+
+    async def stop(self) -> None:
+        """Leave every negotiation where the log says it is."""
+        await self.negotiations.stop()
+        if self.ledger is not None:
+            self.ledger.close()
+
+    def _follow(self) -> None:
+        if self.live is not None and self.controller is not None:
+            self.live.follow(self.controller.topology.database, _places(self.controller))
+
+    async def _watch(self) -> None:
+        network, controller = self.negotiations.network, self.controller
+        if network is None or controller is None or self.live is None or self.tools is None:
+            return
+        database, now = controller.topology.database, network.house.clock.now()
+        self.live.tick(database, now)
+        standings = network.house.desk.agreements.values()
+        await self.negotiations.watch(self.forecasts.look(standings, self.tools.links, database))
+
+    async def _refresh_lists(self) -> None:
+        if self.lists is not None:
+            for address, fault in (await asyncio.to_thread(self.lists.refresh)).items():
+                _log.warning("status_list_not_read", address=address, error=fault)
+
+
+def open_plane(settings: Settings, log: EventLog, clock: Clock, controller: Controller) -> NegotiationPlane | None:
+    """The plane as the settings have it, its desks folded from the log; None where nothing is set."""
+    wanted = settings.negotiation
+    if wanted.parties is None:
+        return None
+    parties = load_parties(wanted.parties)
+    directory = parties.catalogue or shared_directory("config") / "catalogue"
+    builder = _Builder(
+        NegotiationPlane(Negotiations(), Lane(beyond=_beyond(wanted, parties)), parties),
+        log,
+        clock,
+        load_catalogue(directory),
+        load_market_policy(directory),
+        GuardLimits(horizon_seconds=wanted.horizon_seconds, tick_seconds=wanted.tick_seconds),
+    )
+    builder.plane.forecasts = AgreementForecasts(wanted.tick_seconds)
+    builder.plane.controller = controller
+    for party in parties.here:
+        builder.add(party, settings.state_dir, TunnelProvisioner(controller))
+    builder.plane.lane.houses = {house.party: house for house in builder.plane.negotiations.houses()}
+    builder.plane.negotiations.load()
+    return builder.plane
+
+
+def _beyond(wanted: Negotiation, parties: Parties) -> Peers | None:
+    """The way to other processes, where there are certificates for it."""
+    if wanted.peer_certificate is None or wanted.peer_key is None or wanted.peer_ca is None:
+        return None
+    return PeersOverHttps(parties.urls, wanted.peer_certificate, wanted.peer_key, wanted.peer_ca)
+
+
+@dataclass(slots=True)
+class _Builder:
+    plane: NegotiationPlane
+    log: EventLog
+    clock: Clock
+    catalogue: Catalogue
+    policy: MarketPolicy
+    limits: GuardLimits
+
+    def add(self, party: PartyHere, state_dir: Path, provisioner: Provisioner) -> None:
+        match party.domain:
+            case Domain.ENTERPRISE:
+                consumer = self._consumer(party)
+                self.plane.negotiations.consumers[consumer.house.party] = consumer
+            case Domain.BSS:
+                self.plane.negotiations.business = self._business(party, state_dir)
+            case Domain.OSS:
+                self.plane.negotiations.network = self._network(party, provisioner)
+
+    def _house(self, party: PartyHere, desk: Desk) -> House:
+        return House(
+            party=party.identity.did,
+            domain=party.domain,
+            key=party.identity.key,
+            key_of=self.plane.parties.key_of,
+            log=self.log,
+            clock=self.clock,
+            peers=self.plane.lane,
+            desk=desk,
+            agents=(),
+            usual=self.plane.parties.usual,
+        )
+
+    def _consumer(self, party: PartyHere) -> Consumer:
+        desk = Desk(Domain.ENTERPRISE)
+        tools = HolderTools(desk, party.identity.key, new_nonce)
+        for credentials in party.wallets:
+            held = self._held(credentials)
+            tools.wallets[held.purse.envelope] = held
+        policy = EnterprisePolicyAgent(desk, tools.purse_of)
+        house = self._house(party, desk)
+        house.agents, house.followers, house.tools = (policy,), (policy,), tools.effects()
+        return Consumer(house, RequirementAgent(self._usual(Domain.BSS)), policy)
+
+    def _held(self, credentials: tuple[str, ...]) -> HeldWallet:
+        door = Door("", self.plane.parties.registry.trust, lambda _: None, LedgerState(), ())
+        try:
+            chain = read_chain(Presentation(credentials), door)
+        except RefusedError as error:
+            raise InvalidInputError(f"a wallet of this process is none: {error.refusal}") from error
+        wallet = chain[-1].wallet
+        return HeldWallet(credentials, Purse(wallet.envelope, wallet.terms))
+
+    def _business(self, party: PartyHere, state_dir: Path) -> Business:
+        desk, registry = Desk(Domain.BSS), self.plane.parties.registry
+        ledger = self.plane.ledger = SqliteLedger(state_dir / "ledger.sqlite")
+        lists = self.plane.lists = StatusLists(registry, self.clock)
+        door = Door(party.identity.did, registry.trust, lists.get, ledger, self.catalogue.classes)
+        agent = BssNegotiationAgent(desk, self.catalogue, party.identity.did, self._usual(Domain.OSS))
+        tools = BusinessTools(desk, party.identity.key, self.plane.parties.key_of, ledger, lambda: door)
+        house = self._house(party, desk)
+        house.agents, house.tools = (BssPolicyAgent(desk), agent), tools.effects()
+        return Business(house, agent)
+
+    def _network(self, party: PartyHere, provisioner: Provisioner) -> Network:
+        desk = Desk(Domain.OSS)
+        orders = OssNegotiationAgent(desk)
+        live = self.plane.live = LiveMarket(self.catalogue, self.policy)
+        assurance = OssAssuranceAgent(desk, self._usual(Domain.BSS), ClosedLoop(self.limits))
+        tools = NetworkTools(desk, self.plane.parties.key_of, live.market, provisioner, orders)
+        self.plane.tools = tools
+        house = self._house(party, desk)
+        house.agents, house.followers = (orders, OssPlanningAgent(desk)), (assurance, tools)
+        house.tools = tools.effects()
+        return Network(house, assurance, live.market)
+
+    def _usual(self, domain: Domain) -> str:
+        party = self.plane.parties.usual.get(domain)
+        if party is None:
+            raise InvalidInputError(
+                f"no party of domain '{domain}' is named", remedy="name it under 'here' or 'peers'", path="peers"
+            )
+        return party
+
+
+def _places(controller: Controller) -> dict[str, DeviceName]:
+    """Cities are other names of their routers, where there is one router."""
+    cities: dict[str, list[DeviceName]] = {}
+    for name, record in controller.records().items():
+        if record.access_ports and record.place.city:
+            cities.setdefault(record.place.city, []).append(name)
+    return {city: names[0] for city, names in cities.items() if len(names) == 1}
