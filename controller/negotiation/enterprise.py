@@ -12,16 +12,17 @@ from typing import Any
 from controller.model.money import Money
 from controller.model.units import BitRate
 from controller.negotiation.agreement import Strategy, Terms
+from controller.negotiation.catalogue import Axis, Catalogue
 from controller.negotiation.desk import Desk
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.guardrails import Account, OfferCheck, OfferRefusal, refusal_of
 from controller.negotiation.judge import Judge, Rules, decided
 from controller.negotiation.message_bodies import Acceptance, Action, CounterRequest, Proposal, Refusal, Withdrawal
 from controller.negotiation.messages import Draft, MessageKind
-from controller.negotiation.records import Dialogue, Record, ToolCall
+from controller.negotiation.records import Dialogue, Record, Standing, ToolCall
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Role, Tool
-from controller.negotiation.strategy import given_back, is_lesser, net_gain
+from controller.negotiation.strategy import Temper, given_back, is_lesser, net_gain, temper_of
 from controller.negotiation.wallet import ServiceLevelFloor, WalletTerms
 
 Json = Any
@@ -64,6 +65,30 @@ class RequirementAgent:
             terms.request, id=subject, bandwidth=BitRate(bit_rate), start=now, duration_seconds=_rest(terms, now)
         )
         return self.declare(subject, request, terms.root)
+
+    def relieved(
+        self, standings: Mapping[str, Standing], wanted: Mapping[str, int], spur: BitRate, catalogue: Catalogue
+    ) -> dict[str, int]:
+        """The firm's own spur is its own to share: which classes go down, to how many Mbit/s, so that `wanted` fits.
+
+        What can wait goes first, to the lowest grade that is sold; what matters by its service level is never lowered.
+        """
+        lowest = int(catalogue.grades[Axis.BANDWIDTH][0].bound)
+        rates = {name: one.terms.level.bit_rate for name, one in standings.items()}
+        rates |= {name: megabits * 1_000_000 for name, megabits in wanted.items()}
+        order = sorted(rates, key=lambda name: (_GIVING.index(temper_of(name)), name), reverse=True)
+        lowered: dict[str, int] = {}
+        for name in order:
+            if sum(rates.values()) <= spur.bits_per_second or name in wanted:
+                continue
+            if temper_of(name) is not Temper.SERVICE_LEVEL and rates[name] > lowest:
+                rates[name] = lowest
+                lowered[name] = lowest // 1_000_000
+        return lowered
+
+
+_GIVING = (Temper.SERVICE_LEVEL, Temper.COST, Temper.DEFERRABLE)
+"""Who gives way last."""
 
 
 def _rest(terms: Terms, now: float) -> int:

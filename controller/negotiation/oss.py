@@ -28,6 +28,7 @@ FLAG_SECONDS = 300.0
 """How long a flag waits for an answer before the same may be flagged again."""
 CLEAR_SECONDS = 60.0
 """How long an agreement must be well before it is offered to go back to what was asked."""
+_MOST_DOUBLINGS = 8
 _I, _H = InstanceState, InstanceEvent
 
 
@@ -128,8 +129,8 @@ class OssAssuranceAgent:
     """Agreement -> the negotiation that was asked for, and when."""
     _flagged: dict[str, int] = field(default_factory=dict)
     """Agreement -> how many were asked for: their names are never used twice."""
-    _rested: dict[str, float] = field(default_factory=dict)
-    """Agreement -> when a step back was last refused."""
+    _rested: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Agreement -> when a step back was last refused, and how often running."""
 
     # -- folding -----------------------------------------------------------------------------------------------
 
@@ -167,6 +168,7 @@ class OssAssuranceAgent:
         root, now, failed = dialogue.terms.root, record.time, record.refusal is not None
         if dialogue.action is Action.MODIFY:
             self._flags.pop(root, None)
+            self._rested.pop(root, None)
             self._happen(root, _H.CHANGE_FAILED if failed else _H.CHANGE_COMMITTED, now, "", dialogue.terms.id)
         elif dialogue.action is Action.ADD and not failed:
             self.loop.declare(root, now)
@@ -188,7 +190,7 @@ class OssAssuranceAgent:
         if self.loop.get(root).state is _I.AT_RISK:
             self._happen(root, _H.REFUSE, now, "", message.body.text)
         else:
-            self._rested[root] = now
+            self._rested[root] = (now, self._rested.get(root, (0.0, 0))[1] + 1)
 
     # -- watching ----------------------------------------------------------------------------------------------
 
@@ -223,12 +225,16 @@ class OssAssuranceAgent:
             return None
         guards = self.loop.guards
         wait = CLEAR_SECONDS + guards.jitter_seconds(root, "recovery")
-        rested = self._rested.get(root, float("-inf")) + guards.limits.cooling_seconds
-        if now < max(instance.since + wait, guards.cool_at(root), rested):
+        if now < max(instance.since + wait, guards.cool_at(root), self._rested_until(root)):
             return None
         if not guards.admit(root, "recovery", instance.since, now).is_admitted:
             return None
         return self._ask(root, Finding.RECOVERED, f"'{terms.asked.id}' can be had again", Risk(Axis.BANDWIDTH))
+
+    def _rested_until(self, root: str) -> float:
+        """Each refusal of a step back doubles the wait for the next."""
+        time, refusals = self._rested.get(root, (float("-inf"), 0))
+        return time + self.loop.guards.limits.cooling_seconds * 2.0 ** min(max(refusals - 1, 0), _MOST_DOUBLINGS)
 
     def _is_flying(self, root: str, now: float) -> bool:
         flag = self._flags.get(root)

@@ -10,7 +10,6 @@ from typing import Any
 
 from controller.assurance.breach import Breach
 from controller.model.errors import NotFoundError, NotSupportedError
-from controller.negotiation.agreement import Terms
 from controller.negotiation.bss import BssNegotiationAgent
 from controller.negotiation.enterprise import EnterprisePolicyAgent, RequirementAgent
 from controller.negotiation.oss import OssAssuranceAgent
@@ -211,10 +210,14 @@ class Negotiations:
         flag = network.assurance.flag_recovery(root, now)
         if flag is None:
             return None
-        wanted = step_back(network.house.desk.standing(root).terms, now)
-        return flag if network.market.can_be_had(wanted, now) else None
+        terms = network.house.desk.standing(root).terms
+        found = network.market.cleared(step_back(terms, now), now)
+        # What the network gives already is worth another way only where that is cheaper.
+        is_same = terms.request.digest == replace(terms.asked, **_moved(terms.request)).digest
+        better = [one for one in found if not is_same or one.price_per_hour < terms.quote.price_per_hour]
+        return flag if better else None
 
 
-def issues_of(standing: Standing) -> list[Terms]:
-    """The terms of every issue, oldest first."""
-    return [issue.terms for issue in standing.issues]
+def _moved(request: ServiceRequest) -> dict[str, Any]:
+    """What differs between a request and the same wish later on."""
+    return {"id": request.id, "start": request.start, "duration_seconds": request.duration_seconds}

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from controller.model.errors import AccordError, NotFoundError
 from controller.negotiation.agreement import Agreement, Terms, refuse_broken_link, verify_agreement
+from controller.negotiation.bands import Band
 from controller.negotiation.candidates import Candidate, CandidatePaths
 from controller.negotiation.desk import Desk
 from controller.negotiation.jose import KeyOf
@@ -25,6 +26,10 @@ from controller.runtime.negotiation_money import refused
 from controller.topology.network import LinkId
 
 Json = Any
+
+
+_CLEAR = frozenset({Band.BASELINE, Band.MODEST})
+"""Bands in which scarcity counts as cleared."""
 
 
 class Provisioner(Protocol):
@@ -85,9 +90,12 @@ class Market:
         found = price(request, self.seller, now)
         return found if isinstance(found, QuoteRefusal) else tuple(offer.quote for offer in found)
 
-    def can_be_had(self, variation: Variation, now: float) -> bool:
-        """Whether there is an offer now; nothing is held."""
-        return not isinstance(price(variation.request, self.seller, now), QuoteRefusal)
+    def cleared(self, variation: Variation, now: float) -> tuple[Quote, ...]:
+        """Offers as they are now that no scarcity makes dear; nothing is held."""
+        found = self.prices(variation.request, now)
+        if isinstance(found, QuoteRefusal):
+            return ()
+        return tuple(quote for quote in found if set(quote.bands.values()) <= _CLEAR)
 
     def buy(self, reservation: str) -> None:
         """It was provisioned: the TE database has it from now on."""

@@ -1,0 +1,63 @@
+"""Owns `accord scenario`: the draft's episodes, played by the real agents over a played network, without a daemon."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from controller.cli.session import Session, command, group
+from controller.cli.terminal import Json, record, table
+
+app = group("scenario", "Episodes of negotiation: the surroundings are played, the agents decide.")
+_COLUMNS = ("name", "tiers", "summary")
+
+
+@command(app, "list", "scenario list", "scenario list -o json")
+def _list(session: Session) -> None:
+    """List the scenarios."""
+    from controller.scenarios.episodes import SCENARIOS
+
+    rows = [
+        {"name": one.name, "tiers": [tier.value for tier in one.tiers], "summary": one.summary, **asdict(one.dials)}
+        for one in SCENARIOS.values()
+    ]
+    session.terminal.show(rows, table(rows, _COLUMNS))
+
+
+@command(
+    app,
+    "run",
+    "scenario run service-switching --watch",
+    "scenario run service-switching --load 0.3 -o json",
+)
+def _run(
+    session: Session,
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    watch: Annotated[bool, typer.Option("--watch", help="Tell the story while it happens.")] = False,
+    load: Annotated[float | None, typer.Option("--load", help="How full others make the scarce links, 0 to 1.")] = None,
+    ceiling: Annotated[str, typer.Option("--ceiling", metavar="EUROS", help="Of the wallet, such as 40.00.")] = "",
+) -> None:
+    """Play a scenario and tell what the agents did; turn --load or --ceiling and they decide otherwise."""
+    import asyncio
+
+    from controller.adapters.catalogue import load_catalogue, load_market_policy
+    from controller.adapters.resources import shared_directory
+    from controller.scenarios.episodes import Market, dials_of, scenario_of
+
+    directory = shared_directory("config") / "catalogue"
+    scenario, story = scenario_of(name), list[Json]()
+
+    def tell(seconds: float, words: str) -> None:
+        story.append({"seconds": seconds, "what": words})
+        if watch:
+            session.terminal.say(f"[{seconds:6.0f} s] {words}")
+
+    market = Market(load_catalogue(directory), load_market_policy(directory))
+    dials = dials_of(scenario, load, ceiling)
+    with session.terminal.progress("playing"):
+        outcome = asyncio.run(scenario.run(market, tell, dials))
+    found = {"name": name, "verdict": outcome.verdict, **asdict(dials), "facts": dict(outcome.facts), "story": story}
+    lines = [] if watch else [f"[{one['seconds']:6.0f} s] {one['what']}" for one in story]
+    facts = {"verdict": outcome.verdict, **outcome.facts}
+    session.terminal.show(found, *lines, "", record(facts, tuple(facts)))

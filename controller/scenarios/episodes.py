@@ -1,0 +1,331 @@
+"""Owns the five episodes of draft naas-agentic-negotiation (Illustrative Use Cases): what surrounds the agents.
+
+Each sets topology, other people's traffic, and wallets, then lets time go by; what happens is decided by the agents,
+and the outcome is read off what they agreed. `dials` can be turned from outside, and turn the outcome.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from controller.model.errors import InvalidInputError, NotFoundError
+from controller.model.money import Money
+from controller.model.units import BitRate
+from controller.negotiation.catalogue import Catalogue, Tier
+from controller.negotiation.dialogue import Stage
+from controller.negotiation.enterprise import Purse
+from controller.negotiation.jose import SigningKey
+from controller.negotiation.pricing import MarketPolicy
+from controller.negotiation.records import Dialogue
+from controller.negotiation.roles import Tool
+from controller.negotiation.wallet import ClassTerms, ServiceLevelFloor, WalletTerms
+from controller.runtime.negotiation_holder import HeldWallet
+from controller.scenarios.theatre import ENVELOPE, START, TREASURY, Tell, Theatre, Wire
+from controller.scenarios.words import told
+
+Json = Any
+_DAY = 86_400
+_SQUARE: tuple[Wire, ...] = (
+    ("london", "paris", 3, 10),
+    ("paris", "frankfurt", 3, 10),
+    ("london", "amsterdam", 6, 10),
+    ("amsterdam", "frankfurt", 6, 10),
+)
+"""The short way takes 6 ms, the long one 12 ms."""
+_SHORT = (("london", "paris"), ("paris", "frankfurt"))
+
+
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """What can be turned: how full others make the scarce links, and the wallet's ceiling in euros."""
+
+    load: float
+    ceiling: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended: a word for it, and the facts."""
+
+    verdict: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What every scenario sells with."""
+
+    catalogue: Catalogue
+    policy: MarketPolicy
+
+
+Play = Callable[[Theatre, Dials], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """An episode. `tiers` are the networks that it has."""
+
+    name: str
+    summary: str
+    dials: Dials
+    play: Play
+    tiers: tuple[Tier, ...] = (Tier.IP,)
+    wires: tuple[Wire, ...] = _SQUARE
+
+    async def run(self, market: Market, tell: Tell, dials: Dials | None = None) -> Outcome:
+        """Play it."""
+        turned = dials or self.dials
+        theatre = Theatre(
+            wallet_of(market.catalogue, turned.ceiling),
+            dict.fromkeys(self.tiers, self.wires),
+            market.catalogue,
+            market.policy,
+            tell,
+            told,
+        )
+        return await self.play(theatre, turned)
+
+
+def wallet_of(catalogue: Catalogue, ceiling: str, **changes: Any) -> WalletTerms:
+    """A wallet for everything that is sold, for a month."""
+    said: dict[str, Any] = {
+        "ceiling": Money.parse(ceiling, catalogue.currency),
+        "classes": {name: ClassTerms() for name in catalogue.classes},
+        "valid_from": int(START) - _DAY,
+        "valid_until": int(START) + 30 * _DAY,
+        "floor": ServiceLevelFloor(BitRate(10_000_000)),
+    }
+    return WalletTerms(**{**said, **changes})
+
+
+# -- 1: service switching ----------------------------------------------------------------------------------------------
+
+
+async def switching(theatre: Theatre, dials: Dials) -> Outcome:
+    """A burst wants the deterministic network, which others have made dear."""
+    optical = theatre.plants[Tier.OPTICAL]
+    theatre.say(f"others fill the optical network by {dials.load:.0%}; the IP network is quiet")
+    optical.load(dials.load)
+    await theatre.warm_up()
+    theatre.say("a workload bursts: premium transport is wanted")
+    wish = theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.01, tier=Tier.OPTICAL)
+    done = await theatre.negotiate(wish)
+    if done.stage is not Stage.DONE:
+        return Outcome("refused", {"check": done.refusal.check if done.refusal else ""})
+    root = done.terms.root
+    await theatre.wait(300)
+    theatre.say("the others leave the optical network")
+    optical.load(0.05)
+    await theatre.wait(1500)
+    standing = theatre.standing(root)
+    tiers = [issue.terms.level.tier for issue in standing.issues]
+    facts = {"tiers": tiers, "taken": str(theatre.taken), "lost_bits": round(theatre.bookings.lost_bits)}
+    verdict = "optical at once" if tiers[0] == "optical" else "IP first, then optical" if len(tiers) > 1 else "IP only"
+    return Outcome(verdict, facts)
+
+
+# -- 2: volatile open --------------------------------------------------------------------------------------------------
+
+_SPUR: tuple[Wire, ...] = (("bank", "london", 1, 1), *_SQUARE)
+_CLASSES = (
+    ("market-data", 50, None),
+    ("order-execution", 10, 0.02),
+    ("risk-replication", 200, 0.02),
+    ("block-synchronisation", 200, None),
+    ("bulk-transfer", 200, None),
+)
+"""Five flow classes over one private spur of 1 Gbit/s: rate in Mbit/s, latency."""
+
+
+async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
+    """The market opens; the firm's own spur is the bottleneck, and the firm orders its own flows."""
+    theatre.plants[Tier.IP].load(dials.load, ("bank", "london"))
+    await theatre.warm_up()
+    roots: dict[str, str] = {}
+    for name, megabits, latency in _CLASSES:
+        done = await theatre.negotiate(theatre.wish("bank", "frankfurt", megabits, name, latency_seconds=latency))
+        if done.stage is Stage.DONE:
+            roots[name] = done.terms.root
+    theatre.say("the market opens: market data surge and order execution wants four times as much, at any price")
+    today = {**theatre.wallet.classes, "order-execution": ClassTerms(None, Fraction(1))}
+    ceiling = theatre.wallet.ceiling.times(2)
+    theatre.say(f"for the day the wallet's ceiling is raised to {ceiling}")
+    theatre.reissue(replace(theatre.wallet, ceiling=ceiling, classes=today))
+    wanted = {"market-data": 200, "order-execution": 50}
+    spur = BitRate(round(1e9 * (1 - dials.load)))
+    requirement = theatre.negotiations.consumer().requirement
+    standings = {name: theatre.standing(root) for name, root in roots.items()}
+    for name, megabits in requirement.relieved(standings, wanted, spur, theatre.catalogue).items():
+        theatre.say(f"the firm itself takes {name} down to {megabits} Mbit/s: the spur has {spur}")
+        await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
+    await theatre.wait(120)
+    for name, megabits in wanted.items():
+        if name in roots:
+            await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
+    levels = {name: theatre.standing(root).terms.level.bit_rate // 10**6 for name, root in roots.items()}
+    is_good = all(levels.get(name, 0) >= megabits for name, megabits in wanted.items())
+    is_lowered = levels.get("bulk-transfer", 0) < 200
+    verdict = "money path paid for" if is_good else "money path held back"
+    return Outcome(
+        f"{verdict}, bulk {'lowered' if is_lowered else 'kept'}", {"levels": levels, "taken": str(theatre.taken)}
+    )
+
+
+# -- 3: energy shock ---------------------------------------------------------------------------------------------------
+
+
+async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
+    """One event, two opposite negotiations."""
+    theatre.say(f"energy and metals jump: everybody computes, the short way fills to {dials.load:.0%}")
+    theatre.plants[Tier.IP].load(dials.load, *_SHORT)
+    theatre.plants[Tier.OPTICAL].load(dials.load, *_SHORT)
+    await theatre.warm_up()
+    risk = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "risk-replication", latency_seconds=0.01))
+    block = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "block-synchronisation"))
+    facts: dict[str, Json] = {}
+    for name, done in (("risk", risk), ("block", block)):
+        if done.stage is Stage.DONE:
+            facts[name] = {
+                "route": theatre.route(done.terms.root),
+                "per_hour": str(done.terms.quote.price_per_hour),
+                "bands": {axis.value: band.value for axis, band in done.terms.quote.bands.items()},
+            }
+    if len(facts) < 2:
+        return Outcome("not both agreed", facts)
+    apart = facts["risk"]["route"] != facts["block"]["route"]
+    return Outcome("risk pays for the short way, block goes round" if apart else "both take the short way", facts)
+
+
+# -- 4: foreign congestion ---------------------------------------------------------------------------------------------
+
+
+async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
+    """Somebody else congests a core path under a live agreement."""
+    ip = theatre.plants[Tier.IP]
+    await theatre.warm_up()
+    wish = theatre.wish(
+        "london", "frankfurt", 1000, "order-execution", latency_seconds=0.02, availability=0.999, duration_seconds=_DAY
+    )
+    done = await theatre.negotiate(wish)
+    if done.stage is not Stage.DONE:
+        return Outcome("refused", {"check": done.refusal.check if done.refusal else ""})
+    root, before = done.terms.root, theatre.route(done.terms.root)
+    theatre.say("an unrelated tenant grows on the way from London to Paris")
+    for step in range(1, 13):
+        ip.load(dials.load * step / 12, ("london", "paris"))
+        await theatre.wait(30)
+    await theatre.wait(300)
+    moved = theatre.route(root)
+    theatre.say("the tenant leaves")
+    ip.load(0.0, ("london", "paris"))
+    await theatre.wait(3600)
+    standing = theatre.standing(root)
+    facts = {
+        "strategies": [issue.terms.strategy.value for issue in standing.issues],
+        "routes": [before, moved, theatre.route(root)],
+        "service": standing.service,
+        "lost_bits": round(theatre.bookings.lost_bits),
+        "flags": theatre.used(Tool.FLAG_RISK),
+    }
+    return Outcome("renegotiated in flight" if moved != before else "left alone", facts)
+
+
+# -- 5: refusals -------------------------------------------------------------------------------------------------------
+
+
+async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
+    """What must not be, is not: each by the name of the check, for no money."""
+    good = theatre.wallet
+    found: dict[str, str] = {}
+
+    async def attempt(name: str, prepare: Callable[[], None], *, wish: Any = None) -> Dialogue:
+        theatre.say(f"-- {name}")
+        prepare()
+        asked = wish or theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.02)
+        done = await theatre.negotiate(asked)
+        found[name] = done.refusal.check if done.refusal and done.stage is not Stage.DONE else str(done.stage)
+        theatre.is_revoked = False
+        theatre.bookings.refuses = set()
+        theatre.reissue(good)
+        return done
+
+    def paper(**changes: Any) -> Callable[[], None]:
+        """A bad paper in the hands of an agent that believes it to be good."""
+
+        def prepare() -> None:
+            terms = changes.pop("terms", good)
+            theatre.reissue(terms, **changes)
+            held = theatre.holder.wallets[ENVELOPE]
+            theatre.holder.wallets[ENVELOPE] = HeldWallet(held.credentials, Purse(ENVELOPE, good))
+
+        return prepare
+
+    forger = SigningKey.of(f"{TREASURY}#key-1", bytes([250] * 32))
+    await attempt("revoked", lambda: setattr(theatre, "is_revoked", True))
+    await attempt("expired", paper(terms=replace(good, valid_until=int(START) - 3600)))
+    await attempt("forged", paper(key=forger))
+    await attempt("wrong holder", paper(holder="did:web:thief.example"))
+    await attempt("over its ceiling", paper(terms=replace(good, ceiling=Money(1, good.ceiling.currency))))
+    await attempt("unaffordable", lambda: theatre.reissue(replace(good, ceiling=Money(1, good.ceiling.currency))))
+    floor = replace(good.floor, bandwidth=BitRate(10**9))
+    await attempt("below the floor", lambda: theatre.reissue(replace(good, floor=floor)))
+    await attempt("provisioning fails", lambda: theatre.bookings.refuses.add("provision"))
+    theatre.say("-- withdrawn: others fill every link")
+    theatre.plants[Tier.IP].load(dials.load)
+    await theatre.wait(120)
+    await attempt("withdrawn", lambda: None)
+    facts = {"checks": found, "taken": str(theatre.taken), "effort": sorted({work.value for work in theatre.work})}
+    good_ones = [name for name, check in found.items() if check == Stage.DONE]
+    is_free = theatre.taken.minor == 0 and not good_ones
+    return Outcome("all refused, nothing paid" if is_free else f"went through: {', '.join(good_ones)}", facts)
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    one.name: one
+    for one in (
+        Scenario(
+            "service-switching",
+            "a premium burst, a surging deterministic tier, a compromise on IP, and the way up when it clears",
+            Dials(0.88, "40.00"),
+            switching,
+            (Tier.IP, Tier.OPTICAL),
+        ),
+        Scenario(
+            "volatile-open",
+            "the private spur is the bottleneck: order execution pays up, bulk backup drops to its lowest grade",
+            Dials(0.2, "60.00"),
+            volatile_open,
+            wires=_SPUR,
+        ),
+        Scenario(
+            "energy-shock",
+            "one event: risk replication pays for the shortest way, block synchronisation goes round",
+            Dials(0.88, "400.00"),
+            energy_shock,
+            (Tier.IP, Tier.OPTICAL),
+        ),
+        Scenario(
+            "foreign-congestion",
+            "another tenant congests a core path: renegotiated in flight, and back when it clears",
+            Dials(0.97, "4000.00"),
+            foreign_congestion,
+        ),
+        Scenario("refusals", "bad wallets, bad offers, and provisioning that fails", Dials(1.0, "40.00"), refusals),
+    )
+}
+
+
+def scenario_of(name: str) -> Scenario:
+    """One by its name."""
+    if name not in SCENARIOS:
+        raise NotFoundError(f"there is no scenario '{name}'", remedy=f"name one of {', '.join(SCENARIOS)}", path=name)
+    return SCENARIOS[name]
+
+
+def dials_of(scenario: Scenario, load: float | None, ceiling: str) -> Dials:
+    """The scenario's dials with what is turned; `InvalidInputError` for what no dial can show."""
+    if load is not None and not 0 <= load <= 1:
+        raise InvalidInputError(f"a load of {load} is no share", remedy="give one from 0 to 1", path="load")
+    return Dials(scenario.dials.load if load is None else load, ceiling or scenario.dials.ceiling)
