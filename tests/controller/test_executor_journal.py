@@ -38,6 +38,15 @@ class Witness(MemoryDevice):
 
     log: CountingLog
     knew: dict[str, list[str]]
+    steps: list[tuple[DeviceName, str]]
+
+    async def lock(self) -> None:
+        self.steps.append((self.device, "lock"))
+        await super().lock()
+
+    async def prepare(self, edit: bytes) -> Warnings:
+        self.steps.append((self.device, "prepare"))
+        return await super().prepare(edit)
 
     def note(self, step: str) -> None:
         self.knew[step] = [event.type.removeprefix("transaction.") for event in self.log.read()]
@@ -77,11 +86,12 @@ def log(knew: dict[str, list[str]]) -> CountingLog:
     return CountingLog(clock=StandingClock())
 
 
-async def carry_out(log: CountingLog, knew: dict[str, list[str]]) -> Phase:
+async def carry_out(log: CountingLog, knew: dict[str, list[str]], **options: Any) -> Phase:
     devices = {}
+    steps = options.pop("steps", [])
     for number, name in enumerate(NAMES):
         device = Witness(name, Capabilities(Transport.NETCONF, kind(number)), {PATH: "before"})
-        device.log, device.knew = log, knew
+        device.log, device.knew, device.steps = log, knew, steps
         devices[name] = device
     clock, codec = StandingClock(), PlainCodec()
     sessions = SessionPool(
@@ -90,7 +100,7 @@ async def carry_out(log: CountingLog, knew: dict[str, list[str]]) -> Phase:
         clock,
     )
     coordinator = Coordinator(TransactionId("tx-1"), plan(), confirm_timeout_seconds=10_000.0)
-    executor = Executor(coordinator, sessions, log, clock, lambda _: codec)
+    executor = Executor(coordinator, sessions, log, clock, lambda _: codec, **options)
     await executor.run(coordinator.start(clock.now()))
     assert all(device.running == {PATH: "after"} for device in devices.values())
     return await executor.verdict
@@ -110,3 +120,12 @@ async def test_running_is_changed_only_after_the_decision_to_is_stored(log, knew
     assert "applying" in knew["apply"]
     assert "confirming" in knew["confirm"]
     assert knew["confirm"].count("prepared") == len(NAMES), "what devices have done is stored with the next decision"
+
+
+async def test_a_device_that_has_its_turn_is_prepared_before_the_next_one_is_locked(log, knew):
+    steps: list[tuple[DeviceName, str]] = []
+    assert await carry_out(log, knew, concurrency=1, steps=steps) is Phase.COMMITTED
+    preparing = [device for device, step in steps if step == "prepare"]
+    expected = [(name, step) for name in NAMES for step in ("lock", "prepare") if step == "lock" or name in preparing]
+    assert len(preparing) >= len(NAMES) // 2
+    assert steps[: len(expected)] == expected

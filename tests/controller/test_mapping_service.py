@@ -288,7 +288,10 @@ def test_after_any_history_only_what_is_wanted_remains(history: list[Any]) -> No
                 site(name, city, country, *(access(4 * int(name[1]) + n, f"a{n}", **vpn) for n in range(count)))
             )
             alive.add(name)
-        state.apply(L3smChange.from_json(state.change(step, network()).to_json()))
+        change = state.change(step, network())
+        stored = L3smChange.from_json(orjson.loads(orjson.dumps(change.to_json())))
+        assert stored == change, "a plan that was just made is reserved as it is, one that was stored as it is read"
+        state.apply(stored)
         assert {key[0] for key in state.placements} == alive
         vlans = [(p.device, p.port, p.vlan) for p in state.placements.values()]
         assert len(vlans) == len(set(vlans))
