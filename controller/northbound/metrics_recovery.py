@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from controller.events import types
 from controller.ports import Event
 from controller.recovery.situation import FaultKind
-from controller.recovery.states import Cue, RecoveryState
+from controller.recovery.states import Cue, Mode, RecoveryState
 from controller.runtime.controller import Controller
 
 OUTCOMES = {
@@ -53,6 +53,11 @@ class RecoveryMetrics(Collector):
         for outcome in sorted(set(OUTCOMES.values())):
             outcomes.add_metric([outcome], self._outcomes[outcome])
         yield outcomes
+        paused = GaugeMetricFamily(
+            "accord_agent_paused", "1 while nothing is done without an operator.", labels=["agent"]
+        )
+        paused.add_metric(["recovery"], float(self.controller.recoveries.mode() is not Mode.AUTO))
+        yield paused
         states = Counter(one.state for one in history if not one.is_over)
         open_ = GaugeMetricFamily("accord_recoveries_open", "Recoveries that are not over, by state.", labels=["state"])
         for state in RecoveryState:

@@ -41,6 +41,20 @@ class TelemetryMetrics(Collector):
         yield GaugeMetricFamily(
             "accord_telemetry_devices_pushing", "Devices that push by themselves.", len(collection.pushing)
         )
+        yield GaugeMetricFamily(
+            "accord_telemetry_devices_unread", "Devices whose last reading failed.", len(collection.unread)
+        )
+        yield GaugeMetricFamily(
+            "accord_telemetry_series_contradicted",
+            "Series that another witness contradicts.",
+            len(self.controller.witnesses.contradicted),
+        )
+        quality = GaugeMetricFamily(
+            "accord_telemetry_series_trusted", "Series by how far they can be trusted.", labels=["quality"]
+        )
+        for word, count in collection.series.trusted(self.controller.clock.now()).items():
+            quality.add_metric([word], count)
+        yield quality
         yield self._lag()
         yield GaugeMetricFamily(
             "accord_telemetry_probe_budget", "Test packets per second that may be sent.", budget.packets_per_second

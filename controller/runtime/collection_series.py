@@ -8,13 +8,15 @@ from math import inf, isfinite
 from controller.model.errors import NotFoundError
 from controller.model.identifiers import DeviceName
 from controller.runtime.collection_reading import COUNTERS, Told
-from controller.telemetry.quality import Expectation, Score, SeriesJudge
+from controller.telemetry.quality import FLOOR, Expectation, Score, SeriesJudge
 from controller.telemetry.sample import Reading, Sample, SeriesKey
 from controller.telemetry.store import SeriesStore
 
 Listener = Callable[[Sequence[Sample]], None]
 _OCTETS = frozenset({"in-octets", "out-octets"})
 _OCTET = 8
+_SOUND = 0.9
+_COUNT_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class SeriesBook:
     """Samples so far by provenance."""
     _judges: dict[SeriesKey, SeriesJudge] = field(default_factory=dict)
     _listeners: list[Listener] = field(default_factory=list)
+    _counted: dict[str, int] = field(default_factory=dict)
+    _counted_at: float = 0.0
 
     def __post_init__(self) -> None:
         """Room for the history."""
@@ -71,6 +75,14 @@ class SeriesBook:
         judge = self._judges.get(key)
         return Score(key, 0.0) if judge is None else judge.score(now, key)
 
+    def trusted(self, now: float) -> dict[str, int]:
+        """How many series are sound, doubtful and below the floor; counted anew after a while."""
+        if now - self._counted_at > _COUNT_SECONDS:
+            self._counted_at = now
+            found = Counter(_quality(judge.score(now, key).value) for key, judge in self._judges.items())
+            self._counted = {word: found[word] for word in ("sound", "doubtful", "below-floor")}
+        return self._counted
+
     def keys(self, device: str = "", kind: str = "", object_: str = "") -> list[SeriesKey]:
         """The series that match what is given, sorted."""
         wanted = (device, kind, object_)
@@ -109,6 +121,12 @@ class SeriesBook:
             speed = self.speeds.get((key.device, key.object), 0) if key.kind in _OCTETS else 0
             return Expectation(interval_seconds, highest=speed / _OCTET if speed else inf, counter_bits=64)
         return Expectation(interval_seconds, highest=1.0 if key.kind == "oper-status" else inf)
+
+
+def _quality(score: float) -> str:
+    if score < FLOOR:
+        return "below-floor"
+    return "sound" if score >= _SOUND else "doubtful"
 
 
 def value_of(sample: Sample) -> float | None:

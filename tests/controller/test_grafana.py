@@ -52,6 +52,8 @@ def test_the_dashboards_are_those_that_are_looked_for() -> None:
         "device",
         "transactions",
         "tunnels",
+        "assurance",
+        "telemetry",
         "internals",
     ]
     assert text_of(BOARDS[0]) != text_of(BOARDS[1])

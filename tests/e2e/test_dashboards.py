@@ -18,6 +18,12 @@ from tests.e2e.prometheus_server import prometheus_of, query, tool
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(400)]
 WIRE = "pe-london--p-brussels"
+SETTINGS = {
+    "upkeep": {"check_sync_seconds": 2},
+    "telemetry": {"interval_seconds": 1, "core_interval_seconds": 1, "service_probes": "auto"},
+    "assurance": {"tick_seconds": 1, "horizon_seconds": 5},
+}
+PROMISE = " with latency below 50 ms and availability 99.9%"
 SENTENCE = "Create L3VPN service with 2 VPN sites in {} and {} using L3SM Service Model"
 
 
@@ -31,7 +37,7 @@ class Network:
     def live_through(self, number: int) -> None:
         """All that there is to be seen, once."""
         self._ask_wrongly()
-        kept = self._commit(self._planned("London", "Paris"))
+        kept = self._commit(self._planned("London", "Paris", promise=PROMISE))
         self._undo(self._commit(self._planned("Paris", "Frankfurt")))
         for fault in ("reject", "close"):
             self._fault("pe-paris", "edit-config", fault)
@@ -43,8 +49,8 @@ class Network:
 
     # -- what happens ------------------------------------------------------------------------------------------
 
-    def _planned(self, *cities: str) -> str:
-        return str(self.daemon.intend(SENTENCE.format(*cities))["plan"]["id"])
+    def _planned(self, *cities: str, promise: str = "") -> str:
+        return str(self.daemon.intend(SENTENCE.format(*cities) + promise)["plan"]["id"])
 
     def _commit(self, plan: str) -> dict[str, Any]:
         done = self.daemon.commit(plan)
@@ -94,7 +100,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     tool("prometheus")
     with (
         lab_of_routers(tmp_path_factory.mktemp("lab") / "lab") as lab,
-        DaemonProcess(tmp_path_factory.mktemp("accord"), lab, settings={"upkeep": {"check_sync_seconds": 2}}) as daemon,
+        DaemonProcess(tmp_path_factory.mktemp("accord"), lab, settings=SETTINGS) as daemon,
     ):
         daemon.wait_until_read()
         eventually(lambda: len(daemon.get("/api/v1/topology").json()["links"]) == 18, "the topology was learnt")
@@ -110,6 +116,9 @@ def prometheus(network: Network, tmp_path_factory: pytest.TempPathFactory) -> It
             position = network.daemon.get("/api/v1/status").json()["position"]
             eventually(lambda at=position: _is_at(client, at), "what happened was scraped", 30.0)
         eventually(lambda: query(client, "accord_drift_lines > 0"), "the drift was found", 30.0)
+        forecast = 'accord_objective_forecast{objective="delay-one-way"}'
+        eventually(lambda: query(client, forecast), "the delay of a service is forecast", 60.0)
+        eventually(lambda: query(client, "accord_objective_burn_rate"), "a service has an error budget", 60.0)
         eventually(lambda: query(client, "ALERTS"), "an alert is pending", 30.0)
         yield client
 
