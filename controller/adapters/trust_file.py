@@ -4,7 +4,10 @@ issuers:
   did:web:bank.example:
     keys: {"did:web:bank.example#key-1": z6Mk...}
     status_lists: {"https://bank.example/status/1": bank-status.jwt}   # a file beside this one, or empty: fetched
-parties: {"did:web:shop.example#key-1": z6Mk...}
+parties:                                         # may not issue roots; said where one has no did:key, or has a list
+  did:web:shop.example:
+    keys: {"did:web:shop.example#key-1": z6Mk...}
+    status_lists: {"https://shop.example/status": ""}
 """
 
 from dataclasses import dataclass
@@ -20,18 +23,18 @@ from controller.negotiation.trust import Trust
 from controller.negotiation.wallet import require_did
 
 
-class _Issuer(BaseModel):
+class _Party(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    keys: dict[str, str]
+    keys: dict[str, str] = Field(default_factory=dict)
     status_lists: dict[str, str | None] = Field(default_factory=dict)
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    issuers: dict[str, _Issuer] = Field(default_factory=dict)
-    parties: dict[str, str] = Field(default_factory=dict)
+    issuers: dict[str, _Party] = Field(default_factory=dict)
+    parties: dict[str, _Party] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,21 @@ def load_trust(path: Path) -> TrustFile:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidInputError(f"{path}: {where}: {first['msg']}", path=where) from None
-    issuers = {require_did(did): _keys(did, issuer.keys) for did, issuer in file.issuers.items()}
-    lists = {address: did for did, issuer in file.issuers.items() for address in issuer.status_lists}
-    sources = {
-        address: path.parent / name if name else None
-        for issuer in file.issuers.values()
-        for address, name in issuer.status_lists.items()
-    }
-    parties = {key_id: from_multikey(key_id, text) for key_id, text in file.parties.items()}
+    issuers = {did: _keys(did, party.keys) for did, party in file.issuers.items()}
+    parties = {key_id: key for did, party in file.parties.items() for key_id, key in _keys(did, party.keys).items()}
+    lists: dict[str, str] = {}
+    sources: dict[str, Path | None] = {}
+    for did, party in (*file.issuers.items(), *file.parties.items()):
+        for address, name in party.status_lists.items():
+            if lists.setdefault(address, did) != did:
+                raise InvalidInputError(f"{path}: two parties have the status list '{address}'", path=address)
+            sources[address] = path.parent / name if name else None
     return TrustFile(Trust(issuers, parties, lists), sources)
 
 
 def _keys(did: str, written: dict[str, str]) -> dict[str, PublicKey]:
+    require_did(did)
     for key_id in written:
         if controller_of(key_id) != did or key_id == did:
-            raise InvalidInputError(f"the key '{key_id}' of issuer '{did}' is named '{did}#NAME'", path=key_id)
+            raise InvalidInputError(f"the key '{key_id}' of '{did}' is named '{did}#NAME'", path=key_id)
     return {key_id: from_multikey(key_id, text) for key_id, text in written.items()}

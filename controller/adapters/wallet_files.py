@@ -111,7 +111,7 @@ def revoke(identity: Identity, wallet_id: str, now: float) -> int:
     if not identity.status_list:
         raise InvalidInputError(
             "this directory has no status list",
-            remedy="only root wallets are revoked by one; a delegated wallet falls with its root or with its time",
+            remedy="what was delegated from here ends with the wallet it is from, or at its time",
             path=str(identity.directory),
         )
     with _alone(identity):

@@ -44,7 +44,12 @@ def _init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new directory.")],
     did: Annotated[str, typer.Option("--id", metavar="DID", help="Whose it is; default: named by its key.")] = "",
     status_list: Annotated[
-        str, typer.Option("--status-list", metavar="URL", help="Where its status list will be served: for an issuer.")
+        str,
+        typer.Option(
+            "--status-list",
+            metavar="URL",
+            help="Where its status list is served; an issuer has one, who delegates may.",
+        ),
     ] = "",
 ) -> None:
     """Make a directory with a key, to issue wallets or to hold them. The key stays in it, mode 0600."""
@@ -136,6 +141,8 @@ def _delegate(
     out: OutOption = None,
 ) -> None:
     """Hand on a part of a wallet that you hold: narrower in every term, counted against the whole.
+
+    It falls with the wallet it is from; where DIR has a status list, it can be revoked by itself as well.
 
     What is not said is as in the parent. A class is given with its terms; only classes of the parent can be.
     """
@@ -239,7 +246,10 @@ def _revoke(
     which: Annotated[str, typer.Argument(metavar="WALLET|ID", help="The wallet's file, or its id.")] = "",
     renew: Annotated[bool, typer.Option("--renew", help="Revoke none; sign the list anew before it ends.")] = False,
 ) -> None:
-    """Revoke a wallet, and with it all that was delegated from it, and sign the status list anew."""
+    """Revoke a wallet, and with it all that was delegated from it, and sign the status list anew.
+
+    DIR is that of whoever issued or delegated it.
+    """
     from controller.adapters.clock import SystemClock
     from controller.adapters.wallet_files import load_identity, revoke
     from controller.cli.wallet_reading import id_of

@@ -10,7 +10,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.ledger_sqlite import Rows, SqliteLedger, reader
 from controller.adapters.status_lists import StatusLists
 from controller.adapters.trust_file import load_trust
-from controller.adapters.wallet_files import Identity, new_id
+from controller.adapters.wallet_files import Identity, allot, new_id
 from controller.cli.exits import UsageError, configuration_errors
 from controller.cli.wallet_terms import Said
 from controller.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -85,7 +85,8 @@ def delegated(
         raise ConflictError(f"this would go beyond what you hold: {fault}", path=str(path))
     if ledger is not None:
         _reserve(chain, child, ledger, now)
-    return [*parents, credential.issue(child, identity.key)]
+    status = allot(identity, child.id) if identity.status_list else None
+    return [*parents, credential.issue(child, identity.key, status)]
 
 
 def verified(path: Path, trust: Path, audience: str, intent: Path | None, ledger: Path | None) -> dict[str, Any]:

@@ -483,7 +483,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.path = Path(self.directory.name) / "ledger"
         self.ledgers = [SqliteLedger(self.path), SqliteLedger(self.path)]
-        self.now, self.count, self.widest = NOW, 0, {}
+        self.now, self.latest, self.count, self.widest = NOW, 0.0, 0, {}
         self.accounts: dict[str, list] = {}
         self.answers: dict[str, object] = {}
 
@@ -491,33 +491,42 @@ class AnyOrder(RuleBasedStateMachine):
         self.count += 1
         return self.ledgers[self.count % 2]
 
-    @rule(target=sent, name=NAMES, minor=AMOUNTS, workload_class=CLASSES, ceiling=st.sampled_from([500, 700, 900]))
-    def reserve(self, name, minor, workload_class, ceiling):
+    @rule(
+        target=sent,
+        name=NAMES,
+        minor=AMOUNTS,
+        workload_class=CLASSES,
+        ceiling=st.sampled_from([500, 700, 900]),
+        rate=st.sampled_from([None, 300, 600]),
+    )
+    def reserve(self, name, minor, workload_class, ceiling, rate):
         """By a wallet that may be a fork of another: the same envelope with another ceiling."""
         key = f"k{len(self.answers)}"
         parts = [part for part in name.split("/") if part]
         scopes = ["/".join([ROOT, *parts[:depth]]) for depth in range(len(parts) + 1)]
-        limits = tuple(Limit(scope, ceiling - 100 * n, ceiling // 2) for n, scope in enumerate(scopes))
+        limits = tuple(Limit(scope, ceiling - 100 * n, ceiling // 2, rate) for n, scope in enumerate(scopes))
         order = Order(EntryKind.RESERVE, scopes[-1], key, key, minor, "EUR", workload_class, limits)
         answer = self.ledger().post(order, self.now)
         fits = all(
             self.under(limit.scope) + minor <= limit.ceiling
             and self.under(limit.scope, workload_class) + minor <= limit.class_ceiling
+            and (rate is None or self.under(limit.scope, since=max(self.now, self.latest) - HOUR) + minor <= rate)
             for limit in limits
         )
         assert isinstance(answer, Posted) is fits
         self.answers[key] = answer
         if fits:
-            self.accounts[key] = [scopes[-1], workload_class, minor, 0]
+            self.latest = max(self.now, self.latest)
+            self.accounts[key] = [scopes[-1], workload_class, minor, 0, self.latest]
             for limit in limits:
                 self.widest[limit.scope] = max(self.widest.get(limit.scope, 0), limit.ceiling)
         return order
 
-    def under(self, scope, workload_class=""):
+    def under(self, scope, workload_class="", since=0.0):
         return sum(
             reserved + committed
-            for envelope, of, reserved, committed in self.accounts.values()
-            if (envelope == scope or envelope.startswith(f"{scope}/")) and workload_class in {"", of}
+            for envelope, of, reserved, committed, made in self.accounts.values()
+            if made > since and (envelope == scope or envelope.startswith(f"{scope}/")) and workload_class in {"", of}
         )
 
     @rule(target=sent, order=sent, kind=st.sampled_from([*EntryKind][1:]), minor=st.none() | AMOUNTS)
@@ -525,12 +534,13 @@ class AnyOrder(RuleBasedStateMachine):
         key = f"k{len(self.answers)}"
         drawn = Order(kind, ROOT, order.reservation, key, minor, "EUR" if minor else "")
         answer = self.ledger().post(drawn, self.now)
-        account = self.accounts.get(order.reservation, [None, None, 0, 0])
+        account = self.accounts.get(order.reservation, [None, None, 0, 0, 0])
         place = 3 if kind is EntryKind.REFUND else 2
         amount = account[place] if minor is None else minor
         assert isinstance(answer, Posted) is (0 < amount <= account[place])
         self.answers[key] = answer
         if isinstance(answer, Posted):
+            self.latest = max(self.now, self.latest)
             account[place] -= amount
             if kind is EntryKind.COMMIT:
                 account[3] += amount
@@ -544,7 +554,7 @@ class AnyOrder(RuleBasedStateMachine):
             again = self.ledger().post(order, self.now)
             assert again == Posted(first.entry, is_replay=True)
 
-    @rule(seconds=st.sampled_from([-100_000.0, -1.0, 0.5, 5_000.0]))
+    @rule(seconds=st.sampled_from([-100_000.0, -1.0, 0.5, 1_800.0, 5_000.0]))
     def step_the_clock(self, seconds):
         self.now += seconds
 

@@ -129,6 +129,25 @@ def test_a_revoked_wallet_is_refused_and_so_is_all_below_it(accord, bank):
     accord("wallet", "revoke", "bank", code=64)
 
 
+def test_who_delegates_with_a_list_of_his_own_revokes_what_he_delegated(accord, bank):
+    accord("wallet", "init", "broker", "--status-list", "https://broker.example/status")
+    issue(accord, "--out", "broker.json", holder="broker")
+    words = ["wallet", "delegate", "broker", "broker.json", "--name", "retail", "--holder", did(bank / "retail")]
+    accord(*words, "--ceiling", "100.00 EUR", "--out", "child.json")
+    assert verify(accord, "child.json", code=4)["refused_by"] == "status"
+    file, broker = (yaml.safe_load((bank / name / "trust.yaml").read_text()) for name in ("bank", "broker"))
+    (entry,) = broker["issuers"].values()
+    entry["status_lists"] = {"https://broker.example/status": "../broker/status.jwt"}
+    (bank / "bank/trust.yaml").write_text(yaml.safe_dump({**file, "parties": broker["issuers"]}))
+    assert verify(accord, "child.json")["refused_by"] == ""
+    accord("wallet", "revoke", "broker", "child.json")
+    assert verify(accord, "child.json", code=4)["refused_by"] == "status"
+    assert verify(accord, "broker.json")["refused_by"] == ""
+    words = ["wallet", "issue", "broker", "--name", "own", "--holder", did(bank / "shop"), "--class", "bulk"]
+    accord(*words, "--ceiling", "1.00 EUR", "--for", "1d", "--out", "own.json")
+    assert verify(accord, "own.json", code=4)["refused_by"] == "issuer"
+
+
 def delegate(accord, *more, code=0, ceiling="100.00 EUR"):
     words = ["wallet", "delegate", "shop", "wallet.json", "--name", "retail", "--holder", did(Path("retail"))]
     return accord(*words, "--ceiling", ceiling, *more, code=code)
@@ -239,6 +258,8 @@ def test_a_wallet_of_an_unknown_issuer_is_refused_by_name(accord, bank):
         lambda file: file["issuers"]["did:web:bank.example"].update(keys={"did:web:other.example#1": "z6Mk"}),
         lambda file: file["issuers"]["did:web:bank.example"].update(keys={"did:web:bank.example#1": "z6Mk"}),
         lambda file: file.update(issuers=[]),
+        lambda file: file.update(parties={"did:web:x.example": {"status_lists": {URL: ""}}}),
+        lambda file: file.update(parties={"x": {}}),
     ],
 )
 def test_a_bad_trust_registry_is_bad_configuration(accord, bank, change):
