@@ -49,7 +49,8 @@ class Symptoms:
     """The symptoms of all services, with when each began."""
 
     trigger: SchmittTrigger
-    _active: dict[str, Symptom]
+    _active: dict[str, dict[str, Symptom]]
+    """By service."""
 
     def __init__(self, trigger: SchmittTrigger) -> None:
         self.trigger = trigger
@@ -58,16 +59,14 @@ class Symptoms:
     def look(self, service: str, observed: Iterable[Observed], now: float) -> tuple[Symptom, ...]:
         """What is wrong with a service now; what was so before keeps its beginning."""
         found = {one.id: one for one in (self._symptom(service, each, now) for each in observed) if one is not None}
-        for id_ in [id_ for id_, one in self._active.items() if one.subject == service and id_ not in found]:
-            del self._active[id_]
-        for id_, one in found.items():
-            self._active.setdefault(id_, one)
-        return tuple(self._active[id_] for id_ in found)
+        before = self._active.get(service, {})
+        self._active[service] = {id_: before.get(id_, one) for id_, one in found.items()}
+        return tuple(self._active[service].values())
 
     def forget(self, services: Iterable[str]) -> None:
         """These services are gone."""
-        gone = set(services)
-        self._active = {id_: one for id_, one in self._active.items() if one.subject not in gone}
+        for service in services:
+            self._active.pop(service, None)
 
     def _symptom(self, service: str, observed: Observed, now: float) -> Symptom | None:
         kind = self._kind(observed)

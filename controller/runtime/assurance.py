@@ -32,8 +32,8 @@ from controller.runtime.world import World
 
 _log = structlog.get_logger(__name__)
 ACTOR = "accord"
-_AT_ONCE = 100
-"""Services looked at before others have their turn."""
+_AT_ONCE = 10
+"""Services looked at before others have their turn: a link that fails does not wait for us."""
 _TELL_SECONDS = 60.0
 """What a crash forgets of availability at most."""
 _RECENT = 60
@@ -193,7 +193,7 @@ class Assurance:
         breaches = self.foresight.step(
             {one: Seen(found.value, found.quality) for one, found in measured.items() if not _is_availability(one)}
         )
-        self._stand(measured, breaches, now)
+        await self._stand(measured, breaches, now)
         await self._look(now)
         await self.deciding.decide({name: one.worst for name, one in self.standings.items()}, now)
         await self.reporting.send(self._terms_of_all(), self.standings, self.pace.report_seconds, now)
@@ -262,9 +262,13 @@ class Assurance:
             event = NewEvent("assurance", types.ASSURANCE_AVAILABILITY, {"time": now, "changed": changed})
             await self.log.append([event], actor=ACTOR)
 
-    def _stand(self, measured: Mapping[Objective, Measured], breaches: Mapping[Objective, Breach], now: float) -> None:
+    async def _stand(
+        self, measured: Mapping[Objective, Measured], breaches: Mapping[Objective, Breach], now: float
+    ) -> None:
         book = self.world.assurance
-        for name, terms in self._terms.items():
+        for count, (name, terms) in enumerate(tuple(self._terms.items()), start=1):
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             stand = []
             for objective in terms.objectives:
                 if objective not in measured:
@@ -280,11 +284,14 @@ class Assurance:
                     stand.append(ObjectiveStanding(objective, found, breaches.get(objective) or unforeseen(objective)))
             symptoms = self._symptoms.look(name, [one.observed for one in stand], now)
             self.standings[name] = Standing(now, tuple(stand), symptoms, health(symptoms, now))
+        for gone in self.standings.keys() - self._terms.keys():  # services end while others have their turn
+            del self.standings[gone]
 
     async def _look(self, now: float) -> None:
         """Where what is foreseen moves agreements to, all of a tick in one append."""
         loop = self.world.assurance.loop
-        happenings = (loop.look(name, standing.breaches, now) for name, standing in tuple(self.standings.items()))
+        standings = [(name, one) for name, one in self.standings.items() if name in loop]
+        happenings = [loop.look(name, standing.breaches, now) for name, standing in standings]
         events = [happened(one) for one in happenings if one is not None]
         if events:
             await self.log.append(events, actor=ACTOR)

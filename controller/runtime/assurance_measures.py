@@ -22,7 +22,7 @@ from controller.model.identifiers import DeviceName, ServiceId
 from controller.runtime.collection_series import SeriesBook
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.world import World
-from controller.telemetry.quality import FLOOR, objective_score, refusal
+from controller.telemetry.quality import FLOOR, Score, objective_score, refusal
 from controller.telemetry.sample import SeriesKey
 from controller.topology.constraints import PathRequest
 from controller.topology.network import Link
@@ -76,6 +76,8 @@ class Measures:
     """By router and revision of its configuration: sessions through the core as (number, address)."""
     _paths: dict[tuple[DeviceName, DeviceName], tuple[Link, ...]] = field(default_factory=dict)
     _paths_of: TeDatabase | None = None
+    _scores: dict[SeriesKey, Score] = field(default_factory=dict)
+    _scored_at: float = -1.0
 
     def sessions(self, vpn_id: str, accesses: Sequence[Access]) -> tuple[Session, ...]:
         """One for each pair of routers that has any: its own, or else another's on the same way."""
@@ -171,9 +173,18 @@ class Measures:
     # -- values ------------------------------------------------------------------------------------------------
 
     def _judged(self, objective: Objective, value: float, keys: Sequence[SeriesKey], now: float) -> Measured:
-        scores = [(self.series().score(key, now),) for key in keys]
+        scores = [(self._score(key, now),) for key in keys]
         quality = objective_score(scores)
-        return Measured(value if quality else nan, quality, tuple(keys), refusal(str(objective), scores, FLOOR) or "")
+        why = "" if quality >= FLOOR else refusal(str(objective), scores, FLOOR) or ""
+        return Measured(value if quality else nan, quality, tuple(keys), why)
+
+    def _score(self, key: SeriesKey, now: float) -> Score:
+        """Each series is scored once at a time: several objectives rest on it."""
+        if self._scored_at != now:
+            self._scores, self._scored_at = {}, now
+        if key not in self._scores:
+            self._scores[key] = self.series().score(key, now)
+        return self._scores[key]
 
     def _latest(self, key: SeriesKey) -> float:
         sample = self.series().latest.get(key)
@@ -209,7 +220,7 @@ class Measures:
     # -- availability ------------------------------------------------------------------------------------------
 
     def _trust(self, key: SeriesKey, now: float) -> float:
-        return self.series().score(key, now).value
+        return self._score(key, now).value
 
     def _answers(self, session: Session, now: float) -> str:
         """Whether test packets come back, by the last reading."""

@@ -4,6 +4,7 @@ Every agreement that lives is reported on, also one that nothing serves yet, whi
 Services conflict where their accesses are promised more of a link than it has.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -32,6 +33,7 @@ from controller.runtime.world import World
 from controller.topology.network import Link
 
 _MOST_CONFLICTS = 10
+_AT_ONCE = 20
 _CONFLICTS_SECONDS = 60.0
 _LEAST_IMPORTANT = 100
 _REFUSED = frozenset({IntentState.REJECTED, IntentState.FAILED})
@@ -72,7 +74,9 @@ class Reporting:
         """One append for all that have something new to say."""
         conflicts = self._conflicts(served, now)
         events = []
-        for agreement in tuple(self.world.assurance.agreements):
+        for count, agreement in enumerate(tuple(self.world.assurance.agreements), start=1):
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             standing = standings.get(agreement)
             observed = [one.observed for one in standing.objectives] if standing else []
             intent, _ = served.get(agreement, (self.world.intents.of_vpn(agreement), ()))
