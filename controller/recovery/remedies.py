@@ -349,5 +349,5 @@ def _restore(situation: Situation) -> Iterator[Remedy]:
             kind=RemedyKind.RESTORE.value,
             summary=f"restore {', '.join(devices)} to what its owners want",
             devices=devices,
-            flows=tuple(flow.name for flow in situation.affected),
+            flows=tuple(flow.name for flow in situation.flows if {flow.source, flow.target, *flow.nodes} & {*devices}),
         )

@@ -67,7 +67,7 @@ class Candidate:
 def ranked(situation: Situation, remedies: Iterable[Remedy]) -> tuple[Candidate, ...]:
     """The remedies that help anybody, the best first; among equals the order of the fallback policy decides."""
     scored = [Candidate(remedy, score(situation, remedy)) for remedy in remedies]
-    worth = [one for one in scored if one.remedy.flows]
+    worth = [one for one in scored if one.remedy.flows or one.remedy.devices]
     return tuple(sorted(worth, key=_rank))
 
 

@@ -114,6 +114,8 @@ class Flow:
     nodes: tuple[DeviceName, ...] = ()
     tunnel: str = ""
     bit_rate: int = 0
+    is_carried: bool = True
+    """Whether it gets there at all."""
 
     @property
     def name(self) -> str:
@@ -135,8 +137,9 @@ class Situation:
 
     @property
     def affected(self) -> tuple[Flow, ...]:
-        """The flows that the fault hits, the most important first."""
-        hit = [flow for flow in self.flows if self.fault.hits(flow.links, flow.nodes)]
+        """The flows that the fault hits, or that go nowhere while something is down; the most important first."""
+        is_down = self.fault.is_down
+        hit = [f for f in self.flows if self.fault.hits(f.links, f.nodes) or (is_down and not f.is_carried)]
         return tuple(sorted(hit, key=lambda flow: (self.promise(flow.service).priority, flow.name)))
 
     @property

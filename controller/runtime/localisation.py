@@ -34,6 +34,7 @@ STREAM = "diagnosis"
 LEAST_HEARD = 0.5
 """Of the devices that are read: with less, nothing is concluded."""
 BLIND = "telemetry lost"
+_AFTER_START_SECONDS = 30.0
 _MOST_SYMPTOMS = 50
 _DEAD_MODES = frozenset({"down", "blackhole"})
 _NOTHING = Diagnosis(None, None, (), (), (), ())
@@ -62,6 +63,8 @@ class Localisation:
     _groups: tuple[Network, tuple[RiskGroup, ...]] | None = None
     _told: object = None
     _began: float = 0.0
+    _searched: tuple[frozenset[object], float] = (frozenset(), 0.0)
+    """The symptoms that were looked into last, and when."""
     _leave: Callable[[], None] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -87,20 +90,36 @@ class Localisation:
         """Look now; the diagnosis of the latest incident, or one without causes where nothing is wrong."""
         async with self._turn:
             self.start()
-            self._began = self._began or self.clock.now()
-            now, flows = self.clock.now(), await self.flows.current()
-            database = self.topology.database
-            self.now = flows
+            now, database = self.clock.now(), self.topology.database
+            self._began = self._began or now
             self.blind = self._blindness(now)
-            observed = self._observed(database, flows, now)
-            symptoms = [one for one in observed if one.is_symptom]
+            if self._has_to_know_flows(now):
+                self.now = await self.flows.current()
+            observed = self._observed(database, self.now or Flows(database.network), now)
+            symptoms = frozenset((one.kind, one.subject) for one in observed if one.is_symptom)
+            if symptoms and self.now is None:
+                self.now = await self.flows.current()
             if not symptoms and not self.blind:
-                self.before = flows
-            groups = self._risk_groups(database.network)
-            self.diagnoses = localise(groups, observed) if symptoms and not self.blind else ()
-            self.faults = tuple(self._faults(database, groups))
+                self.before = self.now
+            await self._search(database, observed, symptoms, now)
             await self._tell()
             return self.diagnoses[-1] if self.diagnoses else _NOTHING
+
+    def _has_to_know_flows(self, now: float) -> bool:
+        """Working them out reads every device: not at once after a start, unless there is something to go by."""
+        return self.now is not None or self.witness.has_sessions or now - self._began >= _AFTER_START_SECONDS
+
+    async def _search(
+        self, database: TeDatabase, observed: tuple[Observation, ...], symptoms: frozenset[object], now: float
+    ) -> None:
+        """Beside the loop; the same symptoms are not searched at each tick."""
+        if not symptoms or self.blind:
+            self.diagnoses, self._searched = (), (frozenset(), 0.0)
+        elif self._searched[0] != symptoms or now - self._searched[1] >= self.patience.again:
+            groups = self._risk_groups(database.network)
+            self.diagnoses = await asyncio.to_thread(localise, groups, observed)
+            self._searched = (symptoms, now)
+        self.faults = tuple(self._faults(database, self._risk_groups(database.network)))
 
     def _observed(self, database: TeDatabase, flows: Flows, now: float) -> tuple[Observation, ...]:
         read = self._read()

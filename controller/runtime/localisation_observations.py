@@ -44,6 +44,8 @@ class Patience:
     silence: float = 5.0
     verdict: float = 2.0
     window: float = 30.0
+    again: float = 5.0
+    """How often the same symptoms are looked into again."""
     stale: float = 45.0
     """Without anything from a device for so long, what it told is not evidence any more."""
 
@@ -100,6 +102,11 @@ class Witness:
             session.usual = value
         elif not _is_late(value, session.usual):
             session.usual += _USUAL_MEMORY * (value - session.usual)
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether any measurement has told anything."""
+        return bool(self._sessions)
 
     def heard_lately(self, devices: Iterable[DeviceName], now: float) -> frozenset[DeviceName]:
         """Which of these have told something that is not stale."""

@@ -8,6 +8,7 @@ by `tunnel_repair` first: a fault has to last a little before a recovery begins.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import structlog
@@ -52,6 +53,8 @@ class Pace:
     watch: float = 300.0
     """How long the area is watched closely, reading its routers every `watch_interval`."""
     watch_interval: float = 1.0
+    calm: float = 600.0
+    """Without any fault for so long, tunnels that remedies made are taken away again."""
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Recoveries:
     _last: dict[str, float] = field(default_factory=dict)
     """By cause, when it was last seen."""
     _faults: dict[str, Fault] = field(default_factory=dict)
+    _calm_since: float = inf
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -97,6 +101,18 @@ class Recoveries:
         for recovery in self.world.recoveries:
             if not recovery.is_over:
                 self.go_on(recovery.id)
+        await self._tidy(now)
+
+    async def _tidy(self, now: float) -> None:
+        """What remedies made goes when all has been well for long enough: traffic takes its own way again."""
+        is_calm = not self._faults and all(one.is_over for one in self.world.recoveries)
+        self._calm_since = min(self._calm_since, now) if is_calm else inf
+        made = self.work.made() if now - self._calm_since >= self.pace.calm and self.mode() is Mode.AUTO else ()
+        if made:
+            self._calm_since = now
+            async with self._changing:
+                done = await self.work.take_away(made)
+            _log.info("recovery_tidied", tunnels=list(made), failure=done.failure)
 
     def go_on(self, id_: str) -> None:
         """Let a recovery take its steps, unless it does already."""
@@ -346,18 +362,22 @@ class Recoveries:
 
     async def _gone(self, one: Recovery) -> str:
         """Why nobody suffers any more; empty as long as somebody does."""
-        if one.cause not in self._last and self._has_looked(one):
+        is_seen = one.cause in self._last
+        if one.fault.kind == FaultKind.DRIFT:
+            # What was read to be repaired is known, and differs from nothing any more: its owners have to be asked.
+            found, text = (Finding.WAIT, "") if is_seen else await self._judge(one)
+            return text if found is Finding.HELPED else ""
+        if not is_seen and self._has_looked(one):
             return "the fault is gone"
-        if one.fault.kind in {FaultKind.UNKNOWN, FaultKind.DRIFT}:
-            return ""
-        if not await self.work.suffering(one.fault):
+        if one.fault.kind != FaultKind.UNKNOWN and not await self.work.suffering(one.fault):
             return "everybody is carried clear of it by now"
         return ""
 
     def _has_looked(self, one: Recovery) -> bool:
         """Whether this daemon has looked for long enough to miss a fault; one that was foretold is not looked for."""
         foretold = one.fault.reason.startswith(FORETOLD)
-        return not foretold and self.localisation.has_looked_since(self.pace.clear)
+        seconds = self.pace.clear + self.localisation.patience.window
+        return not foretold and self.localisation.has_looked_since(seconds)
 
     def _remedy(self, one: Recovery) -> Remedy:
         if one.candidate is None:

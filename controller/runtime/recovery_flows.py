@@ -122,6 +122,7 @@ def _flow(demand: Demand, core: Core, tunnels: Mapping[tuple[DeviceName, int, st
         nodes=tuple(dict.fromkeys(link.target.node for link in links if link.target.node != demand.target)),
         tunnel=tunnel.name if tunnel else "",
         bit_rate=round(demand.bit_rate),
+        is_carried=bool(carried.ways),
     )
 
 

@@ -12,7 +12,7 @@ from controller.mapping.tunnel_paths import is_alive
 from controller.model.errors import AccordError, SupersededError
 from controller.model.identifiers import DeviceName
 from controller.recovery.history import Recovery
-from controller.recovery.remedies import Remedy, candidates
+from controller.recovery.remedies import NAME, Remedy, candidates
 from controller.recovery.scoring import Candidate, ranked
 from controller.recovery.situation import Fault, Situation
 from controller.runtime.localisation import Localisation
@@ -138,6 +138,19 @@ class RecoveryWork:
         if self._is_dead(remedy.before):
             return Done("what there was before is dead: the remedy is left until there is a better one")
         return await self._to(recovery, remedy.before, f"{recovery.id}.{len(recovery.tried)}: undo", (remedy.wanted,))
+
+    def made(self) -> tuple[str, ...]:
+        """The tunnels that remedies made."""
+        return tuple(sorted(tunnel.name for tunnel in self.world.tunnels if tunnel.name.startswith(f"{NAME}-")))
+
+    async def take_away(self, names: tuple[str, ...]) -> Done:
+        """The end of tunnels: what they carried follows the shortest path."""
+        summary = f"all is well: take away {', '.join(names)}"
+
+        async def make_plan() -> Plan:
+            return self.tunnels.plan(TunnelChange(deleted=names), summary)
+
+        return await self._committed(make_plan, summary)
 
     async def _to(
         self, recovery: Recovery, wanted: TunnelChange, summary: str, acceptable: tuple[TunnelChange, ...]

@@ -27,7 +27,7 @@ NORTH_WIRE, SOUTH_WIRE = "pe-london--p-brussels", "pe-london--p-lyon"
 NORTH = "link p-brussels:core0>pe-london:core0"
 """The cause that a fault of the northern wire has."""
 LONG = 90.0
-PATIENCE = Patience(carrier=0.3, silence=1.0, verdict=0.6, window=8.0, stale=12.0)
+PATIENCE = Patience(carrier=0.3, silence=1.0, verdict=0.6, window=8.0, again=0.5, stale=12.0)
 PACE = RecoveryPace(settle=0.6, settle_unknown=2.0, clear=2.0, verify=40.0, watch=30.0, watch_interval=0.2)
 
 
@@ -49,7 +49,7 @@ async def recovering(
 
 
 @asynccontextmanager
-async def running(provider: Provider, mode: Mode = Mode.AUTO) -> AsyncIterator[None]:
+async def running(provider: Provider, mode: Mode = Mode.AUTO, *, when_well: bool = True) -> AsyncIterator[None]:
     """Telemetry is read and recovery ticks, as the daemon's clockwork has it, but faster."""
     begin(provider, mode)
     events = provider.daemon.link_events
@@ -58,7 +58,8 @@ async def running(provider: Provider, mode: Mode = Mode.AUTO) -> AsyncIterator[N
     await provider.controller.topology.refresh()
     ticking = [asyncio.create_task(work) for work in (_reading(provider), _looking(provider))]
     try:
-        await until(lambda: is_well(provider), LONG, lambda: provider.controller.localisation.reason)
+        if when_well:
+            await until(lambda: is_well(provider), LONG, lambda: provider.controller.localisation.reason)
         yield
     finally:
         for task in ticking:
