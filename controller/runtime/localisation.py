@@ -99,7 +99,7 @@ class Localisation:
             symptoms = frozenset((one.kind, one.subject) for one in observed if one.is_symptom)
             if symptoms and self.now is None:
                 self.now = await self.flows.current()
-            if not symptoms and not self.blind:
+            if self.witness.is_calm and not self.blind:
                 self.before = self.now
             await self._search(database, observed, symptoms, now)
             await self._tell()

@@ -44,6 +44,8 @@ class Patience:
     silence: float = 5.0
     verdict: float = 2.0
     window: float = 30.0
+    long_window: float = 300.0
+    """A little loss takes many packets to be told from none."""
     again: float = 5.0
     """How often the same symptoms are looked into again."""
     stale: float = 45.0
@@ -102,6 +104,11 @@ class Witness:
             session.usual = value
         elif not _is_late(value, session.usual):
             session.usual += _USUAL_MEMORY * (value - session.usual)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing was bad at the last look, not even for a moment."""
+        return not self._since
 
     @property
     def has_sessions(self) -> bool:
@@ -211,9 +218,12 @@ class Witness:
 
     def _losses(self, flows: Flows, now: float) -> Iterator[Observation]:
         for device, number, subject, elements in self.sessions(flows):
-            sent, lost = self.loss(device, number, now - self.patience.window)
-            if sent and elements:
-                yield Observation(ObservationKind.LOSS, subject, device, elements, sent=sent, lost=lost)
+            for seconds in (self.patience.window, self.patience.long_window) if elements else ():
+                sent, lost = self.loss(device, number, now - seconds)
+                one = Observation(ObservationKind.LOSS, subject, device, elements, sent=max(1, sent), lost=lost)
+                if sent and (one.is_symptom or seconds == self.patience.long_window):
+                    yield one
+                    break
 
     def _verdicts(self, database: TeDatabase, now: float) -> Iterator[Observation]:
         """Of single links: discards at the sender, and the delay where it is measured."""

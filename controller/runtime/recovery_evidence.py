@@ -47,7 +47,8 @@ class Verification:
         still = [flow.name for flow in moved if recovery.fault.hits(flow.links, flow.nodes)]
         if still:
             return Evidence(Finding.NO_HELP, f"{', '.join(still)} still takes {recovery.cause}")
-        if lost := [name for name in sorted(helped) if not any(flow.name == name and flow.is_carried for flow in moved)]:
+        carried = {flow.name for flow in moved if flow.is_carried}
+        if lost := sorted(helped - carried):
             return Evidence(Finding.NO_HELP, f"{', '.join(lost)} is not carried at all")
         if full := self._still_full(recovery, database, since):
             return full

@@ -26,9 +26,9 @@ DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 NORTH_WIRE, SOUTH_WIRE = "pe-london--p-brussels", "pe-london--p-lyon"
 NORTH = "link p-brussels:core0>pe-london:core0"
 """The cause that a fault of the northern wire has."""
-LONG = 90.0
-PATIENCE = Patience(carrier=0.3, silence=1.0, verdict=0.6, window=8.0, again=0.5, stale=12.0)
-PACE = RecoveryPace(settle=0.6, settle_unknown=2.0, clear=2.0, verify=40.0, watch=30.0, watch_interval=0.2)
+LONG = 120.0
+PATIENCE = Patience(carrier=0.3, silence=1.0, verdict=0.6, window=8.0, long_window=30.0, again=0.5, stale=12.0)
+PACE = RecoveryPace(settle=0.6, settle_unknown=60.0, clear=2.0, verify=40.0, watch=30.0, watch_interval=0.2)
 
 
 @asynccontextmanager
@@ -143,9 +143,11 @@ def lose(provider: Provider, wire: str, ratio: float) -> None:
     """Packets are lost on a link, and nobody notices by its carrier."""
     plane = provider.lab.plane
     plane._advanced()
-    for direction in plane._simulator.directions.values():
+    directions = plane._simulator.directions
+    for key, direction in tuple(directions.items()):
         if direction.link.name == wire:
-            direction.link = replace(direction.link, loss_ratio=ratio)
+            directions[key] = replace(direction, link=replace(direction.link, loss_ratio=ratio))
+    plane._simulator._loads = None
     plane._simulator.refresh()
 
 

@@ -11,9 +11,6 @@ from controller.recovery.states import Mode, RecoveryState
 from controller.runtime.localisation import BLIND
 from controller.runtime.upkeep import Upkeep
 from lab.drift import drift, interface_edit
-from lab.planes import FlowSpec
-from lab.traffic.attachments import find_attachment
-from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider
 from tests.e2e.recovering import (
     BRUSSELS,
@@ -59,8 +56,8 @@ async def test_a_link_that_is_silently_dead_is_found_and_left(tmp_path: Path) ->
     async with recovering(tmp_path, tunnels=BOTH) as provider:
         assert ways(provider, "gold") == ways(provider, "gold-back") == {BRUSSELS}
         provider.lab.set_link(NORTH_WIRE, up=False, silent=True)
-        one = await eventually(lambda one: one.is_over, provider)
-        assert (one.cause, one.services) == (NORTH, ("acme",))
+        one = await eventually(lambda one: one.cause == NORTH and one.is_over, provider)
+        assert one.services == ("acme",)
         assert ways(provider, "gold") == ways(provider, "gold-back") == {LYON}
         assert one.transactions
         assert one.verification.endswith("lose nothing")
@@ -72,8 +69,7 @@ async def test_a_link_that_loses_two_percent_with_its_carrier_up_is_found_and_le
 ) -> None:
     async with recovering(tmp_path, tunnels=BOTH) as provider:
         lose(provider, NORTH_WIRE, 0.02)
-        one = await eventually(lambda one: one.is_over, provider)
-        assert one.cause == NORTH, told(provider)
+        one = await eventually(lambda one: one.cause == NORTH and one.is_over, provider)
         assert ways(provider, "gold") == ways(provider, "gold-back") == {LYON}
         changes = [change.id for change in provider.controller.world.changes]
         assert set(changes) <= set(one.transactions), "it was moved in stages: it carried all the time"
@@ -86,7 +82,7 @@ async def test_a_fibre_that_is_cut_is_repaired_at_once_and_recovery_finds_nothin
         one = await eventually(lambda one: one.is_over, provider)
         assert (one.cause, one.services, one.transactions) == (NORTH, ("acme",), ())
         assert one.reason == "everybody is carried clear of it by now"
-        assert ways(provider, "gold") == {LYON}
+        await until(lambda: ways(provider, "gold") == ways(provider, "gold-back") == {LYON}, LONG)
         assert len(recoveries(provider)) == 1
 
 
@@ -109,7 +105,7 @@ async def test_a_router_that_dies_is_named_and_everybody_goes_around_it(tmp_path
         await provider.lab[BRUSSELS].stop()
         one = await eventually(lambda one: one.cause == f"node {BRUSSELS}" and one.is_over, provider)
         assert one.services == ("acme",)
-        assert ways(provider, "gold") == ways(provider, "gold-back") == {LYON}
+        await until(lambda: ways(provider, "gold") == ways(provider, "gold-back") == {LYON}, LONG)
 
 
 async def test_a_conduit_that_is_cut_leaves_nothing_to_do_and_an_operator_is_told_until_it_is_mended(
@@ -118,8 +114,7 @@ async def test_a_conduit_that_is_cut_leaves_nothing_to_do_and_an_operator_is_tol
     async with recovering(tmp_path, tunnels=BOTH) as provider:
         for wire in (NORTH_WIRE, SOUTH_WIRE):
             provider.lab.set_link(wire, up=False)
-        one = await eventually(lambda one: one.is_waiting, provider)
-        assert one.cause == "srlg 101", told(provider)
+        one = await eventually(lambda one: one.cause == "srlg 101" and one.is_waiting, provider)
         assert one.reason.startswith("nothing that could be changed helps")
         for wire in (NORTH_WIRE, SOUTH_WIRE):
             provider.lab.set_link(wire, up=True)
@@ -148,33 +143,6 @@ async def flap(provider: Provider) -> None:
         provider.lab.set_link(NORTH_WIRE, up=up)
         hop = NORTH.removeprefix("link ")
         await until(lambda up=up, hop=hop: database().is_up(hop) is up, LONG)
-
-
-async def test_of_a_link_that_is_too_full_part_of_the_traffic_goes_elsewhere(tmp_path: Path) -> None:
-    async with recovering(tmp_path, tunnels=BOTH) as provider:
-        sites = [site(f"b{n}", city, country, access(5 + n, vpn_id="beta")) for n, (city, country) in enumerate(TWO)]
-        await provider.commit(edit(service("beta", customer="Beta"), *sites))
-        await made(provider, "tin", services=("beta",))
-        for vpn in ("acme", "beta"):
-            await send(provider, vpn, bit_rate=58e9)
-        one = await eventually(lambda one: one.is_over and one.transactions, provider)
-        assert one.fault.kind == "congestion", told(provider)
-        assert {frozenset(ways(provider, name)) for name in ("gold", "tin")} == {
-            frozenset({BRUSSELS}),
-            frozenset({LYON}),
-        }, told(provider)
-
-
-TWO = (("London", "GB"), ("Frankfurt", "DE"))
-
-
-async def send(provider: Provider, vpn: str, bit_rate: float) -> None:
-    """Traffic of a VPN from London to Frankfurt."""
-    octets = 9000
-    forwarding = [provider.lab.forwarding(name) for name in (LONDON, FRANKFURT)]
-    (vrf,) = (each.name for each in forwarding[0].instances if each.name.startswith(vpn))
-    ends = [find_attachment(n, f, vpn=vrf) for n, f in zip((LONDON, FRANKFURT), forwarding, strict=True)]
-    await provider.lab.plane.start_flow(FlowSpec(*ends, packet_rate=bit_rate / 8 / octets, packet_octets=octets))
 
 
 async def test_telemetry_that_is_lost_is_no_reason_to_act_and_is_told(tmp_path: Path) -> None:
@@ -217,7 +185,7 @@ def spoil(provider: Provider) -> None:
 async def test_where_an_operator_wants_to_be_asked_nothing_happens_before_the_word(tmp_path: Path) -> None:
     async with recovering(tmp_path, Mode.ASK, tunnels=BOTH) as provider:
         lose(provider, NORTH_WIRE, 0.05)
-        one = await eventually(lambda one: one.is_waiting, provider)
+        one = await eventually(lambda one: one.is_waiting and one.cause == NORTH, provider)
         assert ways(provider, "gold") == {BRUSSELS}
         assert one.candidates[0].score.reasons
         desk = provider.controller.recoveries
@@ -232,7 +200,7 @@ async def test_where_an_operator_wants_to_be_asked_nothing_happens_before_the_wo
 async def test_what_is_dismissed_is_left_alone_until_the_fault_is_gone(tmp_path: Path) -> None:
     async with recovering(tmp_path, Mode.ASK, tunnels=BOTH) as provider:
         lose(provider, NORTH_WIRE, 0.05)
-        one = await eventually(lambda one: one.is_waiting, provider)
+        one = await eventually(lambda one: one.is_waiting and one.cause == NORTH, provider)
         await provider.controller.recoveries.dismiss(one.id, ACTOR, "planned work")
         with pytest.raises(ConflictError, match="not dismissed"):
             await provider.controller.recoveries.approve(one.id, ACTOR)
