@@ -91,6 +91,7 @@ class OssPlanningAgent:
                     "action": dialogue.action.value,
                     "agreement": dialogue.terms.root,
                     "issue": dialogue.terms.id,
+                    "strategy": dialogue.terms.strategy.value,
                     "holds": list(dialogue.held),
                 }
                 return ToolCall(_PLANNING, Tool.PROVISION, dialogue.id, said)

@@ -22,6 +22,7 @@ from controller.northbound.door import Door, Limits
 from controller.northbound.events import EventFeed
 from controller.northbound.metrics import Flows
 from controller.northbound.metrics_assurance import AssuranceMetrics
+from controller.northbound.metrics_negotiation import NegotiationMetrics
 from controller.northbound.metrics_pages import MetricsPages
 from controller.northbound.metrics_recovery import RecoveryMetrics
 from controller.northbound.metrics_state import Reload, StateMetrics
@@ -99,6 +100,9 @@ class Doors:
         controller.log.subscribe(recovery.note_events)
         self.flows.add(AssuranceMetrics(controller))
         controller.assurance.observe = self.flows.observe_assurance
+        negotiation = NegotiationMetrics(self.negotiations)
+        self.flows.add(negotiation)
+        controller.log.subscribe(negotiation.note_events)
         controller.log.subscribe(self.flows.note_events)
         controller.planner.observe = self.flows.observe_planning
         requires_token = self.settings().metrics.requires_token

@@ -128,7 +128,6 @@ async def switching(theatre: Theatre, dials: Dials) -> Outcome:
 
 # -- 2: volatile open --------------------------------------------------------------------------------------------------
 
-_SPUR: tuple[Wire, ...] = (("bank", "london", 1, 1), *_SQUARE)
 _CLASSES = (
     ("market-data", 50, None),
     ("order-execution", 10, 0.02),
@@ -136,31 +135,32 @@ _CLASSES = (
     ("block-synchronisation", 200, None),
     ("bulk-transfer", 200, None),
 )
-"""Five flow classes over one private spur of 1 Gbit/s: rate in Mbit/s, latency."""
+"""Five flow classes over one private spur: rate in Mbit/s, latency in seconds."""
+_SPUR_BIT_RATE = 10**9
 
 
 async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
-    """The market opens; the firm's own spur is the bottleneck, and the firm orders its own flows."""
-    theatre.plants[Tier.IP].load(dials.load, ("bank", "london"))
+    """The market opens; the firm's own spur to the operator is the bottleneck, and only the firm's traffic is on it."""
+    spur = BitRate(round(_SPUR_BIT_RATE * (1 - dials.load)))
+    theatre.say(f"the firm's spur has {spur} for these flows")
     await theatre.warm_up()
     roots: dict[str, str] = {}
     for name, megabits, latency in _CLASSES:
-        done = await theatre.negotiate(theatre.wish("bank", "frankfurt", megabits, name, latency_seconds=latency))
+        done = await theatre.negotiate(theatre.wish("london", "frankfurt", megabits, name, latency_seconds=latency))
         if done.stage is Stage.DONE:
             roots[name] = done.terms.root
+    await theatre.wait(300)
     theatre.say("the market opens: market data surge and order execution wants four times as much, at any price")
     today = {**theatre.wallet.classes, "order-execution": ClassTerms(None, Fraction(1))}
     ceiling = theatre.wallet.ceiling.times(2)
     theatre.say(f"for the day the wallet's ceiling is raised to {ceiling}")
     theatre.reissue(replace(theatre.wallet, ceiling=ceiling, classes=today))
     wanted = {"market-data": 200, "order-execution": 50}
-    spur = BitRate(round(1e9 * (1 - dials.load)))
     requirement = theatre.negotiations.consumer().requirement
     standings = {name: theatre.standing(root) for name, root in roots.items()}
     for name, megabits in requirement.relieved(standings, wanted, spur, theatre.catalogue).items():
         theatre.say(f"the firm itself takes {name} down to {megabits} Mbit/s: the spur has {spur}")
         await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
-    await theatre.wait(120)
     for name, megabits in wanted.items():
         if name in roots:
             await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
@@ -288,7 +288,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         Scenario(
             "service-switching",
             "a premium burst, a surging deterministic tier, a compromise on IP, and the way up when it clears",
-            Dials(0.88, "40.00"),
+            Dials(0.95, "30.00"),
             switching,
             (Tier.IP, Tier.OPTICAL),
         ),
@@ -297,12 +297,11 @@ SCENARIOS: Mapping[str, Scenario] = {
             "the private spur is the bottleneck: order execution pays up, bulk backup drops to its lowest grade",
             Dials(0.2, "60.00"),
             volatile_open,
-            wires=_SPUR,
         ),
         Scenario(
             "energy-shock",
             "one event: risk replication pays for the shortest way, block synchronisation goes round",
-            Dials(0.88, "400.00"),
+            Dials(0.95, "400.00"),
             energy_shock,
             (Tier.IP, Tier.OPTICAL),
         ),

@@ -54,6 +54,7 @@ def test_the_dashboards_are_those_that_are_looked_for() -> None:
         "tunnels",
         "assurance",
         "telemetry",
+        "negotiation",
         "internals",
     ]
     assert text_of(BOARDS[0]) != text_of(BOARDS[1])

@@ -192,10 +192,10 @@ async def test_a_step_down_below_the_floor_is_blocked_and_the_agreement_stays() 
 
 async def test_what_cannot_be_afforded_as_asked_runs_lesser_first_and_goes_up_when_it_clears() -> None:
     """The compromise: best effort first, and the deterministic tier once its surge is over."""
-    plane = Plane(operator=both_tiers(), held=held(replace(TERMS, ceiling=euro("40.00"))))
+    plane = Plane(operator=both_tiers(), held=held(replace(TERMS, ceiling=euro("30.00"))))
     optical = plane.operator.meshes[1]
-    busy = loads(optical, "ab", "bd", "ac", "cd", share=0.88)
-    plane.clock.time = ticked_tier(plane, optical, busy, 30)
+    busy = loads(optical, "ab", "bd", "ac", "cd", share=0.95)
+    plane.clock.time = ticked_tier(plane, optical, busy, 40)
     wish = replace(WISH, start=plane.clock.time, tier=Tier.OPTICAL, latency_seconds=0.01, duration_seconds=7200)
     done = await negotiated(plane, wish)
     assert done.stage is Stage.DONE

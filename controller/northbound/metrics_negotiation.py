@@ -1,0 +1,144 @@
+"""Owns the metrics of negotiation: offers and prices by class and band, refusals, money, how agreements fare.
+
+Flows are counted from the log since the start of the process; what stands is read off the desks at each scrape.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from controller.assurance.instance import InstanceState
+from controller.model.money import Money
+from controller.negotiation.bands import BANDS, Band
+from controller.negotiation.checks import Check
+from controller.negotiation.dialogue import Stage
+from controller.negotiation.guardrails import OfferCheck
+from controller.negotiation.messages import MessageCheck
+from controller.negotiation.quote import QuoteCheck
+from controller.negotiation.roles import Tool
+from controller.ports import Event
+from controller.runtime.negotiation import Negotiations
+from controller.runtime.negotiation_house import EVENT_PREFIX
+
+Json = Any
+_PRICES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+_OTHER = "other"
+_CHECKS = frozenset({str(check) for kind in (Check, OfferCheck, MessageCheck, QuoteCheck) for check in kind})
+_RESERVED = frozenset({Stage.RESERVED, Stage.AGREED, Stage.ORDERED, Stage.PROVISIONED})
+_REFUSING = frozenset(
+    f"{EVENT_PREFIX}{tool}"
+    for tool in (Tool.REFUSE_OFFER, Tool.REFUSE_WALLET, Tool.REFUSE_CONSUMER, Tool.REFUSE_ORDER, Tool.TURN_AWAY)
+)
+
+
+@dataclass(slots=True, eq=False)
+class NegotiationMetrics(Collector):
+    """Rendered at each scrape; empty families where nothing is negotiated."""
+
+    negotiations: Negotiations | None
+    _offers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _acceptances: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _refusals: Counter[str] = field(default_factory=Counter)
+    _changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _prices: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    """By class and band: offers in each bucket, then the sum."""
+
+    def note_events(self, events: Sequence[Event]) -> None:
+        """Count what agents did."""
+        for event in events:
+            if event.type.startswith(EVENT_PREFIX):
+                self._note(event.type, event.data)
+
+    def _note(self, type_: str, data: Json) -> None:
+        said = data["arguments"]
+        if type_ == f"{EVENT_PREFIX}{Tool.OFFER}":
+            for terms in said["terms"]:
+                self._note_offer(terms)
+        elif type_ == f"{EVENT_PREFIX}{Tool.SIGN_AGREEMENT}":
+            self._acceptances[_labels(said["terms"])] += 1
+        elif type_ in _REFUSING:
+            self._refusals[said["check"] if said["check"] in _CHECKS else _OTHER] += 1
+        elif type_ == f"{EVENT_PREFIX}{Tool.PROVISION}" and said["action"] == "modify":
+            self._changes[said["strategy"], "failed" if "refused" in data["result"] else "done"] += 1
+
+    def _note_offer(self, terms: Json) -> None:
+        labels = _labels(terms)
+        self._offers[labels] += 1
+        price = float(terms["quote"]["price_per_hour"]["amount"])
+        buckets = self._prices.setdefault(labels, [0.0] * (len(_PRICES) + 2))
+        buckets[next((n for n, bound in enumerate(_PRICES) if price <= bound), len(_PRICES))] += 1
+        buckets[-1] += price
+
+    def describe(self) -> Iterable[Metric]:
+        """Names only; nothing is looked at before the first scrape."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family."""
+        yield _counter("accord_negotiation_offers", "Terms offered.", ("class", "band"), self._offers)
+        yield _counter("accord_negotiation_acceptances", "Terms agreed.", ("class", "band"), self._acceptances)
+        refusals = {(check,): number for check, number in self._refusals.items()}
+        yield _counter("accord_negotiation_refusals", "Refusals by the check that said no.", ("check",), refusals)
+        words = "Changes of live agreements, by how they came about and what came of them."
+        yield _counter("accord_negotiation_changes", words, ("strategy", "outcome"), self._changes)
+        yield self._price_family()
+        yield from self._money()
+        yield self._states()
+
+    def _price_family(self) -> Metric:
+        words = "Price of an hour that was offered, in units of the currency."
+        family = HistogramMetricFamily("accord_negotiation_price_per_hour", words, labels=["class", "band"])
+        for labels, counts in self._prices.items():
+            total, buckets = 0.0, []
+            for bound, number in zip((*_PRICES, "+Inf"), counts, strict=False):
+                total += number
+                buckets.append((str(bound), total))
+            family.add_metric(list(labels), buckets, counts[-1])
+        return family
+
+    def _money(self) -> Iterable[Metric]:
+        business = self.negotiations.business if self.negotiations else None
+        desk = business.house.desk if business else None
+        open_ = [desk.dialogues[id_] for id_ in desk.open] if desk else []
+        reserved = [one.chosen.amount for one in open_ if one.chosen is not None and one.stage in _RESERVED]
+        bound = [one.terms.quote.total for one in desk.agreements.values() if not one.is_over] if desk else []
+        yield _sums("accord_negotiation_reserved_money", "Reserved for what is not provisioned yet.", reserved)
+        yield _sums("accord_negotiation_committed_money", "What agreements in force cost for their time.", bound)
+
+    def _states(self) -> Metric:
+        words = "Agreements by what assurance makes of them."
+        family = GaugeMetricFamily("accord_negotiation_agreements", words, labels=["state"])
+        network = self.negotiations.network if self.negotiations else None
+        states = Counter(one.state for one in network.assurance.loop) if network else Counter[InstanceState]()
+        for state in InstanceState:
+            if not state.is_final:
+                family.add_metric([state.value], states[state])
+        return family
+
+
+def _labels(terms: Json) -> tuple[str, str]:
+    """The class, and the scarcest of the bands."""
+    ranks = [BANDS.index(Band(band)) for band in terms["quote"]["bands"].values()]
+    return terms["request"]["workload_class"], BANDS[max(ranks, default=0)].value
+
+
+def _counter(name: str, words: str, labels: tuple[str, ...], counts: Any) -> Metric:
+    family = CounterMetricFamily(name, words, labels=list(labels))
+    for values, number in sorted(counts.items()):
+        family.add_metric(list(values), number)
+    return family
+
+
+def _sums(name: str, words: str, amounts: Iterable[Money]) -> Metric:
+    family = GaugeMetricFamily(name, words, labels=["currency"])
+    sums: dict[str, Money] = {}
+    for amount in amounts:
+        sums[amount.currency] = sums.get(amount.currency, Money.zero(amount.currency)) + amount
+    for currency, amount in sums.items():
+        family.add_metric([currency], float(amount.amount))
+    return family
