@@ -19,7 +19,7 @@ from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord, Place
 from controller.model.units import BitRate
 from controller.model.yang_path import Path, Step
-from controller.topology.network import Link, LinkId, Network, Node, TerminationPoint
+from controller.topology.network import Link, LinkId, Network, Node, TerminationPoint, TopologyError
 
 _IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
 _ROUTER = "urn:accord:router"
@@ -145,6 +145,7 @@ def assemble(
     A link that nobody tells of any more was there when it is `remembered`, and is down when one of its ports is. A
     domain below that tells a link's delay knows it better than the distance does.
     """
+    _refuse_unknown_ports(routers, states, given)
     nodes = {name: router.node for name, router in routers.items()} | {node.name: node for node in given.nodes}
     links: dict[LinkId, Link] = {}
     for a, b in _wires(routers, states, remembered):
@@ -153,6 +154,21 @@ def assemble(
             links[link.id] = replace(link, delay_seconds=told_delays.get(link.id, link.delay_seconds))
     links |= {link.id: _completed(link, links.get(link.id)) for link in given.links}
     return Network.of(nodes.values(), links.values())
+
+
+def _refuse_unknown_ports(
+    routers: Mapping[DeviceName, Router], states: Mapping[DeviceName, DeviceState], given: GivenTopology
+) -> None:
+    """`TopologyError` names the ports that were written down and that their routers do not have, where these tell."""
+    problems = []
+    for link in given.links:
+        for end in (link.source, link.target):
+            router = routers.get(end.node)
+            known = {*router.ports, *states.get(end.node, DeviceState()).ports} if router is not None else set()
+            if known and end.name not in known:
+                problems.append(f"link '{link.id}' is at '{end}', which is not a port of '{end.node}'")
+    if problems:
+        raise TopologyError(f"the given topology is not of this network: {'; '.join(problems)}", remedy="correct it")
 
 
 def measured_delays(

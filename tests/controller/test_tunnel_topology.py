@@ -212,7 +212,7 @@ links:
   - {source: "p-b:core9", target: "far:x", capacity: 1 Gbit/s, one_way: true, segment: "fc00::9"}
 """,
     )
-    network = found({B: DeviceState({"core0": PortState(is_up=False)})}, given)
+    network = found({B: DeviceState({"core0": PortState(is_up=False), "core9": PortState()})}, given)
     link = network.link(LinkId("pe-a:core0>p-b:core0"))
     assert (link.capacity, link.delay_seconds, link.srlgs) == (BitRate(2 * 10**9), 0.004, frozenset([9]))
     assert (link.segment, link.is_up) == ("fc00:0:1:a000::", False)
@@ -225,7 +225,7 @@ links:
     [
         ("links: [{source: a, target: 'b:0', capacity: 1 Gbit/s}]", "links.0.source"),
         ("links: [{source: 'a:0', target: 'b:0', capacity: much}]", "'much' is not a bit rate"),
-        ("links: [{source: 'a:0', target: 'b:0', capacity: 1 Gbit/s, delay: -4 ms}]", "'-4 ms' is not a duration"),
+        ("links: [{source: 'a:0', target: 'b:0', capacity: 1 Gbit/s, delay: -4 ms}]", "links.0.delay.*'-4 ms' is not"),
         ("links: [{source: 'a:0', target: 'b:0', capacity: 1 Gbit/s, colour: 4}]", "links.0.colour"),
         ("nodes: [{}]", "nodes.0.name"),
     ],
@@ -238,6 +238,12 @@ def test_a_file_that_makes_no_sense_is_refused_at_the_place(tmp_path: Path, text
 def test_a_link_between_routers_that_nobody_knows_is_refused_by_name(tmp_path: Path):
     given = written(tmp_path, "links: [{source: 'a:0', target: 'b:0', capacity: 1 Gbit/s}]")
     with pytest.raises(TopologyError, match="'a'"):
+        found(given=given)
+
+
+def test_a_port_that_its_router_does_not_have_is_refused_by_name(tmp_path: Path):
+    given = written(tmp_path, "links: [{source: 'pe-a:core8', target: 'p-b:core0', capacity: 1 Gbit/s}]")
+    with pytest.raises(TopologyError, match="'pe-a:core8', which is not a port of 'pe-a'"):
         found(given=given)
 
 

@@ -115,6 +115,47 @@ def test_bad_words_are_named(accord: Accord, gold: dict[str, Any], words: tuple[
     assert said in refused.err
 
 
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("tunnel create t --from pe-moon --to pe-paris --dry-run", "no node 'pe-moon'"),
+        ("tunnel create t --from pe-london --to pe-mars --dry-run", "no node 'pe-mars'"),
+        ("tunnel create t --from pe-london --to pe-paris --delay=-3ms --dry-run", "'-3ms' is not a duration"),
+        ("twin what-if --link-down p1-p99", "no link 'p1-p99'"),
+        ("twin what-if --node-down p99", "no node 'p99'"),
+        ("twin what-if --demand=x-2", "'x-2' is not a factor"),
+        ("optical carve nobody", "no VPN 'nobody'"),
+        ("optical create otn gold --link a:0>b:0 --bandwidth 1Gbit/s --dry-run", "no optical domain 'otn'"),
+    ],
+)
+def test_what_is_not_there_or_cannot_be_is_named_at_the_command_line(accord: Accord, words: str, said: str) -> None:
+    refused = accord(*words.split())
+    assert refused.code != 0
+    assert said in refused.err
+
+
+@pytest.mark.parametrize(
+    "path, body, status, said",
+    [
+        ("tunnels", {"source": "pe-moon"}, 404, "no node 'pe-moon'"),
+        ("tunnels", {"delay_bound": -0.003}, 400, "a delay bound of -0.003 cannot be kept"),
+        ("tunnels", {"delay_bound": "-3 ms"}, 400, "'-3 ms' is not a duration"),
+        ("tunnels", {"bandwidth": -1}, 400, "bandwidth -1 is not a bit rate"),
+        ("tunnels", {"link_loss": -0.1}, 400, "-0.1 is no share of packets"),
+        ("twin/what-if", {"link_down": ["p1-p99"]}, 404, "no link 'p1-p99'"),
+        ("twin/what-if", {"demand": -1}, 400, "demand"),
+        ("optical/carve", {"service": "nobody"}, 404, "no VPN 'nobody'"),
+    ],
+)
+def test_what_is_not_there_or_cannot_be_is_named_at_the_api(
+    daemon: DaemonProcess, path: str, body: dict[str, Any], status: int, said: str
+) -> None:
+    if path == "tunnels":
+        body = {"name": "t", "source": "pe-london", "target": "pe-paris", **body}
+    refused = daemon.post(f"/api/v1/{path}", body)
+    assert (refused.status_code, said in refused.json()["detail"]) == (status, True), refused.text
+
+
 def test_two_tunnels_on_one_link_are_spread_over_two(accord: Accord, gold: dict[str, Any]) -> None:
     ends = ("--from", "pe-london", "--to", "pe-frankfurt", "--bandwidth", "1G")
     assert accord("tunnel", "create", "silver", *ends, "--yes").code == 0
