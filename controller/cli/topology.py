@@ -8,7 +8,10 @@ from urllib.parse import unquote
 import typer
 
 from controller.cli.assurance import amount
+from controller.cli.change import CommentOption, YesOption
+from controller.cli.committing import CommitWishes, commit_plan, refuse_unasked
 from controller.cli.exits import UsageError
+from controller.cli.plan_view import Format, show_plan
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, table
 
@@ -23,6 +26,7 @@ _OCTET = 8
 _OVERLAYS = {"load": "ratio", "delay": "s", "loss": "ratio"}
 """By what is laid over, its unit."""
 _BAR = 20
+_REFRESH_SECONDS = 300.0
 
 
 @command(
@@ -101,6 +105,34 @@ def _overlay_row(link: Json, unit: str, most: float) -> Json:
         "bar": "█" * filled + "·" * (_BAR - filled) if value is not None else "",
         "from": link["from"],
     }
+
+
+@command(app, "refresh", "topology refresh")
+def _refresh(session: Session) -> None:
+    """Ask the devices again for ports, neighbours and delays, and show what they told."""
+    with session.terminal.progress("asking the devices"):
+        found = session.client.post("topology", "refresh", body={}, seconds=_REFRESH_SECONDS)
+    session.terminal.show(found, table(found["nodes"], _NODES), "", table(found["links"], _LINKS))
+
+
+@command(app, "measure", "topology measure --yes", "topology measure --off --dry-run")
+def _measure(
+    session: Session,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="Measure no link any more.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; nothing is sent.")] = False,
+    comment: CommentOption = "",
+    yes: YesOption = False,
+) -> None:
+    """Have delay and loss of every link measured (STAMP, RFC 8762): one test packet a second over each."""
+    wishes = CommitWishes(comment, is_agreed=yes)
+    if not dry_run:
+        refuse_unasked(session, wishes)
+    plan = session.client.post("topology", "measure", body={"off": True} if off else {})
+    if dry_run:
+        show_plan(session, plan, Format.UNIFIED, reverse=False)
+        return
+    commit_plan(session, plan, wishes)
 
 
 def _is_of(network: Json, domain: str) -> bool:

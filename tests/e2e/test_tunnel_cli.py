@@ -156,6 +156,20 @@ def test_what_is_not_there_or_cannot_be_is_named_at_the_api(
     assert (refused.status_code, said in refused.json()["detail"]) == (status, True), refused.text
 
 
+def test_links_are_measured_and_asked_for_again_at_the_command_line(accord: Accord) -> None:
+    assert "stamp-session" in accord("topology", "measure", "--dry-run").out
+    assert accord("topology", "measure", "--yes").code == 0
+    twice = accord("topology", "measure", "--yes")
+    assert (twice.code, "links are all measured already" in twice.err) == (1, True)
+
+    def is_measured() -> bool:
+        links = accord("topology", "refresh", "-o", "json").document["links"]
+        return all(link["is_delay_measured"] for link in links)
+
+    eventually(is_measured, "every link was measured")
+    assert accord("topology", "measure", "--off", "--yes").code == 0
+
+
 def test_two_tunnels_on_one_link_are_spread_over_two(accord: Accord, gold: dict[str, Any]) -> None:
     ends = ("--from", "pe-london", "--to", "pe-frankfurt", "--bandwidth", "1G")
     assert accord("tunnel", "create", "silver", *ends, "--yes").code == 0
