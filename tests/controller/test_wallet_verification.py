@@ -13,6 +13,7 @@ from controller.model.units import BitRate, Duration
 from controller.negotiation import credential
 from controller.negotiation.checks import Check, Refusal, Work
 from controller.negotiation.credential import StatusEntry
+from controller.negotiation.delegation import widened
 from controller.negotiation.holder import MOST_OCTETS, Presentation
 from controller.negotiation.jose import SigningKey, decode, encode
 from controller.negotiation.ledger import EntryKind, Order
@@ -425,6 +426,23 @@ def test_only_the_holder_of_a_wallet_delegates_from_it():
     stolen = replace(CHILD, issuer=CARRIER)
     tokens = [root_token(), credential.issue(stolen, CARRIER_KEY)]
     assert refused_by(presented(tokens, RETAIL_KEY)) is Check.ISSUER
+
+
+def test_a_child_issued_by_another_than_the_holder_is_wider_than_its_parent():
+    assert widened(CHILD, ROOT) == ""
+    assert "holder" in widened(replace(CHILD, issuer=CARRIER), ROOT)
+
+
+def test_one_trusted_issuer_does_not_sign_in_the_name_of_another():
+    other = "did:web:other.example"
+    trust = replace(TRUST, issuers={**TRUST.issuers, other: {f"{other}#1": SHOP_KEY.public}})
+    forged = signed_document(
+        lambda document: [
+            document.update(issuer=other),
+            document["credentialSubject"].update(envelope=f"{other}/line-7"),
+        ]
+    )
+    assert refused_by(presented([forged]), at=door(trust=trust)) is Check.ISSUER
 
 
 def test_a_chain_does_not_begin_with_a_child():
