@@ -17,6 +17,8 @@ from asyncssh.logging import logger
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+_KNOWN = "2.24."
+"""The asyncssh whose state this is; over any other version everything goes asyncssh's own way."""
 _IGNORE, _CHANNEL_DATA = 2, 94
 _LENGTH_BYTES = 4
 _TAG_BYTES = 16
@@ -30,7 +32,7 @@ _LOGS_DATA_FROM = 2
 
 def take_short_way(connection: asyncssh.SSHClientConnection) -> None:
     """Let a connection's channel data go the short way, unless somebody wants to read about each packet."""
-    if logger._debug_level < _LOGS_DATA_FROM:
+    if asyncssh.__version__.startswith(_KNOWN) and logger._debug_level < _LOGS_DATA_FROM:
         way: Any = connection
         way.data_received = _receiver(connection)
         way.send_packet = _sender(connection)

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import asyncssh
 import pytest
 
 from controller.model.errors import OutcomeUnknownError
@@ -118,3 +119,18 @@ async def test_another_cipher_than_gcm_goes_the_long_way(monkeypatch: pytest.Mon
         await ask(session, 20)
         assert not any(taken)
         await session.close()
+
+
+async def test_another_asyncssh_than_the_one_that_is_known_goes_its_own_way(
+    monkeypatch: pytest.MonkeyPatch, taken: list[int]
+):
+    monkeypatch.setattr(asyncssh, "__version__", "2.25.0")
+    async with CannedServer() as server:
+        session = await connected(server)
+        await ask(session, 3)
+        await session.close()
+    assert not taken
+
+
+def test_the_version_that_is_installed_is_the_one_that_is_known():
+    assert asyncssh.__version__.startswith(short_way._KNOWN)
