@@ -106,7 +106,8 @@ class Daemon:
             commit=controller.commit_tunnels,
             is_wanted=lambda: self.settings.current.topology.repair == "auto",
         )
-        self.link_events = LinkEvents(controller.topology, self.sessions, self.log, self.repair.repair)
+        told = controller.collection.note_state
+        self.link_events = LinkEvents(controller.topology, self.sessions, self.log, self.repair.repair, told)
 
     def reload(self) -> Sequence[str]:
         """Read settings and files anew; the keys that changed. Keeps everything as it was when anything is wrong."""

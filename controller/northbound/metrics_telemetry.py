@@ -27,7 +27,7 @@ class TelemetryMetrics(Collector):
         """Every family."""
         collection, budget = self.controller.collection, self.controller.campaigns.budget
         samples = CounterMetricFamily("accord_telemetry_samples", "Judged samples.", labels=["provenance"])
-        for provenance in (Provenance.POLLED, Provenance.PROBED, Provenance.PUSHED):
+        for provenance in (Provenance.POLLED, Provenance.PROBED, Provenance.PUSHED, Provenance.NOTIFIED):
             samples.add_metric([provenance.value], collection.series.samples[provenance.value])
         yield samples
         polls = CounterMetricFamily("accord_telemetry_polls", "Readings of devices.", labels=["outcome"])

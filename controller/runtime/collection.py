@@ -20,6 +20,7 @@ from controller.runtime.collection_series import SeriesBook
 from controller.runtime.leases import Leases
 from controller.runtime.optical_domains import is_optical
 from controller.runtime.sessions import SessionPool
+from controller.telemetry.sample import Provenance, Reading, SeriesKey
 from controller.telemetry.schedule import Outcome, PollSchedule
 
 _log = structlog.get_logger(__name__)
@@ -133,16 +134,22 @@ class Collection:
         """Readings that came in by whatever way."""
         self.series.take(device, told, self.told_every_seconds(device))
 
+    def note_state(self, device: DeviceName, port: str, *, is_up: bool) -> None:
+        """A device told by itself that an interface came up or went down (RFC 5277, or RESTCONF's event stream)."""
+        now = self.clock.now()
+        key = SeriesKey(device, "oper-status", port)
+        self.take(device, Told((Reading(key, now, now, float(is_up), Provenance.NOTIFIED),)))
+
     async def read(self, device: DeviceName) -> Outcome:
         """Read one device now, unless it is in other hands."""
         connection = self.sessions.connections().get(device)
         if self.leases.holder(device) is not None or (connection is not None and connection.busy.locked()):
             return Outcome.YIELDED
-        is_frr = self.records()[device].profile == "frr"
+        record = self.records()[device]
         begun = self.clock.now()
         try:
             async with asyncio.timeout(_READ_SECONDS):
-                body = await self.sessions.ask(device, lambda session: ask(session, is_frr=is_frr))
+                body = await self.sessions.ask(device, lambda session: ask(session, record))
             ended = self.clock.now()
             self.take(device, read_answer(device, body, (begun + ended) / 2, ended))
         except (AccordError, TimeoutError) as error:

@@ -17,7 +17,9 @@ from lxml import etree
 
 from controller.model.errors import ProtocolViolationError
 from controller.model.identifiers import DeviceName
+from controller.model.inventory import DeviceRecord
 from controller.ports import DeviceSession, Transport
+from controller.runtime.collection_shown import JUNOS_INTERFACE, JUNOS_LIKE, SHOW_INTERFACES, shown
 from controller.telemetry.sample import Provenance, Reading, SeriesKey
 
 _IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
@@ -49,14 +51,15 @@ class Told:
     speeds: Mapping[str, int] = field(default_factory=dict)
 
 
-async def ask(session: DeviceSession, *, is_frr: bool = False) -> bytes:
-    """The state that telemetry is made of; empty where a device's transport shows none."""
+async def ask(session: DeviceSession, record: DeviceRecord) -> bytes:
+    """The state that telemetry is made of; empty where nobody knows how to ask a command line for it."""
     transport = session.capabilities.transport
     if transport is Transport.NETCONF:
         return (await session.read_state((INTERFACES, MEASUREMENTS))).body
     if transport is Transport.RESTCONF:
         return (await session.read_state(_RESOURCES)).body
-    return (await session.read_state((_FRR,))).body if is_frr else b""
+    command = _FRR if record.profile == "frr" else SHOW_INTERFACES if record.platform in JUNOS_LIKE else ""
+    return (await session.read_state((command,))).body if command else b""
 
 
 def read_answer(device: DeviceName, body: bytes, source_time: float, receive_time: float) -> Told:
@@ -66,6 +69,8 @@ def read_answer(device: DeviceName, body: bytes, source_time: float, receive_tim
     at = _At(device, source_time, receive_time, Provenance.POLLED)
     if body.lstrip().startswith(b"{"):
         return _frr(at, body)
+    if body.lstrip().startswith(JUNOS_INTERFACE):
+        return Told(*shown(at.reading, body.decode(errors="replace")))
     return _told(at, _tree(_root(device, body)))
 
 

@@ -37,6 +37,8 @@ class LinkEvents:
     log: EventLog
     repair: Callable[[frozenset[LinkId], float], Awaitable[None]]
     """Given the links, and the loop's time at which the first of them was told of."""
+    told: Callable[..., None] = lambda *_, **__: None
+    """Given a device, a port and `is_up` of each change."""
     _followed: dict[DeviceName, "asyncio.Task[None]"] = field(default_factory=dict)
     _listening: set[DeviceName] = field(default_factory=set)
     _turned: set[LinkId] = field(default_factory=set)
@@ -130,6 +132,7 @@ class LinkEvents:
         is_up = change.findtext(f"{{{_ROUTER}}}oper-status") == "up"
         turned = self.topology.port_changed(device, port, is_up=is_up)
         self._note(turned)
+        self.told(device, port, is_up=is_up)
         data = {"device": device, "port": port, "up": is_up, "links": sorted(turned)}
         self._beside(self._append(NewEvent("topology", types.LINK_CHANGED, data)))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from lxml import etree
 
 from lab.router.cli_candidate import CommitHistory, PrivateWorkspace, SharedWorkspace, Workspace
+from lab.router.cli_interfaces import render_interfaces
 from lab.router.cli_pipe import Pipes, split_pipes
 from lab.router.cli_show import render
 from lab.router.cli_syntax import Statement, instance_place, parse_path, path_words
@@ -135,7 +136,10 @@ class CommandLine:
         if len(tokens) > 1 and tokens[0].is_word("system") and tokens[1].is_word("commit"):
             _no_more(tokens[2:])
             return self._commits()
-        known = "configuration, running-config, system commit, version"
+        if len(tokens) > 1 and tokens[0].is_word("interfaces") and tokens[1].is_word("extensive"):
+            _no_more(tokens[2:])
+            return render_interfaces(self._context.router.operational.state_tree())
+        known = "configuration, interfaces extensive, running-config, system commit, version"
         raise CliError(f"show what? one of: {known}", tokens[0].column if tokens else len(line))
 
     def _commits(self) -> str:

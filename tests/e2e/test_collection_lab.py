@@ -17,7 +17,7 @@ from controller.telemetry.campaign import Answer, Question
 from controller.telemetry.sample import Provenance, SeriesKey
 from controller.telemetry.schedule import Outcome
 from lab.topology_file import load_topology
-from tests.e2e.provider import ACTOR, Provider, open_provider
+from tests.e2e.provider import ACTOR, Provider, open_provider, profiles
 
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 LONDON, PARIS = DeviceName("pe-london"), DeviceName("pe-paris")
@@ -250,3 +250,50 @@ async def test_a_closer_look_at_a_router_that_cannot_be_told_says_so_and_reads_i
         assert (found.devices, found.probes) == ((LONDON,), 0)
         assert "pe-london" in found.reason
         await provider.lab[LONDON].start()
+
+
+# -- other ways in -------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def demo_with(directory: Path, profile: str) -> AsyncIterator[Provider]:
+    """The demonstration's network, where London speaks nothing but that."""
+    async with open_provider(directory, load_topology(DEMO), profiles({LONDON: profile})) as provider:
+        await provider.controller.topology.refresh()
+        yield provider
+
+
+@pytest.mark.parametrize("profile", ["restconf", "cli"])
+async def test_a_router_without_netconf_is_read_by_what_it_has_and_tells_the_same(tmp_path: Path, profile: str) -> None:
+    async with demo_with(tmp_path, profile) as provider:
+        collection = provider.controller.collection
+        assert await collection.read(LONDON) is Outcome.READ, collection.unread
+        told = {key.object for key in collection.series.keys(LONDON, "out-octets")}
+        assert {"core0", "core1"} <= told
+        assert collection.series.latest[SeriesKey(LONDON, "oper-status", "core0")].value == 1.0
+        speed = provider.lab.plane.interfaces(LONDON)["core0"].speed_bit_rate
+        assert collection.series.speeds[LONDON, "core0"] == speed
+        assert await collection.read(LONDON) is Outcome.READ
+        await until(lambda: collection.series.latest[SeriesKey(LONDON, "out-octets", "core0")].is_usable)
+        provider.lab.plane.set_link("pe-london--p-brussels", up=False)
+        assert await collection.read(LONDON) is Outcome.READ
+        assert collection.series.latest[SeriesKey(LONDON, "oper-status", "core0")].value == 0.0
+
+
+@pytest.mark.parametrize("profile", ["full", "restconf"])
+async def test_a_router_that_tells_of_a_carrier_by_itself_is_heard_before_it_is_read(
+    tmp_path: Path, profile: str
+) -> None:
+    async with demo_with(tmp_path, profile) as provider:
+        key = SeriesKey(LONDON, "oper-status", "core0")
+        latest = provider.controller.collection.series.latest
+        provider.daemon.link_events.follow()
+        await until(lambda: LONDON in provider.daemon.link_events.listening)
+
+        def cut() -> bool:
+            for is_up in (True, False):  # the stream may open after it was asked for
+                provider.lab.plane.set_link("pe-london--p-brussels", up=is_up)
+            return key in latest and latest[key].value == 0.0
+
+        await until(cut)
+        assert latest[key].provenance is Provenance.NOTIFIED
