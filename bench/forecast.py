@@ -1,7 +1,8 @@
 """Owns `make bench-forecast`: what a tick of 10,000 series costs, how good forecasts are, and how soon alarms come.
 
-Speed stands beside Holt-Winters in a loop over series, skill beside persistence and the same time yesterday, and
-detection beside a plain robust z-score, in the same run. `python -m bench.forecast`.
+Speed stands beside Holt-Winters in a loop over series, skill beside persistence and the same time yesterday (on series
+made from published demands, and on delays recorded from the lab), and detection beside a plain robust z-score, in the
+same run. `python -m bench.forecast`.
 """
 
 import statistics
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.demand_series import TICKS_A_DAY, daily, demand_rates
+from bench.lab_series import TICKS_A_DAY as LAB_TICKS_A_DAY
+from bench.lab_series import recorded
 from bench.table import Row, row, write
 from controller.telemetry.detectors import Detectors, Shape
 from controller.telemetry.evaluation import walk_forward
@@ -85,10 +88,13 @@ def _speed() -> Iterator[Row]:
 
 def _skill() -> Iterator[Row]:
     rates = demand_rates(NETWORKS, JUDGED)
-    for name, more in (("days", {"bursts": False, "shifts": False}), ("days, bursts, shifts", {})):
-        values = daily(rates, JUDGED_DAYS, 2, **more).values
+    series = [("days", daily(rates, JUDGED_DAYS, 2, bursts=False, shifts=False).values, TICKS_A_DAY)]
+    series.append(("days, bursts, shifts", daily(rates, JUDGED_DAYS, 2).values, TICKS_A_DAY))
+    series.append(("delays recorded from the lab", recorded(JUDGED_DAYS, 3), LAB_TICKS_A_DAY))
+    for name, values, season in series:
+        count = values.shape[1]
         for horizon in HORIZONS:
-            skills = walk_forward({str(n): values[:, n] for n in range(JUDGED)}, horizon, (TICKS_A_DAY,))
+            skills = walk_forward({str(n): values[:, n] for n in range(count)}, horizon, (season,))
             means = [
                 statistics.fmean(getattr(one, part) for one in skills)
                 for part in ("skill_vs_persistence", "skill_vs_seasonal_naive", "coverage")
@@ -96,7 +102,7 @@ def _skill() -> Iterator[Row]:
             what = f"{name}: {horizon} ticks ahead"
             yield row(
                 f"{what}, error against persistence",
-                JUDGED,
+                count,
                 1 - means[0],
                 1,
                 "persistence",
@@ -105,14 +111,14 @@ def _skill() -> Iterator[Row]:
             )
             yield row(
                 f"{what}, error against yesterday",
-                JUDGED,
+                count,
                 1 - means[1],
                 1,
                 "the same time yesterday",
                 "RMSE ratio",
                 less_is_better=True,
             )
-            yield row(f"{what}, coverage of the 90 % interval", JUDGED, 100 * means[2], 90, "nominal", "%")
+            yield row(f"{what}, coverage of the 90 % interval", count, 100 * means[2], 90, "nominal", "%")
 
 
 def _watched(values: Array) -> tuple[Array, Array, Array]:
