@@ -7,7 +7,7 @@ for prices never keeps others out.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -43,6 +43,7 @@ class Holdings:
     def __init__(self, links: int) -> None:
         self._open: dict[str, Holding] = {}
         self._sold: dict[str, Holding] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
         self._held: dict[Axis, list[int]] = {axis: [0] * links for axis in Axis}
         self._by_consumer: Counter[str] = Counter()
         self._ends: list[tuple[float, str]] = []
@@ -59,7 +60,7 @@ class Holdings:
 
     @property
     def sold(self) -> Mapping[str, Holding]:
-        """What was bought, by the name of its reservation."""
+        """What was bought, by the same names."""
         return self._sold
 
     def held_by(self, consumer: str) -> int:
@@ -78,19 +79,21 @@ class Holdings:
         heappush(self._ends, (holding.valid_until, holding.id))
         self._count(holding, 1)
 
-    def buy(self, holding_id: str, reservation: str = "") -> Holding:
-        """It is bought, and reserved under this name, or its own; `NotFoundError` when it is not held."""
+    def buy(self, holding_id: str, reservations: Collection[str] = ()) -> Holding:
+        """It is bought, and reserved under these names, or its own; `NotFoundError` when it is not held."""
         holding = self._leave(holding_id)
-        self._sold[reservation or holding_id] = holding
+        self._sold[holding_id] = holding
+        self._names[holding_id] = tuple(reservations) or (holding_id,)
         return holding
 
     def give_back(self, holding_id: str) -> Holding:
         """It was not wanted; `NotFoundError` when it is not held."""
         return self._leave(holding_id)
 
-    def end(self, reservation: str) -> None:
+    def end(self, holding_id: str) -> None:
         """A service that was bought has ended; one that never was is nothing to end."""
-        self._sold.pop(reservation, None)
+        self._sold.pop(holding_id, None)
+        self._names.pop(holding_id, None)
 
     def run_out(self, now: float) -> tuple[Holding, ...]:
         """Give back what nobody has bought in time."""
@@ -111,13 +114,14 @@ class Holdings:
         if axis is Axis.BANDWIDTH:
             rates = list(database.reserved_rates)
         for name, holding in self._sold.items():
-            reservation = database.reservations.get(name)
-            if axis not in holding.axes or (reservation is not None and axis is Axis.BANDWIDTH):
+            found = [database.reservations.get(each) for each in self._names[name]]
+            reserved = [each for each in found if each is not None]
+            if axis not in holding.axes or (reserved and axis is Axis.BANDWIDTH):
                 continue
-            links: Iterable[int] = holding.links
-            if reservation is not None:
-                links = {database.network.link_position(link_id) for link_id in reservation.links}
-            for link in links:
+            for each in reserved:
+                for link_id in set(each.links):
+                    rates[database.network.link_position(link_id)] += each.bit_rate.bits_per_second
+            for link in () if reserved else holding.links:
                 rates[link] += holding.bit_rate
         return rates
 

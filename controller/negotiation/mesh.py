@@ -4,7 +4,7 @@ What is sold can be held: a grade that a link has no room for is withdrawn in th
 bands wait for a tick, with loads from the forecasts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isnan
 
@@ -74,9 +74,9 @@ class Window:
         self.holdings.hold(holding)
         self._narrow(holding, now)
 
-    def buy(self, holding_id: str, reservation: str = "") -> Holding:
-        """What was held is a reservation from now on, by this name; until the next look it is counted here."""
-        holding = self.holdings.buy(holding_id, reservation)
+    def buy(self, holding_id: str, reservations: Collection[str] = ()) -> Holding:
+        """What was held is reserved from now on, under these names or its own; until the next look it counts here."""
+        holding = self.holdings.buy(holding_id, reservations)
         for axis in holding.axes:
             for link in holding.more_links:
                 self._used[axis][link] += holding.bit_rate

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from hashlib import sha256
+from itertools import count
 from math import inf
 from typing import Any
 
@@ -310,8 +311,7 @@ def _offer(request: ServiceRequest, chosen: _Choice, policy: MarketPolicy, now: 
     except InvalidInputError as error:
         return QuoteRefusal(QuoteCheck.AMOUNT, f"the price of '{request.id}' cannot be written: {error.message}")
     valid_until = now + policy.quotes.valid_seconds
-    # Not of the path: whoever knows the network could try them all.
-    name = sha256(f"{request.digest} {offering.id} {valid_until} {per_hour}".encode()).hexdigest()
+    name = _name(f"{request.digest} {offering.id} {valid_until} {per_hour}", chosen)
     quote = Quote(
         id=f"quote-{name[:24]}",
         request=request.id,
@@ -331,3 +331,16 @@ def _offer(request: ServiceRequest, chosen: _Choice, policy: MarketPolicy, now: 
         quote.reservation, request.consumer, links, offering.bit_rate, offering.axes, valid_until, already
     )
     return Offer(quote, chosen.path, wanted.windows, holding)
+
+
+def _name(said: str, chosen: _Choice) -> str:
+    """A digest of what the asker sees, and not of the path: whoever knows the network could try them all.
+
+    Where the same is held on another path already, this is another quote.
+    """
+    for number in count():
+        name = sha256(f"{said} {number}".encode()).hexdigest()
+        held = [window.holdings.open.get(f"hold-{name[:24]}") for window in chosen.wanted.windows]
+        if all(each is None or each.links == chosen.path.links for each in held):
+            return name
+    raise AssertionError("counting does not end")

@@ -97,12 +97,12 @@ class Market:
             return ()
         return tuple(quote for quote in found if set(quote.bands.values()) <= _CLEAR)
 
-    def buy(self, reservation: str) -> None:
-        """It was provisioned: the TE database has it from now on."""
+    def buy(self, reservation: str, service: str) -> None:
+        """It was provisioned: the TE database has it from now on, as the service's pair of tunnels."""
         offer = self._offers.get(reservation)
         for window in offer.windows if offer else ():
             if reservation in window.holdings.open:
-                window.buy(reservation)
+                window.buy(reservation, (service, f"{service}-back"))
 
     def give_back(self, reservation: str) -> None:
         """Nobody wants it, or it has ended."""
@@ -214,7 +214,7 @@ class NetworkTools:
             before = self.desk.standing(terms.root).terms.quote.reservation
             done = await self.provisioner.change(service, terms, links)
             self.market.give_back(before)
-        self.market.buy(held)
+        self.market.buy(held, service)
         return done
 
     async def free(self, call: ToolCall, _dialogue: Dialogue, _now: float) -> Json:

@@ -366,6 +366,35 @@ def test_what_is_bought_and_not_reserved_yet_is_counted_where_it_was_held() -> N
     assert [sum(found[axis]) for axis in Axis] == [4 * offer.quote.bit_rate, 4 * offer.quote.bit_rate, 0]
 
 
+def test_the_same_service_on_two_paths_at_the_same_time_is_two_quotes() -> None:
+    operator = seller()
+    one = offered(operator)
+    hold(one, NOW)
+    paths = CandidatePaths(TeDatabase(SQUARE).with_link_state(one.path.path.link_ids, is_up=False))
+    around = replace(operator, meshes=(Mesh(Tier.IP, paths, operator.meshes[0].windows),))
+    other = offered(around)
+    assert (nodes(one), nodes(other)) == ("abd", "acd")
+    assert one.quote.id != other.quote.id
+    hold(other, NOW)
+    assert offered(around).quote == other.quote
+
+
+def test_what_is_bought_is_counted_once_under_whatever_names_it_is_reserved() -> None:
+    operator = seller()
+    offer = offered(operator, latency_seconds=0.1)
+    hold(offer, NOW)
+    window = operator.meshes[0].windows[0]
+    window.buy(offer.holding.id, ("service", "service-back"))
+    there = offer.path.path
+    back = SQUARE.path([link.reverse_id for link in reversed(there.links)])
+    rate = BitRate(offer.quote.bit_rate)
+    database = TeDatabase(SQUARE)
+    for name, way in (("service", there), ("service-back", back)):
+        database = database.with_reservation(name, way, rate)
+    found = expected_loads(database, window.holdings, [0.0] * 8)
+    assert [sum(found[axis]) for axis in Axis] == [4 * 10**9, 4 * 10**9, 0]
+
+
 def test_one_name_holds_one_thing() -> None:
     operator = seller()
     offer = offered(operator)
