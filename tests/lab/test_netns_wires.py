@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from lab.planes import Attachment, FlowReport, FlowSpec
 from lab.planes.choose import namespaces_refused
+from lab.planes.netns import namespaces
+from lab.planes.netns.kernel_links import LINK_GROUP, link_notices, links, set_link
+from lab.planes.netns.netlink import Netlink
 from lab.planes.netns.plane import NetnsPlane
+from lab.planes.netns.wires import SetWire, Wires, WireState
+from lab.planes.netns.wiring import plan_ports, plan_wires
 
 pytestmark = [
     pytest.mark.netns,
@@ -103,3 +114,61 @@ async def test_a_silent_cut_loses_everything_until_it_is_mended(delay_seconds: f
         assert not plane.interfaces("r0")["core0"].up
     finally:
         await plane.stop()
+
+
+ROUTER = """
+import sys
+from lab.planes.netns.namespaces import new_network
+new_network()
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def router_namespace() -> Iterator[int]:
+    """A process in a network namespace of its own."""
+    with subprocess.Popen([sys.executable, "-c", ROUTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process.pid
+        process.stdin.close()
+
+
+def listen(process: int) -> Netlink:
+    """What the kernel tells of the ports in a router's namespace, all of which are brought up."""
+    descriptor = os.open(f"/proc/{process}/ns/net", os.O_RDONLY)
+    with namespaces.inside(descriptor):
+        notices, netlink = Netlink(groups=LINK_GROUP), Netlink()
+    os.close(descriptor)
+    netlink.ask(*(set_link(found.index, up=True) for found in links(netlink).values()))
+    return notices
+
+
+def carriers(notices: Netlink) -> list[bool]:
+    """Of the core port, as far as it has been told."""
+    told = []
+    while datagram := notices.notices():
+        told += [found.carrier for found in link_notices(datagram) if found.name == "core0"]
+    return told
+
+
+def cut_and_mended() -> list[list[bool]]:
+    """What both routers have been told by the time that the wire is cut, and mended again."""
+    namespaces.new_network()
+    with router_namespace() as first, router_namespace() as second:
+        topology = netns_network.chain({}).topology
+        processes = dict(zip((node.name for node in topology.nodes), (first, second), strict=True))
+        (wire,) = plan_wires(topology, plan_ports(topology), processes)
+        wires = Wires((wire,))
+        routers = [listen(first), listen(second)]
+        told = []
+        for state in (WireState.CUT, WireState.UP, WireState.CUT):
+            wires.handle(SetWire(wire.name, state))
+            told.append([carriers(router)[-1] for router in routers])
+        return told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a thread cannot become root of a new user namespace")
+def test_both_routers_have_been_told_of_a_carrier_when_a_wire_has_been_set() -> None:
+    with ThreadPoolExecutor(1) as thread:  # it goes to a namespace of its own, and ends there
+        assert thread.submit(cut_and_mended).result(30) == [[False] * 2, [True] * 2, [False] * 2]

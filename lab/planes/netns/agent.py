@@ -11,7 +11,7 @@ import heapq
 import os
 import selectors
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -29,7 +29,7 @@ from lab.planes.netns.wiring import Port
 
 _REPORT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.005
-_EAGER = -15  # niceness: repair does not wait for others
+_EAGER = -15  # niceness, where real-time scheduling is not allowed: repair does not wait for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ class Agent:
             case Plug(ports):
                 return self._plug(ports)
             case Apply(program):
-                problems = self._forwarding.apply(program)
+                with _at_leisure():
+                    problems = self._forwarding.apply(program)
                 self._measure()
                 return Applied(problems, self._forwarding.policies())
             case FindHost(instance, interface, address):
@@ -224,4 +225,22 @@ def run_agent(channel: ServerChannel, _argument: object) -> None:
     namespaces.wake_on_time()
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, _EAGER)
+        _schedule(os.SCHED_RR, 1)
     Agent(channel).run()
+
+
+@contextlib.contextmanager
+def _at_leisure() -> Iterator[None]:
+    """What takes long and can wait does not hold up others; afterwards the router is prompt again."""
+    before = os.sched_getscheduler(0)
+    try:
+        if before == os.SCHED_RR:
+            _schedule(os.SCHED_OTHER, 0)
+        yield
+    finally:
+        if before == os.SCHED_RR:
+            _schedule(before, 1)
+
+
+def _schedule(policy: int, priority: int) -> None:
+    os.sched_setscheduler(0, policy, os.sched_param(priority))

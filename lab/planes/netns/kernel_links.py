@@ -116,6 +116,11 @@ def set_link(index: int, *, up: bool, arp: bool = True) -> Request:
     return Request(_NEWLINK, 0, body, f"interface {index}")
 
 
+def look_at(name: str) -> Request:
+    """Ask for an interface: the kernel first tells everybody of a carrier that has just gone or come."""
+    return Request(_GETLINK, 0, _IFINFO.pack(AF_UNSPEC, 0, 0, 0, 0) + text(_IFNAME, name), f"interface {name}")
+
+
 def move_link(index: int, namespace: int) -> Request:
     """Give an interface to the namespace of that file descriptor; it arrives down and without addresses."""
     body = _IFINFO.pack(AF_UNSPEC, 0, index, 0, 0) + number(_NET_NS_FD, namespace)

@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from lab.planes.netns import kernel_queues, namespaces
 from lab.planes.netns.channel import READY, Answer, Question, ServerChannel
-from lab.planes.netns.kernel_links import VethEnd, add_veth, links, set_link, set_sysctl
+from lab.planes.netns.kernel_links import VethEnd, add_veth, links, look_at, set_link, set_sysctl
 from lab.planes.netns.kernel_queues import Impairment
 from lab.planes.netns.lanes import Lane, Schedule
 from lab.planes.netns.netlink import KernelError, Netlink
@@ -55,6 +55,8 @@ class _Joined:
 
     ends: tuple[int, int]
     ports: tuple[int, int]
+    seen_by: tuple[tuple[Netlink, str], tuple[Netlink, str]]
+    """The routers' ends: a socket in the namespace, and what the port is called there."""
     lanes: tuple[Lane, ...] = ()
     state: WireState = WireState.UP
 
@@ -67,6 +69,7 @@ class Wires:
         self._netlink = Netlink()
         self._schedule = Schedule()
         self._joined: dict[str, _Joined] = {}
+        self._routers: dict[int, Netlink] = {}
         self._netlink.ask(*(add_veth(*pair) for wire in wires for pair in _pairs(wire)))
         found = links(self._netlink)
         for wire in wires:
@@ -91,7 +94,9 @@ class Wires:
         raise ValueError(f"wires do not know {question!r}")
 
     def _join(self, wire: Wire, ends: tuple[int, int]) -> _Joined:
-        joined = _Joined(ends, (wire.a.port.number, wire.b.port.number))
+        sides = wire.a, wire.b
+        seen_by = tuple((self._inside(side.process), side.port.device) for side in sides)
+        joined = _Joined(ends, (wire.a.port.number, wire.b.port.number), (seen_by[0], seen_by[1]))
         self._netlink.ask(*(set_link(end, up=True) for end in ends))
         if self._kernel_carries(wire.impairment, ends):
             self._netlink.ask(*(kernel_queues.take_ingress(end) for end in ends))
@@ -129,7 +134,20 @@ class Wires:
             if state is not WireState.SILENT:
                 self._pass_in_kernel(joined.ends)
         if (was is WireState.CUT) != (state is WireState.CUT):
-            self._netlink.ask(*(set_link(end, up=state is not WireState.CUT) for end in joined.ends))
+            for end, (router, port) in zip(joined.ends, joined.seen_by, strict=True):
+                self._netlink.ask(set_link(end, up=state is not WireState.CUT))
+                router.ask(look_at(port))  # light goes out at once; a worker of the kernel would say so in its own time
+
+    def _inside(self, process: int) -> Netlink:
+        """A socket in the namespace of a router."""
+        if process not in self._routers:
+            descriptor = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                with namespaces.inside(descriptor):
+                    self._routers[process] = Netlink()
+            finally:
+                os.close(descriptor)
+        return self._routers[process]
 
     def drops(self) -> Drops:
         """What queues have dropped; the kernel's queue for a port's packets is at the other end of the wire."""
