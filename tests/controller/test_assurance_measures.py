@@ -1,0 +1,94 @@
+"""What objectives are measured by: sessions there and back, what is free on links, sites that reach others."""
+
+from dataclasses import replace
+
+import pytest
+
+from controller.assurance.objectives import Objective, ObjectiveName
+from controller.assurance.objectives_l3sm import Access
+from controller.mapping.fragment import service_id
+from controller.model.identifiers import DeviceName
+from controller.runtime.assurance_measures import Session
+from tests.controller.assurance_world import LONDON, PARIS, TICK, AssuredWorld
+
+MADRID = DeviceName("mad1")
+LOSS = Objective(service_id("acme"), ObjectiveName.LOSS, 0.01, subject="lon1>par1")
+ACCESSES = (Access("l", "a1", LONDON, "ge0", bit_rate=10**8), Access("p", "a1", PARIS, "ge0", bit_rate=10**8))
+SESSIONS = (Session(LONDON, PARIS, 1), Session(PARIS, LONDON, 1))
+
+
+@pytest.fixture
+def world() -> AssuredWorld:
+    return AssuredWorld()
+
+
+def told(world: AssuredWorld, ticks: int = 4, *, sent: float = 10.0, lost: float = 0.0, paris: bool = True) -> None:
+    for _ in range(ticks):
+        world.clock.time += TICK
+        world.tell(LONDON, 1, 0.01, sent, lost)
+        if paris:
+            world.tell(PARIS, 1, 0.01, sent, lost)
+
+
+def reachable(world: AssuredWorld, accesses: tuple[Access, ...] = ACCESSES) -> str:
+    return world.assurance.measures.reachable(accesses, SESSIONS, world.clock.time)[0]
+
+
+def test_loss_is_counted_over_several_readings(world: AssuredWorld) -> None:
+    told(world, 5)
+    told(world, 1, lost=3.0)
+    measured = world.assurance.measures.look(LOSS, ACCESSES, SESSIONS, world.clock.time)
+    assert measured.value == pytest.approx(3.0 / 50.0)
+    assert [key.kind for key in measured.series] == ["sent-packets", "lost-packets"]
+
+
+def test_a_service_is_available_where_test_packets_come_back_and_not_where_none_does(world: AssuredWorld) -> None:
+    assert reachable(world) == "unknown"
+    told(world)
+    assert reachable(world) == "good"
+    told(world, 1, lost=4.0)
+    assert reachable(world) == "good", "losing some is no outage"
+    told(world, 1, lost=10.0)
+    assert reachable(world) == "bad"
+
+
+def test_one_way_between_two_sites_is_enough_where_there_are_several(world: AssuredWorld) -> None:
+    told(world, lost=10.0)
+    world.clock.time += 0.001
+    spare = replace(ACCESSES[1], name="a2", device=MADRID)
+    sessions = (*SESSIONS, Session(LONDON, MADRID, 2))
+    for _ in range(4):
+        world.clock.time += TICK
+        world.tell(LONDON, 1, 0.01, 10.0, 10.0)
+        world.tell(PARIS, 1, 0.01, 10.0, 10.0)
+        world.tell(LONDON, 2, 0.01, 10.0, 0.0)
+    measures = world.assurance.measures
+    assert measures.reachable((*ACCESSES, spare), sessions, world.clock.time)[0] == "good"
+
+
+def test_what_is_not_told_any_more_is_unknown(world: AssuredWorld) -> None:
+    told(world)
+    world.clock.time += 20 * TICK
+    assert reachable(world) == "unknown"
+    measured = world.assurance.measures.look(LOSS, ACCESSES, SESSIONS, world.clock.time)
+    assert measured.quality == 0.0
+    assert "stale" in measured.why
+
+
+def test_there_and_back_is_measured_from_either_end_and_one_way_is_not(world: AssuredWorld) -> None:
+    told(world)
+    measures, now = world.assurance.measures, world.clock.time
+    round_trip = replace(LOSS, name=ObjectiveName.ROUND_TRIP_DELAY, target=0.1, subject="par1>lon1")
+    assert measures.look(round_trip, ACCESSES, SESSIONS[:1], now).value == 0.02
+    one_way = replace(round_trip, name=ObjectiveName.ONE_WAY_DELAY)
+    assert (
+        measures.look(one_way, ACCESSES, SESSIONS[:1], now).why == "delay-one-way is not measured: no series tells it"
+    )
+
+
+def test_without_links_an_access_has_what_its_port_has(world: AssuredWorld) -> None:
+    told(world)
+    bandwidth = Objective(service_id("acme"), ObjectiveName.BANDWIDTH, 1e8, subject="l/a1")
+    assert world.assurance.measures.look(bandwidth, ACCESSES, SESSIONS, world.clock.time).value == 1e10
+    gone = replace(bandwidth, subject="nowhere/a1")
+    assert world.assurance.measures.look(gone, ACCESSES, SESSIONS, world.clock.time).quality == 0.0
