@@ -84,6 +84,8 @@ class Desk:
         self.agreements: dict[str, Standing] = {}
         self.heard: dict[str, str] = {}
         """Message id -> digest of its token."""
+        self.fresh: dict[str, Message] = {}
+        """Digest of a token -> what was read from it, until its record comes: it need not be read again."""
         self.open: dict[str, None] = {}
         """Negotiations that are not over, in the order in which they began."""
         self._flights: dict[str, str] = {}
@@ -122,7 +124,7 @@ class Desk:
         """Fold one record."""
         before = self.dialogue(record.subject)
         if record.tool is Tool.TAKE_IN:
-            message = Message.from_json(record.arguments["message"])
+            message = self.fresh.pop(record.arguments["digest"], None) or Message.from_json(record.arguments["message"])
             self.heard[message.id] = record.arguments["digest"]
             cue = cue_heard(message)
             after = before if cue is None else heard(before, message, self.domain, self.standing, record.time)

@@ -17,7 +17,7 @@ from controller.negotiation.records import Dialogue, Standing
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.strategy import Risk, rest_of, step_back
 from controller.ports import Peers
-from controller.runtime.negotiation_house import House
+from controller.runtime.negotiation_house import EVENT_PREFIX, House
 from controller.runtime.negotiation_network import Market
 
 Json = Any
@@ -88,8 +88,14 @@ class Negotiations:
         raise NotFoundError(f"there is no party '{party}' here", path=party)
 
     def load(self) -> int:
-        """Fold the log into every desk; returns how many records."""
-        return sum(house.load() for house in self.houses())
+        """Fold the log into every desk, reading it once; returns how many records."""
+        houses = {house.party: house for house in self.houses()}
+        folded = 0
+        for event in next(iter(houses.values())).log.read() if houses else ():
+            if event.type.startswith(EVENT_PREFIX) and (house := houses.get(event.stream.split("/")[1])) is not None:
+                house.fold(event)
+                folded += 1
+        return folded
 
     def resume(self) -> None:
         """Go on where the log ends."""

@@ -87,17 +87,8 @@ class House:
 
     # -- restarting --------------------------------------------------------------------------------------------
 
-    def load(self) -> int:
-        """Fold what the log has of this party; returns how many records."""
-        folded, prefix = 0, f"negotiation/{self.party}/"
-        for event in self.log.read():
-            if event.type.startswith(EVENT_PREFIX) and event.stream.startswith(prefix):
-                self._fold(event)
-                folded += 1
-        return folded
-
     def resume(self) -> None:
-        """After `load`: send again what may not have arrived, and go on with every negotiation that is not over."""
+        """When the log is folded: send again what may not have arrived, and go on with what is not over."""
         self._forget(self.clock.now())
         for _, says in self._said.values():
             self._send(says)
@@ -172,17 +163,20 @@ class House:
     async def _take_in(self, message: Message, token: str) -> None:
         if message.id in self.desk.heard:
             return
+        digest = digest_of(token)
         try:
             self.desk.refuse_turn(message)
+            self.desk.fresh[digest] = message
             record = Record(
                 self.clock.now(),
                 message.recipient,
                 Tool.TAKE_IN,
                 message.correlation,
-                {"message": message.to_json(), "digest": digest_of(token)},
+                {"message": message.to_json(), "digest": digest},
             )
             await self._store(record, ())
         except (ConflictError, AccordError) as error:
+            self.desk.fresh.pop(digest, None)
             refused = MessageRefusedError(str(error), check=MessageCheck.TURN)
             await self._turn_away(token, refused, message)
             raise refused from error
@@ -249,9 +243,10 @@ class House:
         stream = f"negotiation/{self.party}/{record.subject}"
         event = NewEvent(stream, f"{EVENT_PREFIX}{record.tool}", data)
         for stored in await self.log.append([event], actor=record.role, cause=record.subject):
-            self._fold(stored)
+            self.fold(stored)
 
-    def _fold(self, event: Event) -> None:
+    def fold(self, event: Event) -> None:
+        """Take in one record of this party, as it is stored or when a log is read again."""
         data: Json = event.data
         tool = Tool(event.type.removeprefix(EVENT_PREFIX))
         record = Record(event.time, Role(event.actor), tool, data["subject"], data["arguments"], data["result"])

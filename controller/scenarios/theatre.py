@@ -42,13 +42,14 @@ from controller.negotiation.status_list import LEAST_BITS, StatusList, read_stat
 from controller.negotiation.trust import Trust
 from controller.negotiation.verification import Door
 from controller.negotiation.wallet import Wallet, WalletTerms
+from controller.ports import EventLog
 from controller.runtime.negotiation import Business, Consumer, Lane, Negotiations
 from controller.runtime.negotiation import Network as NetworkSide
 from controller.runtime.negotiation_forecasts import AgreementForecasts
 from controller.runtime.negotiation_holder import HeldWallet, HolderTools
 from controller.runtime.negotiation_house import House
 from controller.runtime.negotiation_market import HORIZONS
-from controller.runtime.negotiation_money import BusinessTools
+from controller.runtime.negotiation_money import BusinessTools, Ledger
 from controller.runtime.negotiation_network import Market, NetworkTools
 from controller.telemetry.forecast import Forecaster
 from controller.topology.network import Link, LinkId, Network, Node, TerminationPoint
@@ -211,14 +212,15 @@ class Theatre:
     tell: Tell = lambda _time, _words: None
     story: Callable[[Record, "Theatre"], str] = lambda _record, _theatre: ""
     clock: PlayClock = field(default_factory=PlayClock)
-    ledger: LedgerState = field(default_factory=LedgerState)
+    ledger: Ledger = field(default_factory=LedgerState)
+    log: EventLog | None = None
+    """In memory where none is given."""
     work: list[Work] = field(default_factory=list)
     is_revoked: bool = False
     plants: dict[Tier, Plant] = field(init=False)
     bookings: Bookings = field(init=False)
     negotiations: Negotiations = field(init=False)
     holder: HolderTools = field(init=False)
-    log: MemoryEventLog = field(init=False)
     lane: Lane = field(default_factory=Lane)
     _tools: NetworkTools = field(init=False)
     _forecasts: dict[Tier, AgreementForecasts] = field(init=False)
@@ -226,7 +228,7 @@ class Theatre:
 
     def __post_init__(self) -> None:
         """Set the stage."""
-        self.log = MemoryEventLog(clock=self.clock)
+        self.log = self.log or MemoryEventLog(clock=self.clock)
         self.plants = {tier: self._plant(tier, wires) for tier, wires in self.wires.items()}
         self._forecasts = {tier: AgreementForecasts(TICK_SECONDS) for tier in self.plants}
         self.bookings = Bookings(self.plants)
@@ -295,7 +297,7 @@ class Theatre:
 
     def used(self, tool: Tool) -> int:
         """How often a tool was used."""
-        return sum(event.type == f"negotiation.{tool}" for event in self.log.read())
+        return sum(event.type == f"negotiation.{tool}" for event in self._kept.read())
 
     # -- the parts ---------------------------------------------------------------------------------------------
 
@@ -319,6 +321,12 @@ class Theatre:
             await self.negotiations.idle()
 
     @property
+    def _kept(self) -> EventLog:
+        if self.log is None:
+            raise ConflictError("the stage is not set")
+        return self.log
+
+    @property
     def _network_side(self) -> NetworkSide:
         if self.negotiations.network is None:
             raise ConflictError("the stage is not set")
@@ -335,7 +343,7 @@ class Theatre:
             domain=desk.domain,
             key=_KEYS[party],
             key_of=key_of,
-            log=self.log,
+            log=self._kept,
             clock=self.clock,
             peers=self.lane,
             desk=desk,
