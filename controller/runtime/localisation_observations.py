@@ -7,7 +7,7 @@ a window; discards and delays of links. What is new has to last before it counts
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import inf, isfinite
 
 from controller.assurance.root_cause_observations import Observation, ObservationKind
 from controller.mapping.measurement import Measurement, measurements_of
@@ -136,10 +136,10 @@ class Witness:
         session = self._sessions.get((device, str(number)))
         return session is not None and bool(session.counts)
 
-    def loss(self, device: DeviceName, number: int, since: float) -> tuple[int, int]:
-        """Packets that a session sent and lost after a time."""
+    def loss(self, device: DeviceName, number: int, since: float, until: float = inf) -> tuple[int, int]:
+        """Packets that a session sent and lost between two times."""
         counts = self._sessions[device, str(number)].counts if (device, str(number)) in self._sessions else ()
-        found = [(sent, lost) for time, sent, lost in counts if time > since]
+        found = [(sent, lost) for time, sent, lost in counts if since < time <= until]
         sent, lost = round(sum(one for one, _ in found)), round(sum(one for _, one in found))
         return sent, min(sent, max(0, lost))
 
@@ -218,12 +218,26 @@ class Witness:
 
     def _losses(self, flows: Flows, now: float) -> Iterator[Observation]:
         for device, number, subject, elements in self.sessions(flows):
-            for seconds in (self.patience.window, self.patience.long_window) if elements else ():
-                sent, lost = self.loss(device, number, now - seconds)
-                one = Observation(ObservationKind.LOSS, subject, device, elements, sent=max(1, sent), lost=lost)
-                if sent and (one.is_symptom or seconds == self.patience.long_window):
-                    yield one
-                    break
+            for age, (sent, lost) in enumerate(self._losing(device, number, now) if elements else ()):
+                name = f"{subject}, {age} windows ago" if age else subject
+                yield Observation(ObservationKind.LOSS, name, device, elements, sent=sent, lost=lost)
+
+    def _losing(self, device: DeviceName, number: int, now: float) -> Iterator[tuple[int, int]]:
+        """Packets of the last window, and of those before it as long as each lost some: a burst is over sooner.
+
+        Where the last one lost nothing, the long window is looked at: a little loss is not in every short one.
+        """
+        window = self.patience.window
+        sent, lost = self.loss(device, number, now - window)
+        if sent and lost:
+            yield sent, lost
+            for age in range(1, max(1, round(self.patience.long_window / window))):
+                sent, lost = self.loss(device, number, now - (age + 1) * window, now - age * window)
+                if not lost:
+                    return
+                yield sent, lost
+        elif sent:
+            yield self.loss(device, number, now - self.patience.long_window)
 
     def _verdicts(self, database: TeDatabase, now: float) -> Iterator[Observation]:
         """Of single links: discards at the sender, and the delay where it is measured."""
