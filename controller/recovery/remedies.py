@@ -277,13 +277,11 @@ def _shift(situation: Situation) -> Iterator[Remedy]:
 
 def _enough(situation: Situation, order: Sequence[Flow]) -> tuple[Flow, ...]:
     """The first of them that make the link carry no more than it should."""
-    database, taken = situation.database, sum(flow.bit_rate for flow in order)
+    database, scale = situation.database, situation.scale
     links = [LinkId(link) for link in situation.fault.elements if link in database.network.links]
     load = max((database.load(link).bits_per_second for link in links), default=0)
     carries = min((database.capacity(link).bits_per_second for link in links), default=0)
     over = load - _SHIFT_BELOW * carries
-    # What flows are taken to send is a forecast: they share what is measured in its proportions.
-    scale = load / taken if taken and load else 1.0
     chosen: list[Flow] = []
     for flow in order:
         if over <= 0 and chosen:

@@ -11,7 +11,7 @@ from typing import Any
 from controller.mapping.codec import from_json, to_json
 from controller.mapping.tunnel import Tunnel
 from controller.recovery.remedies import Remedy, new_name
-from controller.recovery.situation import FALLBACK, Flow, RemedyKind, Situation
+from controller.recovery.situation import FALLBACK, FaultKind, Flow, RemedyKind, Situation
 from controller.topology.network import LinkId, Path
 from controller.topology.te_database import TeDatabase
 
@@ -135,6 +135,8 @@ class _View:
 
     def _of_flow(self, flow: Flow) -> tuple[float, str]:
         is_helped = flow.name in self.remedy.flows
+        if flow.name in self.hit and not is_helped and self.situation.fault.kind == FaultKind.CONGESTION:
+            return self._relieved()
         if flow.name in self.hit and not is_helped:
             why = dict(self.remedy.missed).get(flow.name, "nothing is done for it")
             return (0.0 if self.situation.fault.is_down else _SUFFERING), why
@@ -142,6 +144,16 @@ class _View:
         if tunnel is None or not is_helped:
             return _crowding(flow.links, self.after)
         return self._in_tunnel(flow, tunnel)
+
+    def _relieved(self) -> tuple[float, str]:
+        """Who stays on a link that is too full has what the others leave."""
+        stays = sum(flow.bit_rate for flow in self.situation.affected if flow.name not in self.remedy.flows)
+        capacity = min(
+            (self.after.capacity(LinkId(link)).bits_per_second for link in self.situation.fault.elements), default=0
+        )
+        asked = stays * self.situation.scale
+        share = min(1.0, capacity / asked) if asked else 1.0
+        return share, "relieved" if share >= 1 else f"{asked / capacity:.0%} of the link is still asked for"
 
     def _in_tunnel(self, flow: Flow, tunnel: Tunnel) -> tuple[float, str]:
         path, was = tunnel.ranked[0].hops, self.situation.tunnel(tunnel.name)
@@ -178,7 +190,8 @@ def _crowding(links: Iterable[LinkId], after: TeDatabase) -> tuple[float, str]:
 
 def _free(situation: Situation, remedy: Remedy, after: TeDatabase) -> tuple[float, str]:
     """Of the fullest link that carries more than before, by reservation or by what was measured and comes on top."""
-    rates = {flow.tunnel or new_name(flow): flow.bit_rate for flow in situation.affected}
+    scale = situation.scale
+    rates = {flow.tunnel or new_name(flow): round(flow.bit_rate * scale) for flow in situation.affected}
     was = {tunnel.name: tunnel.links for tunnel in situation.tunnels}
     extra: dict[LinkId, int] = {}
     for tunnel in remedy.wanted.upserted:

@@ -143,6 +143,14 @@ class Situation:
         return tuple(sorted(hit, key=lambda flow: (self.promise(flow.service).priority, flow.name)))
 
     @property
+    def scale(self) -> float:
+        """What flows are taken to send is a forecast: on a full link they share what is measured in its proportions."""
+        links = [LinkId(link) for link in self.fault.elements if link in self.database.network.links]
+        load = max((self.database.load(link).bits_per_second for link in links), default=0)
+        taken = sum(flow.bit_rate for flow in self.affected)
+        return load / taken if self.fault.kind == FaultKind.CONGESTION and taken and load else 1.0
+
+    @property
     def services(self) -> tuple[str, ...]:
         """Who suffers, the most important first."""
         return tuple(dict.fromkeys(flow.service for flow in self.affected))

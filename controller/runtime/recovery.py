@@ -115,8 +115,8 @@ class Recoveries:
             _log.info("recovery_tidied", tunnels=list(made), failure=done.failure)
 
     def go_on(self, id_: str) -> None:
-        """Let a recovery take its steps, unless it does already."""
-        if id_ in self._running:
+        """Let a recovery take its steps, unless it does already, or nothing is to be done."""
+        if id_ in self._running or self.mode() is Mode.OFF:
             return
         task = asyncio.get_running_loop().create_task(self._run(id_), name=f"recovery {id_}")
         self._running[id_] = task
@@ -134,6 +134,8 @@ class Recoveries:
         """Wait until a recovery is over or waits for an operator."""
         while not ((one := self.world.recoveries.get(id_)).is_over or one.state is _S.ESCALATED):
             self.go_on(id_)
+            if id_ not in self._running:
+                break
             await asyncio.wait([self._running[id_]])
         return one
 

@@ -133,6 +133,9 @@ def test_of_a_full_link_the_least_important_goes_elsewhere_and_the_rest_stays():
     found = candidates(situation)
     assert [sorted(ways(one)) for one in found] == [["tin"], ["gold"], ["gold", "tin"]]
     assert set(kinds(found)) == {"shift"}
+    best, *_, worst = ranked(situation, found)
+    assert sorted(ways(best.remedy)) != ["gold", "tin"] == sorted(ways(worst.remedy)), "who stays is relieved as well"
+    assert dict(best.score.intents) == {"gold": 1.0, "tin": 1.0}
 
 
 def test_a_remedy_is_worth_more_the_more_important_those_are_whom_it_helps():

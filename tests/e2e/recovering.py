@@ -15,6 +15,7 @@ from controller.runtime.collection import Pace
 from controller.runtime.localisation_observations import Patience
 from controller.runtime.recovery import Pace as RecoveryPace
 from controller.runtime.tunnels import TunnelWish
+from lab.topology import Topology
 from lab.topology_file import load_topology
 from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider, open_provider
@@ -33,10 +34,10 @@ PACE = RecoveryPace(settle=0.6, settle_unknown=60.0, clear=2.0, verify=40.0, wat
 
 @asynccontextmanager
 async def recovering(
-    directory: Path, mode: Mode = Mode.AUTO, *, tunnels: Sequence[str] = ()
+    directory: Path, mode: Mode = Mode.AUTO, *, tunnels: Sequence[str] = (), topology: Topology | None = None
 ) -> AsyncIterator[Provider]:
     """A VPN between London and Frankfurt, links measured; `tunnels` of these names carry it there and back."""
-    async with open_provider(directory, load_topology(DEMO)) as provider:
+    async with open_provider(directory, topology or load_topology(DEMO)) as provider:
         await provider.commit(
             edit(service(), site("l", "London", "GB", access(1)), site("f", "Frankfurt", "DE", access(2)))
         )

@@ -1,5 +1,6 @@
 """Faults of a real network of routers, and what is done about them: seen, named, proved, carried out, verified."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ from controller.recovery.states import Mode, RecoveryState
 from controller.runtime.localisation import BLIND
 from controller.runtime.upkeep import Upkeep
 from lab.drift import drift, interface_edit
+from lab.planes import FlowSpec
+from lab.topology import Topology
+from lab.topology_file import load_topology
+from lab.traffic.attachments import find_attachment
+from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider
 from tests.e2e.recovering import (
     BRUSSELS,
+    DEMO,
     FRANKFURT,
     LONDON,
     LONG,
@@ -143,6 +150,44 @@ async def flap(provider: Provider) -> None:
         provider.lab.set_link(NORTH_WIRE, up=up)
         hop = NORTH.removeprefix("link ")
         await until(lambda up=up, hop=hop: database().is_up(hop) is up, LONG)
+
+
+async def test_of_a_link_that_is_too_full_part_of_the_traffic_goes_elsewhere(tmp_path: Path) -> None:
+    async with recovering(tmp_path, tunnels=BOTH, topology=narrow()) as provider:
+        sites = [site(f"b{n}", city, country, access(5 + n, vpn_id="beta")) for n, (city, country) in enumerate(TWO)]
+        await provider.commit(edit(service("beta", customer="Beta"), *sites))
+        await made(provider, "tin", services=("beta",))
+        assert ways(provider, "gold") == ways(provider, "tin") == {BRUSSELS}
+        for vpn in ("acme", "beta"):
+            await send(provider, vpn)
+        one = await eventually(
+            lambda one: one.fault.kind == "congestion" and one.is_over and one.transactions, provider
+        )
+        assert one.candidates[0].remedy.kind == "shift"
+        taken = {frozenset(ways(provider, name)) for name in ("gold", "tin")}
+        assert taken == {frozenset({BRUSSELS}), frozenset({LYON})}, told(provider)
+
+
+TWO = (("London", "GB"), ("Frankfurt", "DE"))
+_NARROW, _SENT = 80_000_000, 48_000_000
+"""Bit/s: a link out of London carries one VPN's traffic, and not two."""
+
+
+def narrow() -> Topology:
+    """The demonstration's network with nobody else's traffic, and two narrow links out of London."""
+    demo = load_topology(DEMO)
+    narrowed = {NORTH_WIRE, SOUTH_WIRE}
+    links = [replace(link, capacity_bit_rate=_NARROW) if link.name in narrowed else link for link in demo.links]
+    return Topology(demo.name, demo.nodes, tuple(links))
+
+
+async def send(provider: Provider, vpn: str) -> None:
+    """Traffic of a VPN from London to Frankfurt."""
+    octets = 1000
+    forwarding = [provider.lab.forwarding(name) for name in (LONDON, FRANKFURT)]
+    (vrf,) = (each.name for each in forwarding[0].instances if each.name.startswith(vpn))
+    ends = [find_attachment(n, f, vpn=vrf) for n, f in zip((LONDON, FRANKFURT), forwarding, strict=True)]
+    await provider.lab.plane.start_flow(FlowSpec(*ends, packet_rate=_SENT / 8 / octets, packet_octets=octets))
 
 
 async def test_telemetry_that_is_lost_is_no_reason_to_act_and_is_told(tmp_path: Path) -> None:
