@@ -152,24 +152,10 @@ class Controller:
         self.campaigns = Campaigns(
             self.world, self.log, self.clock, self.collection, self.topology, self.commit_measurements
         )
-        self.service_probes = ServiceProbes(
-            self.world,
-            self.clock,
-            self.collection,
-            self.topology,
-            self.records,
-            self.campaigns.budget,
-            self.commit_measurements,
-        )
-        self.campaigns.account = self.service_probes.account
-        self.enhanced = Enhancements(
-            self.world,
-            self.collection,
-            self.topology,
-            self.campaigns.budget,
-            self.commit_measurements,
-            self.service_probes.account,
-        )
+        budget, commit = self.campaigns.budget, self.commit_measurements
+        self.service_probes = ServiceProbes(self.world, self.clock, self.collection, self.topology, budget, commit)
+        self.campaigns.account = account = self.service_probes.account
+        self.enhanced = Enhancements(self.world, self.collection, self.topology, budget, commit, account)
         sessions = self.service_probes.measurements_of
         measures = Measures(self.world, lambda: self.collection.series, self.topology, sessions)
         self.assurance = Assurance(self.world, self.log, self.clock, measures)

@@ -19,7 +19,6 @@ from controller.mapping.service_measurement import End, ends_of, measurements_wa
 from controller.mapping.tunnel_probes import PROBES
 from controller.model.errors import AccordError
 from controller.model.identifiers import DeviceName, ServiceId
-from controller.model.inventory import DeviceRecord
 from controller.ports import Clock, Event
 from controller.runtime.collection import Collection
 from controller.runtime.topology_discovery import TopologyView
@@ -68,7 +67,6 @@ class ServiceProbes:
     clock: Clock
     collection: Collection
     topology: TopologyView
-    records: Callable[[], Mapping[DeviceName, DeviceRecord]]
     budget: ProbeBudget
     commit: CommitMeasurements
     is_wanted: bool = False
@@ -196,7 +194,7 @@ class ServiceProbes:
 
     def _stands(self, vpn_id: str, end: End) -> bool:
         """Whether the VPN is committed there, on a router that can measure."""
-        record = self.records().get(end.device)
+        record = self.topology.records().get(end.device)
         if record is None or record.platform == "frr" or end.device not in self.world.network:
             return False
         owners = self.world.network.device(end.device).contributions.by_owner
