@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
+from controller.events import types
 from controller.events.canonical import canonical_json, read_json
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.ports import Event, NewEvent
@@ -65,8 +66,9 @@ class Record(NamedTuple):
         return self._event(cast("Mapping[str, object]", read_json(self.data)))
 
     def unread_event(self) -> Event:
-        """`event` for whoever has just stored it and seldom looks at what he wrote."""
-        return self._event(Unread(self.data))
+        """`event` for whoever stored it: what a commit wrote of itself, which is much, it seldom looks into."""
+        is_long = self.type.startswith(types.TRANSACTION_PREFIX) or self.type == types.PLAN_CREATED
+        return self._event(Unread(self.data)) if is_long else self.event()
 
     def _event(self, data: Mapping[str, object]) -> Event:
         return Event(

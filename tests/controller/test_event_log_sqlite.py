@@ -16,7 +16,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.event_log_audit import verify
 from controller.adapters.event_log_sqlite import SqliteEventLog
 from controller.model.errors import BusyError, ConflictError, InvalidInputError, LockedError, PermanentError
-from controller.ports import NewEvent
+from controller.ports import Event, NewEvent
 from tests.controller.event_log_contract import EventLogContract, SteppingClock, lifted, something
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,17 @@ class TestSqliteEventLog(EventLogContract):
 
 def reopened(path: Path) -> SqliteEventLog:
     return SqliteEventLog(path, clock=SystemClock())
+
+
+@pytest.mark.parametrize("kind", ["service.thing", "assurance.decision", "recovery.planned", "transaction.thing"])
+async def test_what_subscribers_are_told_is_what_is_read_again(log: SqliteEventLog, kind: str) -> None:
+    """What they keep of it may go into a snapshot; a transaction's own records, which no snapshot holds, are lazy."""
+    told: list[Event] = []
+    log.subscribe(told.extend)
+    await log.append([NewEvent("s", kind, {"a": {"b": [1]}})], actor="me")
+    (read,) = log.read()
+    assert {**told[0].data} == read.data == {"a": {"b": [1]}}
+    assert (type(told[0].data) is dict) is (kind != "transaction.thing")
 
 
 async def test_a_log_goes_on_where_it_was_closed(path: Path, log: SqliteEventLog) -> None:
