@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 from controller.intent.lifecycle import IntentState
 from controller.mapping.tunnel_paths import TUNNEL_STATES
 from controller.model.identifiers import DeviceName
-from controller.runtime.controller import Controller, DeviceStatus
+from controller.runtime.controller import Controller
+from controller.runtime.device_care import DeviceStatus
 from controller.transaction.states import Phase
 
 _DEVICE_STATES = ("connected", "failed", "idle")

@@ -7,8 +7,7 @@ from controller.intent.book import IntentRecord
 from controller.intent.codec import encode_result
 from controller.model.yang_path import format_path
 from controller.ports import Capabilities, Event
-from controller.runtime.controller import DeviceStatus
-from controller.runtime.device_care import SyncReport
+from controller.runtime.device_care import DeviceStatus, SyncReport
 from controller.runtime.intents import IntentOutcome
 from controller.transaction.history import TransactionSummary
 from controller.transaction.plan import Plan

@@ -40,9 +40,9 @@ from controller.runtime.collection_campaigns import Campaigns
 from controller.runtime.collection_enhanced import Enhancements
 from controller.runtime.collection_push import Pushes
 from controller.runtime.collection_witnesses import Witnesses
-from controller.runtime.device_care import DeviceCare, SyncReport
+from controller.runtime.device_care import DeviceCare, DeviceStatus, SyncReport
 from controller.runtime.intents import IntentOutcome, Intents, served_by
-from controller.runtime.leases import Lease, Leases
+from controller.runtime.leases import Leases
 from controller.runtime.localisation import Localisation
 from controller.runtime.optical_domains import OpticalDomains
 from controller.runtime.optical_services import OpticalServices
@@ -75,26 +75,6 @@ from controller.transaction.states import Phase
 MakePlan = Callable[[], Awaitable[Plan]]
 _ATTEMPTS = 8
 _HEALING_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """A device as `device list` shows it."""
-
-    record: DeviceRecord
-    state: str
-    """`connected`, `failed` or `idle`."""
-    error: str
-    is_known: bool
-    """Whether its configuration has been read once."""
-    count_lines: Callable[[], int]
-    """Costs something for a device that nobody has asked for since the start."""
-    lease: Lease | None
-
-    @property
-    def lines(self) -> int:
-        """Known lines of its configuration."""
-        return self.count_lines()
 
 
 @dataclass(slots=True)

@@ -14,8 +14,10 @@ from controller.datastore.diff import Change, Edit, diff, to_json
 from controller.events import types
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName, Owner
+from controller.model.inventory import DeviceRecord
 from controller.model.yang_path import Path, format_path, is_within
 from controller.ports import Capabilities, DeviceSession, EventLog, NewEvent, Reading
+from controller.runtime.leases import Lease
 from controller.runtime.sessions import SessionPool
 from controller.runtime.world import World
 from controller.transaction.network_state import DeviceKnowledge
@@ -56,6 +58,26 @@ class SyncReport:
     def is_in_sync(self) -> bool:
         """Whether the device is as the controller left it."""
         return not self.differences
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """A device as `device list` shows it."""
+
+    record: DeviceRecord
+    state: str
+    """`connected`, `failed` or `idle`."""
+    error: str
+    is_known: bool
+    """Whether its configuration has been read once."""
+    count_lines: Callable[[], int]
+    """Costs something for a device that nobody has asked for since the start."""
+    lease: Lease | None
+
+    @property
+    def lines(self) -> int:
+        """Known lines of its configuration."""
+        return self.count_lines()
 
 
 @dataclass(slots=True)
