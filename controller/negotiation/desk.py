@@ -4,6 +4,7 @@ Agents derive their state by subscribing: a record comes in once it is durable, 
 same records in the same order make the same desk, so a restarted domain goes on where its log ends.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -67,6 +68,11 @@ _REPORTED: Mapping[Finding, Cue] = {
 _STANDS = frozenset({Tool.DEBIT, Tool.COMMIT_MONEY, Tool.PROVISION})
 """Tools after which an agreement is in force, or over, as its domain sees it."""
 
+OVER_KEPT = 20_000
+"""Negotiations that are over and still told of; the log has all of them."""
+HEARD_KEPT = 200_000
+"""Messages that are known again: far more than come within the life of one."""
+
 
 def cue_heard(message: Message) -> Cue | None:
     """What a message moves; None for one that assurance alone listens to."""
@@ -88,6 +94,7 @@ class Desk:
         """Digest of a token -> what was read from it, until its record comes: it need not be read again."""
         self.open: dict[str, None] = {}
         """Negotiations that are not over, in the order in which they began."""
+        self._over: deque[str] = deque()
         self._flights: dict[str, str] = {}
         """Agreement -> the negotiation about it that is not over."""
 
@@ -126,6 +133,8 @@ class Desk:
         if record.tool is Tool.TAKE_IN:
             message = self.fresh.pop(record.arguments["digest"], None) or Message.from_json(record.arguments["message"])
             self.heard[message.id] = record.arguments["digest"]
+            if len(self.heard) > HEARD_KEPT:
+                del self.heard[next(iter(self.heard))]
             cue = cue_heard(message)
             after = before if cue is None else heard(before, message, self.domain, self.standing, record.time)
         else:
@@ -146,6 +155,9 @@ class Desk:
                 self._flights.setdefault(dialogue.agreement, dialogue.id)
             return
         self.open.pop(dialogue.id, None)
+        self._over.append(dialogue.id)
+        if len(self._over) > OVER_KEPT:
+            self.dialogues.pop(self._over.popleft(), None)
         if self._flights.get(dialogue.agreement) == dialogue.id:
             del self._flights[dialogue.agreement]
 

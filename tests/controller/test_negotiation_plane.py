@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from controller.negotiation import desk as desk_room
 from controller.negotiation.agreement import verify_chain
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.records import Dialogue
@@ -62,3 +63,17 @@ async def test_a_restarted_plane_stands_where_it_stood() -> None:
     again = await negotiated(after)
     assert again.stage is Stage.DONE
     assert again.id != done.id
+
+
+async def test_what_is_over_long_ago_is_forgotten_and_the_agreements_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_room, "OVER_KEPT", 3)
+    plane = Plane()
+    for _ in range(5):
+        await negotiated(plane)
+    for house in plane.negotiations.houses():
+        assert len(house.desk.dialogues) == 3
+        assert len(house.desk.agreements) == 5
+    after = plane.restarted()
+    assert [list(house.desk.dialogues) for house in after.negotiations.houses()] == [
+        list(house.desk.dialogues) for house in plane.negotiations.houses()
+    ]
