@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from controller.negotiation import desk as desk_room
 from controller.negotiation.agreement import verify_chain
 from controller.negotiation.dialogue import Stage
