@@ -238,7 +238,7 @@ def take_over_telemetry(controller: Controller, settings: Settings) -> None:
     """Pace and budget as set; the length of the history holds from a restart on."""
     telemetry = settings.telemetry
     controller.pushes.is_wanted = telemetry.push == "auto"
-    controller.service_probes.is_wanted = telemetry.service_probes == "auto"
+    controller.service_probes.is_wanted = controller.enhanced.is_wanted = telemetry.service_probes == "auto"
     controller.campaigns.budget.packets_per_second = telemetry.probe_packets_per_second
     controller.collection.take_over(
         Pace(

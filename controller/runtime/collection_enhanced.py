@@ -50,6 +50,9 @@ class Enhancements:
     commit: CommitMeasurements
     account: Callable[[], None] = lambda: None
     """Counts what else is measured against the budget."""
+    is_wanted: bool = False
+    """Whether the daemon looks closer by itself, after a recovery."""
+    _starting: set["asyncio.Task[Enhanced]"] = field(default_factory=set)
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _last_number: int = 0
 
@@ -75,9 +78,17 @@ class Enhancements:
                 admitted, reason = [], str(error)
         return Enhanced(hastened, len(admitted), reason)
 
+    def soon(self, devices: Sequence[DeviceName], interval_seconds: float, seconds: float) -> None:
+        """Look closer without being waited for, where the daemon may."""
+        if self.is_wanted:
+            work = self.begin(devices, interval_seconds, seconds, "accord")
+            task = asyncio.get_running_loop().create_task(work, name="closer look")
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
     async def stop(self) -> None:
         """The daemon ends: what is left over is taken away when it is started again."""
-        tasks, self._running = list(self._running.values()), {}
+        tasks, self._running = [*self._running.values(), *self._starting], {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,7 +6,7 @@ by `tunnel_repair` first: a fault has to last a little before a recovery begins.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
@@ -73,6 +73,8 @@ class Recoveries:
     """What the last look at each device found to differ from what is known of it."""
     recheck: Callable[[DeviceName], Any] | None = None
     """Compares a device again, now."""
+    look_closer: Callable[[Sequence[DeviceName], float, float], None] = lambda *_: None
+    """Called after a recovery with its area, how often to read it, and for how long."""
     verification: Verification = field(init=False)
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _seen: dict[str, float] = field(default_factory=dict)
@@ -141,6 +143,9 @@ class Recoveries:
 
     def _ended(self, id_: str, task: "asyncio.Task[None]") -> None:
         self._running.pop(id_, None)
+        one = self.world.recoveries.get(id_)
+        if one.state is _S.RECOVERED:
+            self.look_closer(self._area(one.fault), self.pace.watch_interval, self.pace.watch)
         if not task.cancelled() and task.exception() is not None:
             _log.error("recovery_stopped", recovery=id_, exc_info=task.exception())
 
@@ -238,13 +243,17 @@ class Recoveries:
 
     def _watch(self, fault: Fault) -> None:
         """Enhanced monitoring of the area, for a bounded time."""
+        self.collection.hasten(self._area(fault), self.pace.watch_interval, self.pace.watch)
+
+    def _area(self, fault: Fault) -> list[DeviceName]:
+        """The routers at the ends of what failed, and those whose traffic took it."""
         network = self.localisation.topology.network
         ends = {network.links[LinkId(e)].source.node for e in fault.elements if e in network.links}
         ends |= {network.links[LinkId(e)].target.node for e in fault.elements if e in network.links}
         ends |= {DeviceName(element) for element in fault.elements if element in network.nodes}
         if self.localisation.now is not None:
             ends |= {flow.source for flow in self.localisation.now.flows if fault.hits(flow.links, flow.nodes)}
-        self.collection.hasten(sorted(ends), self.pace.watch_interval, self.pace.watch)
+        return sorted(ends)
 
     # -- one recovery ------------------------------------------------------------------------------------------
 

@@ -93,6 +93,17 @@ async def test_a_fibre_that_is_cut_is_repaired_at_once_and_recovery_finds_nothin
         assert len(recoveries(provider)) == 1
 
 
+async def test_after_a_recovery_the_links_of_its_area_are_probed_for_a_while(tmp_path: Path) -> None:
+    async with recovering(tmp_path, tunnels=BOTH) as provider:
+        provider.controller.enhanced.is_wanted = True
+        provider.controller.campaigns.budget.packets_per_second = 2000.0
+        provider.lab.set_link(NORTH_WIRE, up=False)
+        await eventually(lambda one: one.is_over, provider)
+        await until(lambda: list(provider.controller.enhanced) == ["enhanced-1"], LONG)
+        granted = provider.controller.campaigns.budget.granted
+        assert granted["enhanced-1"] > 0
+
+
 async def test_a_tunnel_that_a_cut_fibre_leaves_dead_is_rerouted_where_nobody_repaired_it(tmp_path: Path) -> None:
     async with recovering(tmp_path) as provider:
         await made(provider, "spare", services=())
