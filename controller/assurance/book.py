@@ -215,7 +215,7 @@ class AssuranceBook:
 
     def _decided(self, event: Event, data: Json) -> None:
         kept = self._decisions.setdefault(event.stream.removeprefix(_PREFIX), [])
-        kept.append(Recorded(event.position, event.time, data))
+        kept.append(Recorded(event.position, event.time, dict(data)))
         del kept[:-DECISIONS_KEPT]
 
     def _objectives_set(self, event: Event, data: Json) -> None:
@@ -224,7 +224,7 @@ class AssuranceBook:
         self.version += 1
 
     def _reported(self, event: Event, data: Json) -> None:
-        self._reports[event.stream.removeprefix(_PREFIX)] = Recorded(event.position, data["time"], data)
+        self._reports[event.stream.removeprefix(_PREFIX)] = Recorded(event.position, data["time"], dict(data))
 
     def _available(self, _event: Event, data: Json) -> None:
         for agreement, told in self._told.items():

@@ -17,6 +17,8 @@ from controller.model.errors import InvalidInputError
 from controller.telemetry.sample import Sample
 
 Json = Any
+_MANY_TIMES = 10.0
+"""From this growth on a proportion says less than the two values."""
 CERTAIN = 0.9
 """From this confidence on a cause is named without 'probably'."""
 
@@ -215,7 +217,7 @@ def _changed(what: str, before: Sequence[Sample], during: Sequence[Sample]) -> C
     if old.text == new.text:
         return Clause(f"{what} stayed at {new.text}{unit}", (old, new))
     went = "rose" if _mean(during) > _mean(before) else "fell"
-    if not _mean(before):
+    if _mean(during) > _MANY_TIMES * _mean(before):
         return Clause(f"{what} {went} from {old.text} to {new.text}{unit}", (old, new))
     change = _figure(Rule.CHANGE, PERCENT, before, during)
     text = f"{what} {went} {change.text.lstrip('-')} % ({old.text} to {new.text}{unit})"

@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.assurance.book import Carrier, Recorded
 from controller.assurance.decision import NO_CAUSE
+from controller.assurance.instance import InstanceEvent
 from controller.assurance.narrative import (
     CauseEvent,
     Clause,
@@ -70,12 +71,13 @@ class Explaining:
         came = next(((step, at) for step, at in reversed(steps) if step.happening.time == instance.since), None)
         if came is not None:
             step, position = came
-            reason = f": {step.happening.reason}" if step.happening.reason else ""
+            is_risk = step.happening.event not in {InstanceEvent.ASSURE, InstanceEvent.CLEAR}
+            reason = f": {step.happening.reason}" if step.happening.reason and is_risk else ""
             text = f"{agreement} is {instance.state} since {_clock(instance.since)} UTC{reason}"
             yield Narrative((Clause(text, events=(EventReference(position),)),))
 
     def _changes(self, agreement: str) -> Iterator[Narrative]:
-        """What changed most comes first; where nothing changed, that is said of the worst."""
+        """Loads last, and of each what changed most first; where nothing changed, that is said of one."""
         standing = self.assurance.standings.get(agreement)
         told = [
             (one, what, key, found)
@@ -83,7 +85,7 @@ class Explaining:
             for what, key in self._told_by(one)
             if (found := levels(self._kept(key))) is not None
         ]
-        told.sort(key=lambda each: -_size(*each[3]))
+        told.sort(key=lambda each: (each[0].objective.name is ObjectiveName.BANDWIDTH, -_size(*each[3])))
         for _, what, _, (before, during) in told[:_MOST]:
             yield self._changed(agreement, what, before, during)
         if not told and standing:
@@ -205,7 +207,12 @@ class Explaining:
         found = {}
         for position in sorted(positions):
             event = next(iter(self.assurance.log.read(position - 1, limit=1)))
-            found[str(position)] = {"type": event.type, "time": event.time, "stream": event.stream, "data": event.data}
+            found[str(position)] = {
+                "type": event.type,
+                "time": event.time,
+                "stream": event.stream,
+                "data": dict(event.data),
+            }
         return found
 
     # -- names -------------------------------------------------------------------------------------------------

@@ -110,7 +110,9 @@ def recomputed(explanation: Json) -> list[str]:
         means = [fmean(values[tuple(sample)] for sample in group) for group in groups]
         value = means[0] if len(means) == 1 else (means[1] - means[0]) / means[2 if len(means) > 2 else 0]
         shown = value * FACTORS[figure["unit"]]
-        wrong += [] if abs(shown - float(figure["text"])) <= max(0.5, abs(shown)) * 0.01 else [f"{figure} {shown}"]
+        rounding = 0.51 if figure["unit"] == "%" else 0.0
+        is_so = abs(shown - float(figure["text"])) <= max(rounding, 0.01 * abs(shown))
+        wrong += [] if is_so else [f"{figure} {shown}"]
     return wrong
 
 
