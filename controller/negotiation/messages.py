@@ -15,7 +15,7 @@ from typing import Any
 from controller.model.errors import InvalidInputError
 from controller.negotiation.agreement import party_of
 from controller.negotiation.fields import Fields
-from controller.negotiation.jose import Fault, KeyOf, SigningKey, TokenRefusedError, sign, verify
+from controller.negotiation.jose import Fault, KeyOf, SigningKey, TokenRefusedError, decode, sign, verify
 from controller.negotiation.message_bodies import (
     Acceptance,
     Body,
@@ -30,7 +30,7 @@ from controller.negotiation.message_bodies import (
     Withdrawal,
 )
 from controller.negotiation.roles import Domain, Role
-from controller.negotiation.strict_json import canonical
+from controller.negotiation.strict_json import canonical, read_object
 
 Json = Any
 KIND = "accord-message+jwt"
@@ -206,6 +206,12 @@ class MessageRefusedError(InvalidInputError):
 def seal(message: Message, key: SigningKey) -> str:
     """The token on the wire."""
     return sign(canonical(message.to_json()), key, kind=KIND)
+
+
+def expires(token: str) -> float:
+    """When a message of our own is too late, in UTC seconds."""
+    said: float = read_object(decode(token.split(".")[1]))["expires"]
+    return said
 
 
 def digest_of(token: str) -> str:

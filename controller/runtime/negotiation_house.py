@@ -22,6 +22,7 @@ from controller.negotiation.messages import (
     MessageCheck,
     MessageRefusedError,
     digest_of,
+    expires,
     seal,
     unseal,
 )
@@ -89,9 +90,10 @@ class House:
 
     def resume(self) -> None:
         """When the log is folded: send again what may not have arrived, and go on with what is not over."""
-        self._forget(self.clock.now())
+        now = self.clock.now()
+        self._forget(now)
         for _, says in self._said.values():
-            self._send(says)
+            self._send([one for one in says if expires(one[1]) > now])
         for subject in tuple(self.desk.open):
             self._start(self._run(subject))
 
