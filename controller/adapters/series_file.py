@@ -1,10 +1,14 @@
-"""Owns reading recorded series: CSV with the header `time,series,value`, times in ISO 8601 or as numbers."""
+"""Owns reading recorded series: CSV with the header `time,series,value`, times in ISO 8601 or as numbers.
+
+A date without an offset is UTC. Of two values for one time the later line counts.
+"""
 
 import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,7 @@ from controller.model.errors import InvalidInputError, NotFoundError
 
 _HEADER = ["time", "series", "value"]
 _MOST_TICKS = 1_000_000
+_UNEVEN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +37,19 @@ def read_series(file: Path) -> list[RecordedSeries]:
     found: dict[str, list[tuple[float, float]]] = {}
     has_dates = False
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
             for time, is_date, name, value in _rows(csv.reader(stream), file):
                 has_dates |= is_date
                 found.setdefault(name, []).append((time, value))
     except FileNotFoundError:
         raise NotFoundError("there is no such file", path=str(file)) from None
+    except OSError as error:
+        raise InvalidInputError(f"cannot be read: {error.strerror}", path=str(file)) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"not a CSV file: {error}", path=str(file)) from error
     if not found:
         raise InvalidInputError("the file has no values", path=str(file))
-    return [_on_grid(name, sorted(rows), file, has_dates) for name, rows in found.items()]
+    return [_on_grid(name, sorted(rows, key=itemgetter(0)), file, has_dates) for name, rows in found.items()]
 
 
 def _rows(lines: Iterator[list[str]], file: Path) -> Iterator[tuple[float, bool, str, float]]:
@@ -68,7 +75,8 @@ def _time(text: str, number: int, file: Path) -> tuple[float, bool]:
             raise InvalidInputError(f"line {number}: '{text}' is no time", path=str(file))
         return time, False
     try:
-        return datetime.fromisoformat(text).timestamp(), True
+        date = datetime.fromisoformat(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp(), True
     except ValueError:
         raise InvalidInputError(f"line {number}: '{text}' is neither a date nor a number", path=str(file)) from None
 
@@ -85,12 +93,23 @@ def _value(text: str, number: int, file: Path) -> float:
 
 def _on_grid(name: str, rows: list[tuple[float, float]], file: Path, has_dates: bool) -> RecordedSeries:
     times = np.array([time for time, _ in rows])
-    steps = np.diff(times)
-    steps = steps[steps > 0]
-    step = float(np.median(steps)) if len(steps) else 1.0
+    step = _step(times)
     places = np.round((times - times[0]) / step).astype(int)
     if places[-1] >= _MOST_TICKS:
         raise InvalidInputError(f"series '{name}' spans {places[-1]} steps of {step:g} s", path=str(file))
     values = np.full(places[-1] + 1, math.nan)
-    values[places] = [value for _, value in rows]
+    told = np.array([value for _, value in rows])
+    values[places[np.isfinite(told)]] = told[np.isfinite(told)]
     return RecordedSeries(name, step, values, has_dates)
+
+
+def _step(times: NDArray[np.float64]) -> float:
+    """The usual step, made exact over the whole: ticks that come unevenly do not drift off the grid."""
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    if not len(steps):
+        return 1.0
+    usual = float(np.median(steps))
+    count = float(np.round(steps / usual).sum())
+    exact = float(steps.sum()) / count
+    return exact if abs(exact - usual) < _UNEVEN * usual else usual

@@ -21,6 +21,8 @@ _COLUMNS = ("series", "scored", "season", "rmse", "skill_vs_persistence", "skill
 _OVERALL = ("horizon", "series", "skill_vs_persistence", "skill_vs_seasonal_naive", "coverage")
 _DAY_SECONDS = 86_400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": _DAY_SECONDS}
+_TOGETHER = 500
+"""Series forecast at once: faster than one by one, and bounded in memory."""
 _LEARNT_FROM = 0.5
 """The first half of a series says what its period is, where no dates do."""
 
@@ -36,26 +38,36 @@ def _assure(
     from controller.adapters.series_file import read_series
 
     with session.terminal.progress("forecasting"):
-        rows = [_judged(one, _steps(horizon, one.step_seconds), season) for one in read_series(series)]
+        rows = _judged(read_series(series), horizon, season)
     overall = {
         "horizon": horizon,
         "series": len(rows),
         **{name: _mean([row[name] for row in rows]) for name in _OVERALL[2:]},
     }
-    session.terminal.show({**overall, "per_series": rows}, record(overall, _OVERALL), table(rows, _COLUMNS))
+    unknown = [row["series"] for row in rows if not row["scored"]]
+    told = [Text(f"too few values to be judged at this horizon: {', '.join(unknown)}")] if unknown else []
+    session.terminal.show({**overall, "per_series": rows}, record(overall, _OVERALL), table(rows, _COLUMNS), *told)
 
 
-def _judged(one: "RecordedSeries", horizon: int, season: int) -> dict[str, Any]:
+def _judged(recorded: "Sequence[RecordedSeries]", horizon: str, season: int) -> list[dict[str, Any]]:
+    """What is known of each series, in their order. Those alike in length and season are forecast together."""
     from controller.telemetry.evaluation import Skill, is_too_short, walk_forward
 
-    seasons = (season,) if season else _seasons(one)
-    if seasons and is_too_short(len(one.values), horizon, seasons[0]):
-        seasons = ()
-    if is_too_short(len(one.values), horizon):
-        skill = Skill(one.name, 0, 0, *[math.nan] * 4)  # nothing is known of it; the others are judged all the same
-    else:
-        skill = walk_forward({one.name: one.values}, horizon, seasons)[0]
-    return {name: _number(getattr(skill, name)) for name in _COLUMNS}
+    alike: dict[tuple[int, int, tuple[int, ...]], list[int]] = {}
+    skills = [Skill(one.name, 0, 0, *[math.nan] * 4) for one in recorded]  # of what is too short nothing is known
+    for number, one in enumerate(recorded):
+        steps, seasons = _steps(horizon, one.step_seconds), (season,) if season else tuple(_seasons(one))
+        if seasons and is_too_short(len(one.values), steps, seasons[0]):
+            seasons = ()
+        if not is_too_short(len(one.values), steps):
+            alike.setdefault((len(one.values), steps, seasons), []).append(number)
+    for (_, steps, seasons), numbers in alike.items():
+        for begin in range(0, len(numbers), _TOGETHER):
+            some = numbers[begin : begin + _TOGETHER]
+            found = walk_forward({recorded[number].name: recorded[number].values for number in some}, steps, seasons)
+            for number, skill in zip(some, found, strict=True):
+                skills[number] = skill
+    return [{name: _number(getattr(skill, name)) for name in _COLUMNS} for skill in skills]
 
 
 def _seasons(one: "RecordedSeries") -> Sequence[int]:
@@ -77,7 +89,7 @@ def _steps(horizon: str, step_seconds: float) -> int:
     unit = _UNITS.get(horizon[-1:])
     try:
         steps = int(horizon) if unit is None else round(float(horizon[:-1]) * unit / step_seconds)
-    except ValueError:
+    except (ValueError, OverflowError):
         steps = 0
     if steps < 1:
         raise InvalidInputError(

@@ -93,7 +93,8 @@ def _seasons_back(horizon: int, season: int) -> int:
 
 def _rmse(forecast: Array, actual: Array) -> float:
     errors = (forecast - actual)[np.isfinite(forecast) & np.isfinite(actual)]
-    return float(np.sqrt(np.mean(errors**2))) if len(errors) else float("nan")
+    largest = float(np.abs(errors).max(initial=0.0)) or 1.0  # squares of what is huge or tiny would not fit
+    return largest * float(np.sqrt(np.mean((errors / largest) ** 2))) if len(errors) else float("nan")
 
 
 def _last_known(values: Array) -> Array:
@@ -113,6 +114,8 @@ def season_of(values: Array, longest: int) -> int:
     """The period in ticks at which a series is most like itself, 0 when it is not; looks at these values only."""
     if len(values) < _LEAST_PERIOD:
         return 0
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0  # what is huge could not be squared
+    values = values / largest
     known = np.where(np.isfinite(values), values, np.nanmean(values) if np.isfinite(values).any() else 0.0)
     flat = known - np.linspace(known[0], known[-1], len(known))
     flat = flat - flat.mean()

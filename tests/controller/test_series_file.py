@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -122,3 +123,66 @@ def test_of_a_period_and_its_multiples_the_period_is_found(tmp_path, capsys):
 def test_small_values_are_told_with_their_digits(tmp_path, capsys):
     _, rows = assured(tmp_path, capsys, [(time, name, value * 1e-6) for time, name, value in wave(300)])
     assert 0 < rows["a"]["rmse"] < 1e-5
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
+    file = tmp_path / "series.csv"
+    file.write_text("time,series,value\n0,a,1\n", encoding="utf-8-sig")
+    assert read_series(file)[0].name == "a"
+
+
+def test_a_directory_is_refused_by_name(tmp_path):
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        read_series(tmp_path)
+
+
+def test_of_two_values_for_one_time_the_later_line_counts_unless_it_says_nothing(tmp_path):
+    one = read_series(written(tmp_path, "time,series,value\n0,a,9\n1,a,5\n0,a,2\n1,a,nan\n2,a,4\n"))[0]
+    assert one.values.tolist() == [2, 5, 4]
+
+
+def test_ticks_that_come_unevenly_do_not_drift_off_the_grid(tmp_path):
+    random = np.random.default_rng(7)
+    rows = "".join(f"{300 * n + random.uniform(-60, 60)},a,{n}\n" for n in range(1500))
+    one = read_series(written(tmp_path, "time,series,value\n" + rows))[0]
+    assert one.step_seconds == pytest.approx(300, rel=1e-3)
+    assert len(one.values) == 1500
+    assert np.isfinite(one.values).all()
+
+
+def test_a_date_without_an_offset_is_utc_whatever_the_clock_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    text = "time,series,value\n2026-03-29T01:00:00,a,1\n2026-03-29T02:00:00,a,2\n2026-03-29T03:00:00,a,3\n"
+    found = read_series(written(tmp_path, text))[0].values.tolist()
+    monkeypatch.undo()
+    time.tzset()
+    assert found == [1, 2, 3]
+
+
+def test_series_forecast_together_are_judged_as_each_alone(tmp_path, capsys):
+    _, together = assured(tmp_path, capsys, wave(300, "a") + wave(300, "b", step=30.0) + wave(290, "c"))
+    for name, rows in (("a", wave(300, "a")), ("b", wave(300, "b", step=30.0)), ("c", wave(290, "c"))):
+        _, alone = assured(tmp_path, capsys, rows)
+        assert alone[name] == pytest.approx(together[name])
+    assert list(together) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e-150])
+def test_values_of_any_size_are_judged(tmp_path, capsys, factor):
+    told, _ = assured(tmp_path, capsys, [(time, name, value * factor) for time, name, value in wave(300)])
+    assert told["coverage"] is not None
+    assert told["skill_vs_persistence"] is not None
+
+
+@pytest.mark.parametrize("horizon", ["infh", "nanh", "0", "-3", "1w"])
+def test_a_horizon_that_is_none_is_refused_by_name(tmp_path, capsys, horizon):
+    file = written(tmp_path, "time,series,value\n0,a,1\n1,a,2\n")
+    assert main(["bench", "assure", "--series", str(file), "--horizon", horizon]) == 1
+    assert f"'{horizon}' is no horizon" in capsys.readouterr().err
+
+
+def test_what_could_not_be_judged_is_named(tmp_path, capsys):
+    file = written(tmp_path, "time,series,value\n0,brief,1\n1,brief,2\n")
+    assert main(["bench", "assure", "--series", str(file), "--horizon", "3"]) == 0
+    assert "to be judged at this horizon: brief" in capsys.readouterr().out
