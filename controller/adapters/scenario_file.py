@@ -14,11 +14,12 @@
     symptoms: [p2, a-b]                              # instead, or too: the names of what is bad
 
 With symptoms, paths count as good that nothing is said of; so do links and nodes once one of them is a symptom. An
-observation may have a sensor (the device that says so; a path's first node without it), a time (seconds or a date;
+observation may have a sensor (the device that says so; a path's first node without it; a symptom that is listed stands
+for itself), a time (seconds or a date;
 incidents are told apart by it) and a quality (0 to 1). A link is called a-b unless it has a name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -30,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from controller.adapters.yaml_files import read_mapping
 from controller.assurance.root_cause_groups import RiskGroup, RiskKind, risk_groups, wire_name
 from controller.assurance.root_cause_observations import Observation, ObservationKind, path_elements
-from controller.model.errors import InvalidInputError
+from controller.model.errors import InvalidInputError, NotFoundError
 from controller.model.identifiers import DeviceName
 from controller.model.units import BitRate
 from controller.topology.network import Link, Network, Node, Path, TerminationPoint
@@ -107,7 +108,7 @@ def read_scenario(file: FilePath) -> RecordedScenario:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise InvalidInputError(f"{where}: {first['msg']}", path=str(file), remedy=_REMEDY) from None
-    except InvalidInputError as error:
+    except (InvalidInputError, NotFoundError) as error:
         error.path = error.path or str(file)
         raise
 
@@ -121,12 +122,19 @@ class _Reader:
         nodes = [node if isinstance(node, str) else node.name for node in file.topology.nodes]
         self._wires: dict[str, Link] = {}
         for number, wire in enumerate(file.topology.links):
-            self._add(number, wire)
+            self._add(number, wire, nodes)
         back = [replace(link, source=link.target, target=link.source) for link in self._wires.values()]
         self._network = Network.of([Node(DeviceName(node)) for node in nodes], [*self._wires.values(), *back])
 
-    def _add(self, number: int, wire: _Link) -> None:
+    def _add(self, number: int, wire: _Link, nodes: Sequence[str]) -> None:
         name = wire.name or f"{wire.a}-{wire.b}"
+        for end in (wire.a, wire.b):
+            if end not in nodes:
+                raise InvalidInputError(
+                    f"link '{name}' ends at '{end}', which is not a node", remedy="list it under nodes"
+                )
+        if wire.a == wire.b:
+            raise InvalidInputError(f"link '{name}' joins '{wire.a}' with itself", remedy="name its other end")
         if name in self._wires:
             raise InvalidInputError(f"two links are called '{name}'", remedy="give them names of their own")
         a, b = (TerminationPoint(DeviceName(end), f"link{number}") for end in (wire.a, wire.b))
@@ -157,7 +165,7 @@ class _Reader:
 
     def _symptom(self, name: str) -> _Observed:
         if name in self._file.paths:
-            return _Observed(path=name, state="bad")
+            return _Observed(path=name, state="bad", sensor=name)
         if name in self._wires:
             return _Observed(link=name, state="down")
         if name in self._network.nodes:
@@ -166,7 +174,8 @@ class _Reader:
 
     def _unnamed(self, named: set[str]) -> Iterator[_Observed]:
         """What is good because it is not among the symptoms, though others of its sort are, or could have been."""
-        yield from (_Observed(path=name, state="good") for name in self._file.paths if name not in named)
+        paths = (name for name in self._file.paths if name not in named)
+        yield from (_Observed(path=name, state="good", sensor=name) for name in paths)
         if not self._wires.keys().isdisjoint(self._file.symptoms):
             yield from (_Observed(link=name, state="up") for name in self._wires if name not in named)
         if not self._network.nodes.keys().isdisjoint(self._file.symptoms):

@@ -166,3 +166,30 @@ def test_a_link_alone_that_is_down_is_the_cause_as_both_its_ends_say_so(tmp_path
     assert incident["causes"][0]["explains"] == ["fibre: no carrier"]
     (doubted,) = told(written(tmp_path, "observations: [{link: fibre, state: down, sensor: b}]\n", wires), capsys)
     assert doubted["causes"][0]["confidence"] < incident["causes"][0]["confidence"]
+
+
+def test_symptoms_that_nobody_is_named_for_do_not_stand_or_fall_together(tmp_path, capsys):
+    paths = "  p-abcd: [a, b, c, d]\n"
+    (incident,) = told(written(tmp_path, f"{paths}symptoms: [p-ab, p-ac, p-abcd]\n"), capsys)
+    assert (incident["abstains"], incident["known"]) == (False, ["link a-b"])
+    assert incident["doubtful_sensors"] == []
+
+
+@pytest.mark.parametrize(
+    "links,named",
+    [
+        ("[{a: a, b: b}, {a: b, b: b}]", "link 'b-b' joins 'b' with itself"),
+        ("[{a: a, b: zurich}]", "link 'a-zurich' ends at 'zurich', which is not a node"),
+    ],
+)
+def test_a_link_that_is_none_is_refused_by_its_name(tmp_path, links, named):
+    text = f"topology: {{nodes: [a, b], links: {links}}}\nsymptoms: [a]\n"
+    with pytest.raises(InvalidInputError, match=named):
+        read_scenario(written(tmp_path, text, base=""))
+
+
+def test_a_node_that_is_not_there_is_refused_with_the_file(tmp_path):
+    file = written(tmp_path, "observations: [{node: zurich, state: silent}]\n")
+    with pytest.raises(NotFoundError, match="zurich") as refused:
+        read_scenario(file)
+    assert refused.value.path == str(file)
