@@ -209,12 +209,15 @@ class Measures:
         speed = book.speeds.get((access.device, access.port), 0)
         if not links:
             key = SeriesKey(access.device, "oper-status", access.port)
-            is_up = self._latest(key) == 1.0
-            return self._judged(objective, float(speed) * is_up if speed else nan, (key,), now)
+            status = self._latest(key)
+            return self._judged(objective, float(speed) * status if speed else nan, (key,), now)
         own = self._latest(SeriesKey(access.device, "in-octets", access.port))
-        free = min(links[id_].capacity.bits_per_second - _OCTET * self._latest(key) for id_, key in keys.items())
-        value = max(0.0, free) + (_OCTET * own if isfinite(own) else 0.0)
+        rates = {id_: self._latest(key) for id_, key in keys.items()}
         series = tuple(keys[id_] for id_ in sorted(keys))
+        if not all(map(isfinite, rates.values())):
+            return self._judged(objective, nan, series, now)
+        free = min(links[id_].capacity.bits_per_second - _OCTET * rate for id_, rate in rates.items())
+        value = max(0.0, free) + (_OCTET * own if isfinite(own) else 0.0)
         return self._judged(objective, min(value, float(speed)) if speed else value, series, now)
 
     # -- availability ------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """What objectives are measured by: sessions there and back, what is free on links, sites that reach others."""
 
 from dataclasses import replace
+from math import isnan
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +11,11 @@ from controller.assurance.objectives_l3sm import Access
 from controller.mapping.fragment import service_id
 from controller.model.identifiers import DeviceName
 from controller.runtime.assurance_measures import Session
+from controller.runtime.collection_reading import Told
+from controller.telemetry.sample import Reading, SeriesKey
+from controller.topology.te_database import TeDatabase
 from tests.controller.assurance_world import LONDON, PARIS, TICK, AssuredWorld
+from tests.controller.topology_samples import drawn
 
 MADRID = DeviceName("mad1")
 LOSS = Objective(service_id("acme"), ObjectiveName.LOSS, 0.01, subject="lon1>par1")
@@ -84,6 +90,21 @@ def test_there_and_back_is_measured_from_either_end_and_one_way_is_not(world: As
     assert (
         measures.look(one_way, ACCESSES, SESSIONS[:1], now).why == "delay-one-way is not measured: no series tells it"
     )
+
+
+def test_a_link_of_which_no_rate_is_known_yet_leaves_unknown_what_is_free(world: AssuredWorld) -> None:
+    measures = world.assurance.measures
+    measures.topology = SimpleNamespace(database=TeDatabase(drawn((LONDON, PARIS, 1))))  # type: ignore[assignment]
+    bandwidth = Objective(service_id("acme"), ObjectiveName.BANDWIDTH, 1e8, subject="l/a1")
+    (link,) = measures.path(LONDON, PARIS)
+    out = SeriesKey(LONDON, "out-octets", link.source.name)
+    told(world)
+    world.series.take(LONDON, Told((Reading(out, world.clock.time, world.clock.time, 0.0),), {}), TICK)
+    assert isnan(measures.look(bandwidth, ACCESSES, SESSIONS, world.clock.time).value)
+    told(world, 1)
+    world.series.take(LONDON, Told((Reading(out, world.clock.time, world.clock.time, 1e6 * TICK),), {}), TICK)
+    free = measures.look(bandwidth, ACCESSES, SESSIONS, world.clock.time).value
+    assert free == pytest.approx(link.capacity.bits_per_second - 8e6)
 
 
 def test_without_links_an_access_has_what_its_port_has(world: AssuredWorld) -> None:
