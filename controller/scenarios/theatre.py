@@ -65,6 +65,12 @@ PLACE_OF_WALLET = 42
 _PARTIES = (CONSUMER, BUSINESS, PLANNING, TREASURY)
 _KEYS = {did: SigningKey.of(f"{did}#key-1", bytes([number] * 32)) for number, did in enumerate(_PARTIES, start=1)}
 """Keys of a play: they open nothing outside of it."""
+_TRUST = Trust(
+    {TREASURY: {_KEYS[TREASURY].id: _KEYS[TREASURY].public}},
+    {key.id: key.public for key in _KEYS.values()},
+    {LIST: TREASURY},
+)
+_LIST_SECONDS = 60
 _DAY = 86_400
 _PATIENCE_SECONDS = 60.0
 
@@ -224,6 +230,7 @@ class Theatre:
     lane: Lane = field(default_factory=Lane)
     _tools: NetworkTools = field(init=False)
     _forecasts: dict[Tier, AgreementForecasts] = field(init=False)
+    _lists: dict[tuple[bool, int], StatusList] = field(default_factory=dict)
     _nonces: "count[int]" = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -388,17 +395,19 @@ class Theatre:
         return NetworkSide(house, assurance, market)
 
     def _door(self) -> Door:
+        """The same list for a while, as from a cache; another one at once when something is revoked."""
+        kept = (self.is_revoked, int(self.clock.time) // _LIST_SECONDS)
+        if kept not in self._lists:
+            self._lists = {kept: self._status_list()}
+        lists: dict[str, StatusList] = {LIST: self._lists[kept]}
+        return Door(BUSINESS, _TRUST, lists.get, self.ledger, self.catalogue.classes, spent=self.work.append)
+
+    def _status_list(self) -> StatusList:
         now = int(self.clock.time)
         bits = bytes(LEAST_BITS // 8)
         bits = revoked(bits, PLACE_OF_WALLET) if self.is_revoked else bits
-        trust = Trust(
-            {TREASURY: {_KEYS[TREASURY].id: _KEYS[TREASURY].public}},
-            {key.id: key.public for key in _KEYS.values()},
-            {LIST: TREASURY},
-        )
         signed = sign_status_list(bits, LIST, _KEYS[TREASURY], now - 10, now + _DAY)
-        lists: dict[str, StatusList] = {LIST: read_status_list(signed, LIST, trust, now)}
-        return Door(BUSINESS, trust, lists.get, self.ledger, self.catalogue.classes, spent=self.work.append)
+        return read_status_list(signed, LIST, _TRUST, now)
 
 
 @dataclass(frozen=True, slots=True)
