@@ -19,7 +19,7 @@ from controller.telemetry.quality import FLOOR
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """What is forecast of one objective, at the horizon at which a breach is likeliest. Values in the objective's unit.
+    """What is forecast of one objective, where a breach is likeliest, or else farthest ahead. In the objective's unit.
 
     `lower` and `upper` bound the 90 % interval, `quality` is how far the series can be trusted, 0 to 1.
     """
@@ -38,7 +38,8 @@ class Breach:
         return self.probability * self.quality
 
     def __str__(self) -> str:
-        return f"breach of {self.objective} within {self.horizon_seconds:g} s: {self.probability:.2f}"
+        about = " ".join(part for part in (self.objective.name.value, self.objective.subject) if part)
+        return f"breach of {about} within {self.horizon_seconds:g} s at {self.probability:.0%}"
 
 
 def unforeseen(objective: Objective) -> Breach:
@@ -68,7 +69,8 @@ def predict(
     probability = Forecast(forecast.horizons, sign * forecast.point, errors).probability_above(sign * targets)
     known = np.isfinite(forecast.point) & np.isfinite(probability)
     probability = np.where(known, probability, 0.0)
-    rows, every = np.argmax(probability, axis=0) if columns else np.zeros(0, dtype=int), np.arange(columns)
+    last = len(forecast.horizons) - 1
+    rows, every = last - np.argmax(probability[::-1], axis=0) if columns else np.zeros(0, dtype=int), np.arange(columns)
     likeliest = [table[rows, every].tolist() for table in (forecast.point, forecast.lower, forecast.upper, probability)]
     horizons = [forecast.horizons[row] * tick_seconds for row in rows]
     trusted = np.where(known.all(axis=0), np.asarray(qualities, dtype=float), 0.0).tolist()

@@ -14,6 +14,7 @@ from controller.assurance.objectives import Objective, ObjectiveName, objectives
 from controller.intent.model import Intent
 from controller.mapping.fragment import service_id
 from controller.mapping.infrastructure import STANDARD_QOS_PROFILES, QosClass
+from controller.model.errors import InvalidInputError
 from controller.model.identifiers import DeviceName, ServiceId
 
 Json = Any
@@ -99,6 +100,21 @@ def promised(
         for one in _spread(objective, pairs):
             found[one.name, one.subject] = one
     return tuple(found[key] for key in sorted(found))
+
+
+def refuse_unknown_subjects(accesses: Iterable[Access], objectives: Iterable[Objective]) -> None:
+    """Raise `InvalidInputError` for an objective of what the service does not have: nothing would ever measure it."""
+    accesses = tuple(accesses)
+    of_pairs = [str(pair) for pair in pairs_of(accesses)]
+    for number, objective in enumerate(objectives):
+        of_access = [one.subject for one in accesses] if objective.name is ObjectiveName.BANDWIDTH else []
+        known = of_pairs if objective.name in PER_PAIR else of_access
+        if objective.subject and objective.subject not in known:
+            raise InvalidInputError(
+                f"the service has no {objective.name} of '{objective.subject}'",
+                remedy=f"leave the subject out, or take one of: {', '.join(known)}" if known else "leave it out",
+                path=f"objectives/{number}",
+            )
 
 
 def _documented(vpn_id: str, accesses: tuple[Access, ...], pairs: tuple[Pair, ...]) -> Iterator[Objective]:

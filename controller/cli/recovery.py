@@ -35,7 +35,8 @@ def _show(session: Session, recovery: _Argument) -> None:
 def _diagnosis(session: Session) -> None:
     """Show what is wrong now: causes, symptoms, whom it hurts."""
     found = session.client.get("diagnosis")
-    causes = table(found["causes"], ("cause", "kind", "confidence", "severity", "reason"))
+    rows = [{**cause, "confidence": f"{cause['confidence']:.0%}"} for cause in found["causes"]]
+    causes = table(rows, ("cause", "kind", "confidence", "severity", "reason"))
     symptoms = table([{"symptom": text} for text in found["symptoms"]], ("symptom",))
     session.terminal.show(found, record(found, ("mode", "reason", "services", "flapping")), causes, symptoms)
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, record, table
@@ -47,7 +48,7 @@ def _series(
 ) -> None:
     """List the series with their last values; octets and packets are per second, delays in seconds."""
     found = session.client.get("telemetry", "series", device=device, kind=kind, object=object_)
-    session.terminal.show_rows(found, _SERIES)
+    session.terminal.show(found, table([{**row, "value": _short(row["value"])} for row in found], _SERIES))
 
 
 @command(app, "quality", "telemetry quality", "telemetry quality --device pe-london")
@@ -128,7 +129,7 @@ def _start(
         "rate": rate,
     }
     found = session.client.post("telemetry", "campaigns", body=body)
-    session.terminal.show(found, record(found, _ONE))
+    session.terminal.show(found, _known(found))
 
 
 @command(campaigns, "list", "telemetry campaign list")
@@ -141,11 +142,23 @@ def _list(session: Session) -> None:
 def _show(session: Session, campaign: _CampaignArgument) -> None:
     """Show what a campaign knows so far."""
     found = session.client.get("telemetry", "campaigns", campaign)
-    session.terminal.show(found, record(found, _ONE))
+    session.terminal.show(found, _known(found))
 
 
 @command(campaigns, "stop", "telemetry campaign stop campaign-1")
 def _stop(session: Session, campaign: _CampaignArgument) -> None:
     """Stop a campaign; what it has taken is given back."""
     found = session.client.post("telemetry", "campaigns", campaign, "stop")
-    session.terminal.show(found, record(found, _ONE))
+    session.terminal.show(found, _known(found))
+
+
+def _known(found: Json) -> Table:
+    """A campaign, as people read it."""
+    share = found.get("share_above")
+    between = f"{100 * share['low']:.3g} to {100 * share['high']:.3g} %" if share else ""
+    return record({**found, "share_above": between}, _ONE)
+
+
+def _short(value: float | None) -> str:
+    """Six digits tell what there is to see; all of them are in JSON."""
+    return "" if value is None else str(float(f"{value:.6g}")).removesuffix(".0")

@@ -101,7 +101,7 @@ def _overlay_row(link: Json, unit: str, most: float) -> Json:
     return {
         "link": link["link"],
         "state": "up" if link["is_up"] else "down",
-        "value": amount(value, unit),
+        "value": amount(value, unit) if unit != "ratio" or value is None else f"{100 * value:.3g} %",
         "bar": "█" * filled + "·" * (_BAR - filled) if value is not None else "",
         "from": link["from"],
     }

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.mapping.measurement import Measurement
-from controller.model.errors import AccordError, InvalidInputError
+from controller.model.errors import AccordError, InvalidInputError, NotFoundError
 from controller.model.identifiers import DeviceName, ServiceId
 from controller.model.units import Duration
 from controller.northbound.auth import Action
@@ -84,7 +84,12 @@ class TelemetryDoor:
         )
 
     def _asked_for(self, call: Call) -> list[SeriesKey]:
-        return self.controller.collection.series.keys(call.query("device"), call.query("kind"), call.query("object"))
+        device = call.query("device")
+        if device and device not in self.controller.records():
+            raise NotFoundError(
+                f"no device '{device}' in the inventory", remedy="list them: accord device list", path=device
+            )
+        return self.controller.collection.series.keys(device, call.query("kind"), call.query("object"))
 
     def _series_view(self, key: SeriesKey) -> Json:
         book = self.controller.collection.series
@@ -105,6 +110,8 @@ class TelemetryDoor:
         call.require(Action.READ, "telemetry")
         probes, wanted = self.controller.service_probes, call.query("service")
         services = [name for name in probes.services() if wanted in {"", name, name.partition(":")[2]}]
+        if wanted and not services and wanted.rpartition(":")[2] not in self.controller.world.services.services:
+            raise NotFoundError(f"there is no VPN '{wanted}'", remedy="list them: accord service list", path=wanted)
         return json_response(
             [self._session_row(service, one) for service in sorted(services) for one in probes.measurements_of(service)]
         )
@@ -241,7 +248,7 @@ def _until(said: Json, now: float) -> float:
         except AccordError:
             pass
     raise InvalidInputError(
-        f"'{said}' is no time", remedy="say 2026-11-22T23:00:00Z, or a span such as 2 h", path="until"
+        f"'{said}' is no time", remedy="say 2026-11-22T23:00:00Z, or a span: 10 min, 2 h", path="until"
     )
 
 

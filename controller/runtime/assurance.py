@@ -15,7 +15,7 @@ from controller.assurance.breach import Breach, unforeseen
 from controller.assurance.foresight import Foresight, Seen
 from controller.assurance.instance import Happening, InstanceState
 from controller.assurance.objectives import ErrorBudget, Objective, ObjectiveName
-from controller.assurance.objectives_l3sm import PER_PAIR, Access, accesses_of, promised
+from controller.assurance.objectives_l3sm import PER_PAIR, Access, accesses_of, promised, refuse_unknown_subjects
 from controller.assurance.reports import Observed
 from controller.assurance.standing import Symptoms, availability_breach, health
 from controller.assurance.symptoms import Symptom
@@ -172,7 +172,7 @@ class Assurance:
 
     async def set_objectives(self, agreement: str, objectives: Sequence[Objective], actor: str) -> None:
         """Set objectives beside the service's own, in place of those that were set before."""
-        self.terms(agreement)
+        refuse_unknown_subjects(self.terms(agreement).accesses, objectives)
         documents = [
             {"name": one.name.value, "target": one.target, "window_seconds": one.window_seconds, "subject": one.subject}
             for one in objectives

@@ -218,6 +218,25 @@ def test_an_overlay_that_is_none_is_refused(asked: list[Any], words: tuple[str, 
     assert asked == []
 
 
+def test_a_small_load_is_told_with_three_digits(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    links = LINKS | {"links": [LINKS["links"][0] | {"value": 0.168606}]}
+    monkeypatch.setattr(Client, "get", lambda *_, **__: links)
+    assert "16.9 %" in run("topology", "show", "--overlay", "load")
+
+
+def test_series_are_told_with_six_digits_and_a_campaign_its_share_in_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {
+        ("telemetry", "series"): [{"series": "a/b/out-octets", "value": 2508721441.073164, "quality": 1.0}],
+        ("telemetry", "campaigns", "c-1"): {"id": "c-1", "share_above": {"low": 0.0, "high": 0.020794790045}},
+        ("diagnosis",): {"causes": [{"cause": "link x", "confidence": 0.952858691}], "symptoms": []},
+    }
+    monkeypatch.setattr(Client, "get", lambda _, *segments, **__: answers[segments])
+    monkeypatch.setenv("ACCORD_TOKEN", "any")
+    assert "2508720000 " in run("telemetry", "series")
+    assert "0 to 2.08 %" in run("telemetry", "campaign", "show", "c-1")
+    assert " 95% " in run("recovery", "diagnosis")
+
+
 @pytest.mark.parametrize(
     "value, unit, text",
     [

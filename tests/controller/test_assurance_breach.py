@@ -57,6 +57,12 @@ def test_the_likeliest_horizon_is_named():
     assert found.probability > 0.5
 
 
+def test_where_no_horizon_is_likelier_than_another_the_farthest_is_told():
+    (found,) = predict((DELAY,), forecast_of(np.full(100, 0.004)), 10.0, (1.0,))
+    assert (found.probability, found.horizon_seconds) == (0.0, 300.0)
+    assert str(found) == "breach of delay-one-way within 300 s at 0%"
+
+
 def test_a_floor_is_broken_from_below_and_kept_by_a_constant_series_that_stands_on_it():
     forecast = forecast_of(noisy(0.8e8, 1e6), noisy(1.5e8, 1e6), np.full(300, 1e8))
     low, high, even = predict((BANDWIDTH,) * 3, forecast, 10.0, (1.0,) * 3)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.assurance.objectives import SPELLS_KEPT, Availability, Objective, ObjectiveName, objectives_of
+from controller.assurance.objectives_l3sm import Access, refuse_unknown_subjects
 from controller.intent.model import (
     AddressAllocation,
     AddressFamily,
@@ -22,7 +23,7 @@ from controller.intent.model import (
     Topology,
 )
 from controller.model.errors import InvalidInputError
-from controller.model.identifiers import ServiceId
+from controller.model.identifiers import DeviceName, ServiceId
 
 N = ObjectiveName
 VPN = ServiceId("l3vpn:v1")
@@ -145,3 +146,19 @@ def test_a_flapping_service_keeps_a_bounded_record_whose_totals_stay_right():
         record = record.measured(n * 10.0, n * 10.0 + 10.0, is_good=n % 2 == 0, window_seconds=AVAILABLE.window_seconds)
     assert len(record.spells) == SPELLS_KEPT
     assert record.budget(AVAILABLE, 4 * SPELLS_KEPT * 10.0).availability == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "name, subject, remedy",
+    [
+        (N.LOSS, "pe-a>pe-c", "take one of: pe-a>pe-b, pe-b>pe-a"),
+        (N.BANDWIDTH, "pe-a>pe-b", "take one of: a/primary, b/primary"),
+        (N.AVAILABILITY, "a/primary", "leave it out"),
+    ],
+)
+def test_an_objective_of_what_the_service_does_not_have_is_refused_with_what_it_has(name, subject, remedy):
+    accesses = [Access("a", "primary", DeviceName("pe-a")), Access("b", "primary", DeviceName("pe-b"))]
+    refuse_unknown_subjects(accesses, [Objective(VPN, N.JITTER, 0.5, subject="pe-b>pe-a"), Objective(VPN, name, 0.5)])
+    with pytest.raises(InvalidInputError, match=subject) as refused:
+        refuse_unknown_subjects(accesses, [Objective(VPN, name, 0.5, subject=subject)])
+    assert remedy in refused.value.remedy

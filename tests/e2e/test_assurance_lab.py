@@ -205,6 +205,7 @@ async def test_objectives_set_over_the_api_are_measured_and_nonsense_is_refused(
             {"name": "loss"},
             {"name": "jitter", "target": 0.1, "window_seconds": 0},
             {"name": "jitter", "target": 0.1, "subject": 7},
+            {"name": "jitter", "target": 0.1, "subject": "pe-london>nowhere"},
         ):
             answer = await client.post(path, json={"objectives": [wrong]})
             assert answer.status_code == 400, (wrong, answer.text)

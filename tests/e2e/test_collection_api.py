@@ -41,6 +41,13 @@ async def test_series_and_their_quality_are_listed_and_can_be_narrowed(tmp_path:
         quality = (await client.get("/api/v1/telemetry/quality", params={"device": "pe-london"})).json()
         assert [row["quality"] for row in quality] == sorted(row["quality"] for row in quality)
         assert 0.0 < max(row["quality"] for row in quality) <= 1.0
+        for path, name in (
+            ("series?device=nobody", "nobody"),
+            ("quality?device=nobody", "nobody"),
+            ("sessions?service=none", "none"),
+        ):
+            refused = await client.get(f"/api/v1/telemetry/{path}")
+            assert (refused.status_code, name in refused.text) == (404, True)
         metrics = (await client.get("/metrics")).text
         assert 'accord_telemetry_polls_total{outcome="read"}' in metrics
         assert 'accord_telemetry_lag_seconds_bucket{le="+Inf"}' in metrics
