@@ -155,12 +155,19 @@ class Planner:
         for effect in (effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED):
             back, change = (L3smChange.from_json(effect.data[part]) for part in ("back", "change"))
             refuse_stale(self.world.services, back, change, self.infrastructure)
-        leaving = _leaving(
+        backs = [
             L3smChange.from_json(effect.data["back"])
             for effect in undone.effects
             if effect.type == types.SERVICES_CHANGED
+        ]
+        leaving = _leaving(backs)
+        colors: _Wanted = {}
+        for back in backs:
+            colors |= self._colors_after(back)
+        devices = tuple(
+            self._undo(device, leaving.get(device.device, set()), colors.get(device.device, {}))
+            for device in undone.devices
         )
-        devices = tuple(self._undo(device, leaving.get(device.device, set())) for device in undone.devices)
         effects = tuple(_undone(effect) for effect in reversed(undone.effects))
         self._refuse_busy_intents(effects)
         return Plan(
@@ -197,11 +204,14 @@ class Planner:
         data: Json = event.data
         return plan_from_json(data["plan"])
 
-    def _undo(self, undone: DevicePlan, leaving: set[ServiceId]) -> DevicePlan:
+    def _undo(
+        self, undone: DevicePlan, leaving: set[ServiceId], colors: Mapping[Owner, Mapping[Path, str]]
+    ) -> DevicePlan:
         """Withdraw what it wanted, and put back what those owners had wanted before.
 
         What stood before anybody came stays the device's own: it holds again when the others have left. Measurements
-        come back by themselves where they are wanted.
+        come back by themselves where they are wanted. `colors`: the lines that tunnels have once VRFs have come or
+        gone; tunnels of later want no colour on a VRF that goes.
         """
         known = self.world.network.device(undone.device)
         before = before_owner(undone.device)
@@ -212,7 +222,13 @@ class Planner:
             wanted=tuple((path, owner, value) for (path, owner), value in restored.items()),
             withdrawn=tuple(wish for wish in wanted if wish not in restored),
         )
-        return self._freed(plan_device(known.view(), delta), leaving)
+        undoing = {owner for _, owner in wanted} | {owner for _, owner in restored}
+        later = [
+            known.contributions.replace_owner(owner, lines)
+            for owner, lines in sorted(colors.items())
+            if owner not in undoing
+        ]
+        return self._freed(plan_device(known.view(), merge_deltas([delta, *later])), leaving)
 
     def validate_services(self) -> Sequence[Finding]:
         """Findings in the whole ietf-l3vpn-svc instance as it is stored; empty means valid."""

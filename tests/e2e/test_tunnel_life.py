@@ -122,6 +122,19 @@ def provider_last(provider: Provider) -> Any:
     return max(provider.controller.world.transactions, key=lambda summary: summary.position).id
 
 
+async def test_a_service_that_is_undone_takes_the_colours_of_later_tunnels_along(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        made = provider_last(provider)
+        await tunnel(provider)
+        await provider.commit_plan(await provider.controller.plan_rollback(made, ACTOR))
+        assert not list(provider.controller.world.services.fragments)
+        assert steered(provider) == set()
+        await provider.assert_read_back_equal([LONDON])
+        await provider.commit_plan(await provider.controller.plan_rollback(provider_last(provider), ACTOR))
+        assert steered(provider) == {provider.controller.world.tunnels.get("gold").ranked[0].segments}
+        await provider.assert_read_back_equal([LONDON])
+
+
 async def test_a_move_in_stages_keeps_the_colour_and_takes_the_new_path(tmp_path: Path) -> None:
     async with demo(tmp_path) as provider:
         made = await tunnel(provider)
