@@ -1,36 +1,23 @@
-"""A process that debits a ledger and is killed (SIGKILL) before the statement of a given number.
+"""Processes that debit a ledger and are killed (SIGKILL), each before another statement.
 
-The crash tests run `python ledger_debits.py FILE STATEMENT`. Statement 0 is never reached; then it prints how many
-there were.
+The crash tests run `python ledger_debits.py DIRECTORY`. It debits `DIRECTORY/whole` to the end, which tells how many
+statements there are, then `DIRECTORY/killed-N` in a process of its own for each statement N. What is imported is
+imported once: the processes are forks of the first, which has no ledger open when it forks. How each of them ended, as
+`os.waitstatus_to_exitcode` has it, is printed as a list.
 """
 
+import json
 import os
 import signal
 import sys
 from pathlib import Path
 
 from controller.adapters.ledger_sqlite import SqliteLedger
-from controller.negotiation.ledger import EntryKind, Limit, Order
-
-ROOT = "did:web:bank.example/line-7"
-CHILD = f"{ROOT}/retail"
-NOW = 1_800_000_000.0
-LIMITS = (Limit(ROOT, 1_000, 900, 800), Limit(CHILD, 600, 500, None))
+from tests.controller.ledger_samples import NOW, orders
 
 
-def orders():
-    """One of each kind of entry, and an order that must be refused."""
-    return [
-        Order(EntryKind.RESERVE, CHILD, "r-1", "k-1", 300, "EUR", "bulk", LIMITS),
-        Order(EntryKind.COMMIT, ROOT, "r-1", "k-2", 200, "EUR"),
-        Order(EntryKind.RESERVE, CHILD, "r-2", "k-3", 501, "EUR", "bulk", LIMITS),
-        Order(EntryKind.RELEASE, ROOT, "r-1", "k-4"),
-        Order(EntryKind.RESERVE, ROOT, "r-3", "k-5", 250, "EUR", "bulk", LIMITS[:1]),
-        Order(EntryKind.REFUND, ROOT, "r-1", "k-6", 50, "EUR"),
-    ]
-
-
-def main(path, last):
+def debit(path, last=0):
+    """Post every order, dying before the statement `last`; returns how many statements there were."""
     counted = 0
 
     def count(_statement):
@@ -39,14 +26,31 @@ def main(path, last):
         if counted == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    ledger = SqliteLedger(Path(path))
+    ledger = SqliteLedger(path)
     ledger._connection.set_trace_callback(count)
-    assert ledger.claim_nonce("did:key:z", "n-1", NOW + 60, NOW) in {True, False}
+    assert ledger.claim_nonce("did:key:z", "n-1", NOW + 60, NOW)
     for order in orders():
         ledger.post(order, NOW)
     ledger.close()
-    sys.stdout.write(f"done {counted}\n")
+    return counted
+
+
+def killed(path, last):
+    """How a process ends that debits until statement `last`."""
+    child = os.fork()
+    if not child:
+        try:
+            debit(path, last)
+        finally:
+            os._exit(1)  # it should have been dead by now
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main(directory):
+    statements = debit(directory / "whole")
+    ends = [killed(directory / f"killed-{number}", number) for number in range(1, statements + 1)]
+    sys.stdout.write(json.dumps(ends))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(Path(sys.argv[1]))

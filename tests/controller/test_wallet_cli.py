@@ -24,7 +24,7 @@ from controller.negotiation.ledger import Order
 from controller.negotiation.status_list import LEAST_BITS, MOST_TOKEN_OCTETS, sign_status_list
 from controller.negotiation.trust import Trust
 from controller.settings import Listen
-from tests.controller.ledger_debits import NOW, orders
+from tests.controller.ledger_samples import NOW, orders
 from tests.controller.wallet_samples import BANK, BANK_KEY
 from tests.controller.wallet_samples import NOW as THEN
 
