@@ -30,6 +30,7 @@ from lab.router.faults_point import Fault
 from lab.router.profiles import PROFILES
 from lab.topology import Topology, TopologyError
 from lab.topology_file import load_topology
+from lab.topology_values import parse_ratio
 
 if TYPE_CHECKING:  # routers load when they start: `status` need not wait for their libraries
     from lab.network import NetworkOptions
@@ -223,21 +224,28 @@ def link(
     delay: Annotated[
         float | None, typer.Option("--delay", metavar="MS", min=0, max=60_000, help="With up: packets take so long.")
     ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option("--loss", metavar="RATIO", help="With up: so many packets are lost, 2% or 0.02; 0: none."),
+    ] = None,
     directory: DirOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Cut or restore a link between two routers, or change its delay (on the memory plane)."""
+    """Cut or restore a link between two routers, or change its delay or its loss (on the memory plane)."""
     if state not in {"up", "down"}:
         raise typer.BadParameter(f"a link goes up or down, not {state}")
     if silent and state == "up":
         raise typer.BadParameter("a link comes back whole: --silent goes with down")
     if delay is not None and state == "down":
         raise typer.BadParameter("nothing passes a link that is down: --delay goes with up")
+    if loss is not None and state == "down":
+        raise typer.BadParameter("a link that is down loses everything: --loss goes with up")
     asked: dict[str, Any] = {
         "link": name,
         "state": state,
         "silent": silent,
         **({} if delay is None else {"delay_milliseconds": delay}),
+        **({} if loss is None else {"loss_ratio": _ratio(loss)}),
     }
     print_rows([ask_lab(lab_directory(directory), "link", **asked)], output)
 
@@ -251,6 +259,13 @@ def reboot(
 ) -> None:
     """Reboot a router: sessions drop, an unconfirmed commit is undone, it comes back on the same ports."""
     print_rows([ask_lab(lab_directory(directory), "reboot", router=router, down_seconds=down_seconds)], output)
+
+
+def _ratio(text: str) -> float:
+    try:
+        return parse_ratio(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--loss") from error
 
 
 async def _serve(topology: Topology, options: NetworkOptions, home: Path, output: Output) -> None:

@@ -53,6 +53,7 @@ class _LinkRequest(_Request):
     state: Literal["up", "down"]
     silent: bool = False
     delay_milliseconds: Annotated[float, Field(ge=0, le=60_000)] | None = None
+    loss_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class _RebootRequest(_Request):
@@ -199,6 +200,8 @@ class LabService:
             self._network.set_link(request.link, up=request.state == "up", silent=request.silent)
             if request.delay_milliseconds is not None:
                 self._network.slow_link(request.link, request.delay_milliseconds / 1000)
+            if request.loss_ratio is not None:
+                self._network.lose_on_link(request.link, request.loss_ratio)
         except (KeyError, ValueError) as error:
             raise ControlError(str(error.args[0])) from error
         return {"link": request.link, "state": request.state}

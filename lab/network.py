@@ -185,6 +185,12 @@ class LabNetwork:
             raise ValueError(f"link {link} cannot take {delay_seconds:g} s")
         self.plane.slow_link(link, delay_seconds)
 
+    def lose_on_link(self, link: str, ratio: float) -> None:
+        """Lose that share of the packets, by chance, and keep the carrier; errors as of `slow_link`."""
+        if not 0 <= ratio <= 1:
+            raise ValueError(f"link {link} cannot lose {ratio:g}: a loss is a share from 0 to 1")
+        self.plane.lose_on_link(link, ratio)
+
     def _carrier_changed(self, router: str, port: str, up: bool) -> None:
         if router in self._routers:
             self._routers[router].publish(_link_event(port, up=up))

@@ -1,4 +1,4 @@
-"""Values as topology files write them: bit rates and ports."""
+"""Values as topology files and commands write them: bit rates, ratios and ports."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from lab.topology import PortRef
 
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_RATIO = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(%?)", re.ASCII)
 _BIT_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(?:bit/s|bps)?")
 
 
@@ -18,6 +19,15 @@ def parse_bit_rate(value: object) -> int:
     if match is None:
         raise ValueError(f"{value!r} is not a bit rate: write bit/s as a number, or text such as 10G or 400M")
     return round(float(match[1]) * _SUFFIXES[match[2]])
+
+
+def parse_ratio(value: str) -> float:
+    """A share from 0 to 1, from text such as `2%` or `0.02`; ValueError for anything else."""
+    match = _RATIO.fullmatch(value.strip())
+    ratio = float(match[1]) / (100 if match[2] else 1) if match else -1.0
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"{value!r} is not a share: write a percentage such as 2%, or a number from 0 to 1")
+    return ratio
 
 
 def parse_port_ref(value: object) -> PortRef:

@@ -330,6 +330,9 @@ class DataPlane(Protocol):
     def slow_link(self, link: str, delay_seconds: float) -> None:
         """Have packets take this long over a link; KeyError for an unknown one, ValueError where that cannot be."""
 
+    def lose_on_link(self, link: str, ratio: float) -> None:
+        """Lose that share of the packets, by chance; KeyError for an unknown link, ValueError where that cannot be."""
+
     def cut_links(self) -> frozenset[str]:
         """The links that are cut, silently or not."""
         ...

@@ -8,7 +8,7 @@ gets the integral.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Protocol
@@ -17,7 +17,7 @@ from lab.planes.fib import Tables, View
 from lab.planes.fluid_loads import DirectionKey, background_loads
 from lab.planes.fluid_queue import FluidQueue
 from lab.planes.fluid_ways import Direction
-from lab.topology import Topology
+from lab.topology import Link, Topology
 
 KEEPALIVE_BIT_RATE = 2_000.0  # routing protocols and LLDP on any port that is up
 _SHORTEST_STEP_SECONDS = 1e-6  # between events of queues, so that rounding cannot stop the clock
@@ -112,10 +112,16 @@ class Simulator:
 
     def slow(self, link: str, delay_seconds: float) -> None:
         """Packets take this long over a link from now on."""
+        self._alter(link, lambda found: replace(found, delay_seconds=delay_seconds))
+
+    def lose(self, link: str, ratio: float) -> None:
+        """That share of the packets is lost on a link from now on."""
+        self._alter(link, lambda found: replace(found, loss_ratio=ratio))
+
+    def _alter(self, name: str, change: Callable[[Link], Link]) -> None:
         for key, direction in self.directions.items():
-            if direction.link.name == link:
-                slowed = replace(direction.link, delay_seconds=delay_seconds)
-                self.directions[key] = replace(direction, link=slowed)
+            if direction.link.name == name:
+                self.directions[key] = replace(direction, link=change(direction.link))
         self._loads = None
         self.refresh()
 

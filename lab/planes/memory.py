@@ -100,6 +100,12 @@ class MemoryPlane:
         self._advanced()
         self._simulator.slow(link, delay_seconds)
 
+    def lose_on_link(self, link: str, ratio: float) -> None:
+        """Lose that share of the packets on a link from now on; KeyError when the topology has none of that name."""
+        self.tables.links.link(link)
+        self._advanced()
+        self._simulator.lose(link, ratio)
+
     def cut_links(self) -> frozenset[str]:
         """The links that are cut, silently or not."""
         return self.tables.links.cut()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +141,7 @@ def told(provider: Provider) -> str:
 
 def lose(provider: Provider, wire: str, ratio: float) -> None:
     """Packets are lost on a link, and nobody notices by its carrier."""
-    plane = provider.lab.plane
-    plane._advanced()
-    directions = plane._simulator.directions
-    for key, direction in tuple(directions.items()):
-        if direction.link.name == wire:
-            directions[key] = replace(direction, link=replace(direction.link, loss_ratio=ratio))
-    plane._simulator._loads = None
-    plane._simulator.refresh()
+    provider.lab.lose_on_link(wire, ratio)
 
 
 def ways(provider: Provider, name: str) -> set[str]:

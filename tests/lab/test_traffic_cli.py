@@ -104,6 +104,24 @@ def test_a_cut_shows_in_the_loss(home: Path) -> None:
     assert found["longest_gap_seconds"] >= 0.1
 
 
+def test_packets_are_lost_by_chance_in_memory_and_wires_refuse_to(home: Path, plane: str) -> None:
+    if plane == "memory":
+        for loss in ("50%", "0"):
+            for link in ("pe1--p1", "pe1--p3"):
+                assert run("link", link, "up", "--loss", loss, home=home).exit_code == 0
+            flow = start(home, "--rate", "1000")["flow"]
+            until_sent(home, flow, 200)
+            (found,) = answer("traffic", "stop", flow, home=home)
+            assert (found["lost"] > 0) is (loss == "50%")
+            assert found["received"] > 0
+        status = json.loads(run("status", "-o", "json", home=home).stdout)
+        assert set(status["links"].values()) == {"up"}
+    else:
+        refused = run("link", "pe1--p1", "up", "--loss", "50%", home=home)
+        assert refused.exit_code == 1
+        assert "the loss of link pe1--p1 cannot be 0.5: only the memory plane changes losses" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

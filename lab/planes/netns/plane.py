@@ -164,6 +164,11 @@ class NetnsPlane:
             f"the delay of link {link} cannot be {delay_seconds:g} s: only the memory plane changes delays"
         )
 
+    def lose_on_link(self, link: str, ratio: float) -> None:
+        """Not here: the loss of a wire is built in when it is made."""
+        self._tables.links.link(link)
+        raise ValueError(f"the loss of link {link} cannot be {ratio:g}: only the memory plane changes losses")
+
     def cut_links(self) -> frozenset[str]:
         """The links that are cut, silently or not."""
         return self._tables.links.cut()
