@@ -7,6 +7,8 @@
 | GET /inbox, /inbox/ID | recoveries that wait for an operator, with everything to decide by |
 | POST /inbox/ID/approve {remedy?} | carry out the chosen remedy, or one by its number from 1; it is proved again |
 | POST /inbox/ID/dismiss {reason?} | have nothing done |
+
+Operators decide what waits in the inbox, and so do approvers.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.model.errors import InvalidInputError, NotFoundError
-from controller.northbound.auth import Action
+from controller.northbound.auth import Action, authorize_role
 from controller.northbound.door import Call, Door, Json, json_response
 from controller.recovery.history import Recovery
 from controller.recovery.scoring import Candidate
@@ -34,15 +36,16 @@ class RecoveryDoor:
 
     def routes(self, door: Door) -> list[Route]:
         """Every route."""
-        read, change = Action.READ, Action.CHANGE
+        # Whoever may decide may plan; which of their two rights it is, is asked when the services are known.
+        read, decide = Action.READ, Action.PLAN
         return [
             door.route("/api/v1/recoveries", {"GET": (read, self.list)}),
             door.route("/api/v1/recoveries/{id}", {"GET": (read, self.show)}),
             door.route("/api/v1/diagnosis", {"GET": (read, self.diagnosis)}),
             door.route("/api/v1/inbox", {"GET": (read, self.inbox)}),
             door.route("/api/v1/inbox/{id}", {"GET": (read, self.item)}),
-            door.route("/api/v1/inbox/{id}/approve", {"POST": (change, self.approve)}),
-            door.route("/api/v1/inbox/{id}/dismiss", {"POST": (change, self.dismiss)}),
+            door.route("/api/v1/inbox/{id}/approve", {"POST": (decide, self.approve)}),
+            door.route("/api/v1/inbox/{id}/dismiss", {"POST": (decide, self.dismiss)}),
         ]
 
     async def list(self, call: Call) -> Response:
@@ -82,7 +85,7 @@ class RecoveryDoor:
     async def approve(self, call: Call) -> Response:
         """POST /inbox/ID/approve."""
         one = self._waiting(call.path("id"))
-        call.require(Action.CHANGE, "recovery", one.services)
+        _require_decision(call, one)
         number = call.json(("remedy",)).get("remedy")
         if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
             raise InvalidInputError("'remedy' is the number of a remedy, from 1", path="remedy")
@@ -91,7 +94,7 @@ class RecoveryDoor:
     async def dismiss(self, call: Call) -> Response:
         """POST /inbox/ID/dismiss."""
         one = self._waiting(call.path("id"))
-        call.require(Action.CHANGE, "recovery", one.services)
+        _require_decision(call, one)
         reason = call.json(("reason",)).get("reason", "")
         if not isinstance(reason, str) or len(reason) > _MOST_CHARACTERS:
             raise InvalidInputError("'reason' is not a short text", path="reason")
@@ -104,6 +107,12 @@ class RecoveryDoor:
                 f"'{id_}' is {one.state} and waits for nobody", remedy=f"see: accord recovery show {id_}", path=id_
             )
         return one
+
+
+def _require_decision(call: Call, one: Recovery) -> None:
+    """An operator decides by the right to change, an approver by the right to approve."""
+    may_change = authorize_role(call.principal, Action.CHANGE).is_allowed
+    call.require(Action.CHANGE if may_change else Action.APPROVE, "recovery", one.services)
 
 
 def recovery_view(one: Recovery) -> Json:
