@@ -74,6 +74,8 @@ class Witness:
     _heard: dict[DeviceName, float] = field(default_factory=dict)
     _since: dict[_Subject, float] = field(default_factory=dict)
     """When what is bad began to be so."""
+    _back: dict[str, float] = field(default_factory=dict)
+    """When the carrier of a link came back."""
     _held: dict[DeviceName, "_Held"] = field(default_factory=dict)
 
     # -- hearing -----------------------------------------------------------------------------------------------
@@ -206,6 +208,8 @@ class Witness:
                 is_up = is_up and told.value > 0
             elif is_up and point.node not in fresh:
                 continue  # nobody has said so lately
+            if is_up and (ObservationKind.CARRIER, str(point), point.node) in self._since:
+                self._back[str(link.id)] = now
             wire = frozenset(map(str, database.network.both_directions([link.id])))
             yield Observation(ObservationKind.CARRIER, str(point), point.node, wire, is_bad=not is_up)
 
@@ -218,26 +222,29 @@ class Witness:
 
     def _losses(self, flows: Flows, now: float) -> Iterator[Observation]:
         for device, number, subject, elements in self.sessions(flows):
-            for age, (sent, lost) in enumerate(self._losing(device, number, now) if elements else ()):
+            since = max((self._back[link] for link in elements & self._back.keys()), default=-inf)
+            for age, (sent, lost) in enumerate(self._losing(device, number, since, now) if elements else ()):
                 name = f"{subject}, {age} windows ago" if age else subject
                 yield Observation(ObservationKind.LOSS, name, device, elements, sent=sent, lost=lost)
 
-    def _losing(self, device: DeviceName, number: int, now: float) -> Iterator[tuple[int, int]]:
+    def _losing(self, device: DeviceName, number: int, since: float, now: float) -> Iterator[tuple[int, int]]:
         """Packets of the last window, and of those before it as long as each lost some: a burst is over sooner.
 
-        Where the last one lost nothing, the long window is looked at: a little loss is not in every short one.
+        Where the last one lost nothing, the long window is looked at: a little loss is not in every short one. What
+        was lost before a carrier on the way came back, or in the reading that it came back in, says nothing of today.
         """
         window = self.patience.window
-        sent, lost = self.loss(device, number, now - window)
+        since += self.series.interval_seconds
+        sent, lost = self.loss(device, number, max(since, now - window))
         if sent and lost:
             yield sent, lost
             for age in range(1, max(1, round(self.patience.long_window / window))):
-                sent, lost = self.loss(device, number, now - (age + 1) * window, now - age * window)
+                sent, lost = self.loss(device, number, max(since, now - (age + 1) * window), now - age * window)
                 if not lost:
                     return
                 yield sent, lost
         elif sent:
-            yield self.loss(device, number, now - self.patience.long_window)
+            yield self.loss(device, number, max(since, now - self.patience.long_window))
 
     def _verdicts(self, database: TeDatabase, now: float) -> Iterator[Observation]:
         """Of single links: discards at the sender, and the delay where it is measured."""

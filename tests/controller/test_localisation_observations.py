@@ -1,0 +1,51 @@
+"""What telemetry and carriers tell becomes observations of today, not of before a carrier came back."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+from controller.assurance.root_cause_observations import Observation, ObservationKind
+from controller.model.identifiers import DeviceName
+from controller.runtime.collection_series import SeriesBook
+from controller.runtime.localisation_observations import Witness
+from controller.telemetry.sample import Sample, SeriesKey
+from controller.topology.te_database import TeDatabase
+from tests.controller.topology_samples import drawn
+
+LONDON, PARIS = DeviceName("lon1"), DeviceName("par1")
+TICK = 10.0
+DATABASE = TeDatabase(drawn((LONDON, PARIS, 1)))
+PORTS = [link.source for link in DATABASE.network.links.values()]
+
+
+class OneProbe(Witness):
+    """Of one session, over the only wire."""
+
+    def sessions(self, flows: object) -> Iterator[tuple[DeviceName, int, str, frozenset[str]]]:
+        yield LONDON, 1, "probe", frozenset(map(str, DATABASE.network.links))
+
+
+def tell(witness: Witness, time: float, lost_a_second: float, *, is_up: bool = True) -> list[Observation]:
+    """Readings of all, then a look."""
+    told = [(SeriesKey(point.node, "oper-status", point.name), float(is_up)) for point in PORTS]
+    told += [(SeriesKey(LONDON, "sent-packets", "1"), 10.0), (SeriesKey(LONDON, "lost-packets", "1"), lost_a_second)]
+    samples = [Sample(key, time, time, value) for key, value in told]
+    witness.series.latest |= {sample.key: sample for sample in samples}
+    witness.hear(samples)
+    return list(witness.observations(DATABASE, SimpleNamespace(), {}, [], time))  # type: ignore[arg-type]  # not asked
+
+
+def losses(found: list[Observation]) -> list[tuple[int, int]]:
+    return [(one.sent, one.lost) for one in found if one.kind is ObservationKind.LOSS]
+
+
+def test_what_was_lost_before_a_carrier_came_back_says_nothing_of_the_link_that_is_back() -> None:
+    witness = OneProbe(SimpleNamespace(network={}), SeriesBook(TICK))  # type: ignore[arg-type]  # no probes of links
+    times = iter(range(1_000, 2_000, round(TICK)))
+    assert losses([one for _ in range(3) for one in tell(witness, next(times), 0.0)])[-1] == (200, 0)
+    cut = [one for _ in range(3) for one in tell(witness, next(times), 10.0, is_up=False)]
+    assert any(one.kind is ObservationKind.CARRIER and one.is_bad for one in cut)
+    assert losses(cut)[-1] == (300, 300)
+    assert losses(tell(witness, next(times), 4.0)) == []
+    assert losses(tell(witness, next(times), 0.0)) == []
+    assert losses(tell(witness, next(times), 0.0)) == [(100, 0)]
+    assert losses(tell(witness, next(times), 3.0))[0] == (200, 30)
