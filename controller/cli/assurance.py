@@ -145,4 +145,4 @@ def _target(text: str) -> float:
         value = float(text.removesuffix(unit).strip())
     except ValueError:
         raise UsageError(f"'{text}' is no target", remedy="write 15ms, 99.9%, 200Mbit/s or a plain number") from None
-    return value * factors.get(unit, 1.0)
+    return float(f"{value * factors.get(unit, 1.0):.12g}")  # 99.9 % is 0.999

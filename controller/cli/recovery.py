@@ -22,7 +22,7 @@ _Argument = Annotated[str, typer.Argument(metavar="RECOVERY")]
 @command(app, "list", "recovery list", "recovery list -o json")
 def _list(session: Session) -> None:
     """List recoveries, newest first."""
-    session.terminal.show_rows(session.client.get("recoveries"), _COLUMNS)
+    _list_them(session, session.client.get("recoveries"))
 
 
 @command(app, "show", "recovery show recovery-1")
@@ -35,7 +35,7 @@ def _show(session: Session, recovery: _Argument) -> None:
 def _diagnosis(session: Session) -> None:
     """Show what is wrong now: causes, symptoms, whom it hurts."""
     found = session.client.get("diagnosis")
-    rows = [{**cause, "confidence": f"{cause['confidence']:.0%}"} for cause in found["causes"]]
+    rows = [{**cause, "confidence": _percent(cause.get("confidence"))} for cause in found["causes"]]
     causes = table(rows, ("cause", "kind", "confidence", "severity", "reason"))
     symptoms = table([{"symptom": text} for text in found["symptoms"]], ("symptom",))
     session.terminal.show(found, record(found, ("mode", "reason", "services", "flapping")), causes, symptoms)
@@ -44,7 +44,7 @@ def _diagnosis(session: Session) -> None:
 @command(inbox, "list", "inbox list", "inbox list -o json")
 def _inbox(session: Session) -> None:
     """List what waits for an operator, oldest first."""
-    session.terminal.show_rows(session.client.get("inbox"), _COLUMNS)
+    _list_them(session, session.client.get("inbox"))
 
 
 @command(inbox, "show", "inbox show recovery-1")
@@ -85,3 +85,13 @@ def _tell(session: Session, found: Json) -> None:
     remedies = [{**each, "why": "; ".join(each["reasons"])} for each in found["remedies"]]
     parts = [record(found, _SHOWN), record({"symptoms": found["fault"].get("symptoms", [])})]
     session.terminal.show(found, *parts, table(remedies, _REMEDIES), table(found["steps"], _STEPS))
+
+
+def _list_them(session: Session, found: list[Json]) -> None:
+    """One line each; a proof's counter-examples are `show`'s."""
+    rows = [{**each, "reason": each["reason"].partition("\n")[0]} for each in found]
+    session.terminal.show(found, table(rows, _COLUMNS))
+
+
+def _percent(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.0%}"

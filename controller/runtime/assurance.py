@@ -153,6 +153,10 @@ class Assurance:
         """What a service is; `NotFoundError` for one that is not served."""
         self._refresh()
         if agreement not in self._terms:
+            if agreement in self.world.assurance.agreements:
+                raise NotFoundError(
+                    f"nothing of '{agreement}' is served yet", remedy="commit its plan first", path=agreement
+                )
             raise NotFoundError(
                 f"no service '{agreement}' is assured", remedy="list them: accord assurance list", path=agreement
             )

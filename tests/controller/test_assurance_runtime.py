@@ -14,7 +14,7 @@ from controller.assurance.objectives import Objective, ObjectiveName
 from controller.events import types
 from controller.mapping.fragment import service_id
 from controller.model.errors import NotFoundError
-from controller.ports import NewEvent
+from controller.ports import Event, NewEvent
 from controller.runtime.assurance import Pace
 from controller.runtime.assurance_deciding import NOBODY, NOTHING
 from controller.runtime.remedies import Proposal
@@ -271,6 +271,15 @@ async def test_objectives_of_a_service_that_is_not_there_are_refused() -> None:
     world = AssuredWorld()
     with pytest.raises(NotFoundError, match="no service 'nobody' is assured"):
         await world.promise(DELAY, agreement="nobody")
+
+
+async def test_of_a_service_that_is_only_planned_it_is_said_that_nothing_is_served_yet() -> None:
+    world = AssuredWorld()
+    world.world.assurance.apply(
+        Event(1, "intent/i-1", 1, types.INTENT_ADVANCED, 1.0, "ada", "", {"event": "plan", "vpn_id": "acme"}, "", "")
+    )
+    with pytest.raises(NotFoundError, match="nothing of 'acme' is served yet"):
+        await world.promise(DELAY)
 
 
 async def test_a_service_that_goes_takes_everything_along() -> None:
