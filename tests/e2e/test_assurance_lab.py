@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 import httpx2
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from controller.assurance.instance import InstanceState
@@ -19,8 +20,12 @@ from controller.runtime.collection import Pace
 from controller.runtime.collection_series import SeriesBook
 from tests.controller.test_northbound_doors import doors_of
 from tests.e2e.provider import ACTOR, Provider
-from tests.e2e.test_collection_lab import demo, until
+from tests.e2e.test_collection_lab import demo
+from tests.e2e.test_collection_lab import until as until_within
 
+pytestmark = pytest.mark.timeout(600)
+_LONG = 120.0
+until = partial(until_within, seconds=_LONG)
 S = InstanceState
 WIRES = ("pe-london--p-brussels", "pe-london--p-lyon")
 SAID = "Connect London and Paris with 100 Mbit/s and at most 50 ms latency for acme"
@@ -48,7 +53,7 @@ async def assured(directory: Path) -> AsyncIterator[tuple[Provider, httpx2.Async
         ticking = asyncio.create_task(_tick(provider))
         async with httpx2.AsyncClient(transport=transport, base_url="https://x", headers=headers) as client:
             try:
-                await until(lambda: state(provider) is S.ASSURED, 60.0)
+                await until(lambda: state(provider) is S.ASSURED)
                 yield provider, client
             finally:
                 ticking.cancel()
@@ -144,7 +149,7 @@ async def test_a_link_that_becomes_slower_puts_the_service_at_risk_and_it_is_tol
         assert all(c["figures"] or c["events"] for s in story["sentences"] for c in s["clauses"])
         assert all(str(e) in story["events"] for s in story["sentences"] for c in s["clauses"] for e in c["events"])
         slow(provider, 0.002)
-        await until(lambda: state(provider) is S.ASSURED, 60.0)
+        await until(lambda: state(provider) is S.ASSURED)
         assert measured(provider) < 2 * usual
         metrics = (await client.get("/metrics")).text
         assert 'accord_service_state{accord_service_state="assured",service="acme-1"} 1.0' in metrics
@@ -166,7 +171,7 @@ async def test_a_lost_carrier_is_named_as_what_began_it(tmp_path: Path) -> None:
         async def told() -> list[str]:
             return [sentence["text"] for sentence in (await explanation(client))["sentences"]]
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(_LONG):
             while not any("p-brussels-pe-london lost carrier" in text for text in await told()):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         story = await explanation(client)

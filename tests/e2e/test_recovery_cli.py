@@ -25,7 +25,7 @@ from tests.controller.test_tunnel_paths import database, tunnel
 from tests.e2e.daemon import DaemonProcess, Result
 
 OPERATOR, APPROVER, READER = (role.value for role in (Role.OPERATOR, Role.APPROVER, Role.READER))
-STEPS = (
+STEPS: tuple[tuple[Cue, str, dict[str, object]], ...] = (
     (Cue.LOCALISE, "link m, confidence 0.97", {}),
     (Cue.PLAN, "two remedies", {"chosen": 0}),
     (Cue.PROVE, "the twin proves it", {"verdict": "proved by the twin", "asked": True}),
