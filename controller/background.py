@@ -53,7 +53,7 @@ class Background:
         controller = self.daemon.controller
         self.upkeep = Upkeep(controller, self.daemon.settings.current.upkeep.concurrency)
         self.pulse = Pulse(controller)
-        controller.recoveries.drift = lambda: self.upkeep.reports
+        controller.recoveries.faults.drift = lambda: self.upkeep.reports
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )

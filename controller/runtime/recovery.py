@@ -6,14 +6,13 @@ by `tunnel_repair` first: a fault has to last a little before a recovery begins.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
 import structlog
 
-from controller.assurance.root_cause_groups import wire_name
 from controller.events import types
 from controller.model.errors import AccordError, ConflictError, InvalidInputError
 from controller.model.identifiers import DeviceName
@@ -24,13 +23,11 @@ from controller.recovery.scoring import Candidate
 from controller.recovery.situation import Fault, FaultKind
 from controller.recovery.states import Cue, Mode, RecoveryState, advance
 from controller.runtime.collection import Collection
-from controller.runtime.device_care import SyncReport
 from controller.runtime.localisation import BLIND, Localisation
 from controller.runtime.recovery_evidence import Finding, Verification
+from controller.runtime.recovery_faults import Faults
 from controller.runtime.recovery_work import ACTOR, RecoveryWork
 from controller.runtime.world import World
-from controller.topology.network import LinkId
-from controller.transaction.out_of_band import Policy
 
 _log = structlog.get_logger(__name__)
 _S = RecoveryState
@@ -69,24 +66,19 @@ class Recoveries:
     work: RecoveryWork
     mode: Callable[[], Mode] = lambda: Mode.AUTO
     pace: Pace = field(default_factory=Pace)
-    drift: Callable[[], Mapping[DeviceName, SyncReport]] = dict
-    """What the last look at each device found to differ from what is known of it."""
     recheck: Callable[[DeviceName], Any] | None = None
     """Compares a device again, now."""
     look_closer: Callable[[Sequence[DeviceName], float, float], None] = lambda *_: None
     """Called after a recovery with its area, how often to read it, and for how long."""
+    faults: Faults = field(init=False)
     verification: Verification = field(init=False)
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
-    _seen: dict[str, float] = field(default_factory=dict)
-    """By cause, since when it is seen without a break."""
-    _last: dict[str, float] = field(default_factory=dict)
-    """By cause, when it was last seen."""
-    _faults: dict[str, Fault] = field(default_factory=dict)
     _calm_since: float = inf
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         """What sees a fault sees that it is gone."""
+        self.faults = Faults(self.world, self.localisation)
         self.verification = Verification(self.localisation)
 
     # -- the clockwork -----------------------------------------------------------------------------------------
@@ -97,8 +89,8 @@ class Recoveries:
             return
         await self.localisation.diagnose()
         now = self.clock.now()
-        self._see(now)
-        for fault in tuple(self._faults.values()):
+        self.faults.see(now, self.pace.clear)
+        for fault in tuple(self.faults.now.values()):
             await self._consider(fault, now)
         for recovery in self.world.recoveries:
             if not recovery.is_over:
@@ -107,7 +99,7 @@ class Recoveries:
 
     async def _tidy(self, now: float) -> None:
         """What remedies made goes when all has been well for long enough: traffic takes its own way again."""
-        is_calm = not self._faults and all(one.is_over for one in self.world.recoveries)
+        is_calm = not self.faults.now and all(one.is_over for one in self.world.recoveries)
         self._calm_since = min(self._calm_since, now) if is_calm else inf
         made = self.work.made() if now - self._calm_since >= self.pace.calm and self.mode() is Mode.AUTO else ()
         if made:
@@ -145,64 +137,18 @@ class Recoveries:
         self._running.pop(id_, None)
         one = self.world.recoveries.get(id_)
         if one.state is _S.RECOVERED:
-            self.look_closer(self._area(one.fault), self.pace.watch_interval, self.pace.watch)
+            self.look_closer(self.faults.area(one.fault), self.pace.watch_interval, self.pace.watch)
         if not task.cancelled() and task.exception() is not None:
             _log.error("recovery_stopped", recovery=id_, exc_info=task.exception())
 
     # -- faults ------------------------------------------------------------------------------------------------
-
-    def _see(self, now: float) -> None:
-        """Which faults there are, and since when."""
-        found = {fault.cause: fault for fault in (*self._flapping(now), *self._drifted(), *self.localisation.faults)}
-        flapping = frozenset(e for fault in found.values() if _is_flapping(fault) for e in fault.elements)
-        self._faults = {
-            cause: fault
-            for cause, fault in found.items()
-            if _is_flapping(fault) or fault.kind != FaultKind.LINK or not flapping.issuperset(fault.elements)
-        }
-        for cause in self._faults:
-            self._last[cause] = now
-            self._seen.setdefault(cause, now)
-        for cause in [cause for cause, last in self._last.items() if now - last > self.pace.clear]:
-            del self._last[cause]
-            self._seen.pop(cause, None)
-
-    def _flapping(self, now: float) -> list[Fault]:
-        """A wire that keeps going and coming back is one fault until it has been quiet."""
-        network = self.localisation.topology.network
-        faults = []
-        for wire in self.world.recoveries.damping.suppressed(now):
-            if wire in network.links:
-                both = tuple(sorted(map(str, network.both_directions([wire]))))
-                quiet = self.world.recoveries.damping.quiet_at(wire) - now
-                reason = f"{wire} keeps losing its carrier; it is not relied on for another {quiet:.0f} s at least"
-                name = wire_name(network, LinkId(wire))
-                faults.append(Fault(f"flapping {name}", FaultKind.LINK.value, both, confidence=1.0, reason=reason))
-        return faults
-
-    def _drifted(self) -> list[Fault]:
-        """Devices on which somebody changed what has owners; one that a recovery is changing is left to it."""
-        busy = {tunnel.source for one in self._touching() for tunnel in _tunnels(one)}
-        faults = []
-        for device, report in self.drift().items():
-            owned = [one for one in report.differences if one.owners]
-            if owned and device not in busy:
-                text = tuple(one.explain() for one in owned[:10])
-                reason = f"{len(owned)} lines of {device} that have owners were changed by somebody else"
-                faults.append(
-                    Fault(f"drift on {device}", FaultKind.DRIFT.value, (device,), False, 1.0, text, (), reason)
-                )
-        return faults
-
-    def _touching(self) -> list[Recovery]:
-        return [one for one in self.world.recoveries if one.is_touched]
 
     async def _consider(self, fault: Fault, now: float) -> None:
         """Begin a recovery where a fault lasts and is felt."""
         if self.world.recoveries.open_for(fault.cause) is not None:
             return
         is_unknown = fault.kind == FaultKind.UNKNOWN and fault.cause != BLIND
-        if now - self._seen[fault.cause] < (self.pace.settle_unknown if is_unknown else self.pace.settle):
+        if now - self.faults.since[fault.cause] < (self.pace.settle_unknown if is_unknown else self.pace.settle):
             return
         services = await self._who(fault)
         if not services and fault.kind != FaultKind.UNKNOWN:
@@ -213,20 +159,13 @@ class Recoveries:
 
     async def _who(self, fault: Fault) -> tuple[str, ...]:
         if fault.kind == FaultKind.DRIFT:
-            return self._owners(fault)
+            return self.faults.owners(fault)
         return tuple(sorted({*await self.work.suffering(fault), *self.localisation.touched(fault.elements)}))
-
-    def _owners(self, fault: Fault) -> tuple[str, ...]:
-        """The services and tunnels whose lines were changed."""
-        report = self.drift().get(DeviceName(fault.elements[0]))
-        owners = {owner for one in report.differences for owner in one.owners} if report else set()
-        names = {owner.partition("/")[0].removeprefix("l3vpn:") for owner in owners if owner.startswith("l3vpn:")}
-        return tuple(sorted(names | {owner for owner in owners if owner.startswith("tunnel/")}))
 
     def _was_told(self, fault: Fault, services: tuple[str, ...]) -> bool:
         """Whether the latest recovery from this cause said that these are carried elsewhere: nothing is new."""
         earlier = [one for one in self.world.recoveries if one.cause == fault.cause and one.is_over]
-        since = self._seen[fault.cause]
+        since = self.faults.since[fault.cause]
         return bool(earlier) and set(services) <= set(earlier[-1].services) and earlier[-1].since >= since
 
     async def begin(self, fault: Fault, services: tuple[str, ...]) -> Recovery:
@@ -243,17 +182,7 @@ class Recoveries:
 
     def _watch(self, fault: Fault) -> None:
         """Enhanced monitoring of the area, for a bounded time."""
-        self.collection.hasten(self._area(fault), self.pace.watch_interval, self.pace.watch)
-
-    def _area(self, fault: Fault) -> list[DeviceName]:
-        """The routers at the ends of what failed, and those whose traffic took it."""
-        network = self.localisation.topology.network
-        ends = {network.links[LinkId(e)].source.node for e in fault.elements if e in network.links}
-        ends |= {network.links[LinkId(e)].target.node for e in fault.elements if e in network.links}
-        ends |= {DeviceName(element) for element in fault.elements if element in network.nodes}
-        if self.localisation.now is not None:
-            ends |= {flow.source for flow in self.localisation.now.flows if fault.hits(flow.links, flow.nodes)}
-        return sorted(ends)
+        self.collection.hasten(self.faults.area(fault), self.pace.watch_interval, self.pace.watch)
 
     # -- one recovery ------------------------------------------------------------------------------------------
 
@@ -298,15 +227,8 @@ class Recoveries:
         verdict, refused = await self.work.prove(one.fault, remedy, f"{one.id}: {remedy.summary}")
         if refused:
             return await self._advance(one, Cue.REFUSE, refused, verdict=refused)
-        asked = self.mode() is not Mode.AUTO or self._is_guarded(one)
+        asked = self.mode() is not Mode.AUTO or self.faults.is_guarded(one.fault)
         return await self._advance(one, Cue.PROVE, "the twin proves it", verdict=str(verdict), asked=asked)
-
-    def _is_guarded(self, one: Recovery) -> bool:
-        """Drift of which policy says that nothing is to be changed needs an operator's word."""
-        if one.fault.kind != FaultKind.DRIFT:
-            return False
-        report = self.drift().get(DeviceName(one.fault.elements[0]))
-        return report is None or any(each.policy == Policy.ABORT for each in report.differences if each.owners)
 
     async def _decide(self, one: Recovery) -> bool:
         if gone := await self._gone(one):
@@ -373,7 +295,7 @@ class Recoveries:
 
     async def _gone(self, one: Recovery) -> str:
         """Why nobody suffers any more; empty as long as somebody does."""
-        is_seen = one.cause in self._last
+        is_seen = one.cause in self.faults.last
         if one.fault.kind == FaultKind.DRIFT:
             # What was read to be repaired is known, and differs from nothing any more: its owners have to be asked.
             found, text = (Finding.WAIT, "") if is_seen else await self._judge(one)
@@ -443,11 +365,3 @@ class Recoveries:
 
 FORETOLD = "foretold"
 """What begins the reason of a fault that has not happened yet."""
-
-
-def _is_flapping(fault: Fault) -> bool:
-    return fault.cause.startswith("flapping ")
-
-
-def _tunnels(one: Recovery) -> tuple[Any, ...]:
-    return one.candidate.remedy.wanted.upserted if one.candidate else ()

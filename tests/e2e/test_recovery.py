@@ -271,7 +271,7 @@ async def test_drift_that_somebody_pushed_waits_for_a_word_and_is_then_restored_
 ) -> None:
     async with recovering(tmp_path, tunnels=BOTH) as provider:
         upkeep = Upkeep(provider.controller)
-        provider.controller.recoveries.drift = lambda: upkeep.reports
+        provider.controller.recoveries.faults.drift = lambda: upkeep.reports
         clean = provider.running()[FRANKFURT]
         push_drift(provider)
         await upkeep.check_idle()
