@@ -23,6 +23,7 @@ from controller.intent.model import (
     Topology,
 )
 from controller.model.errors import InvalidInputError, NotFoundError
+from controller.recovery.situation import fallback_of
 
 
 class _Strict(BaseModel):
@@ -71,6 +72,7 @@ class _Template(_Strict):
     routing: Routing
     qos_profile: str = Field(min_length=1)
     priority: int = Field(ge=1, le=9)
+    fallback_policy: str = ""
 
 
 class _Templates(_Strict):
@@ -120,6 +122,7 @@ def _template(name: str, template: _Template) -> ServiceTemplate:
         for about, text in amounts.items()
         if text is not None
     )
+    fallback_of(template.fallback_policy, f"templates.{name}.fallback-policy")
     return ServiceTemplate(
         name=name,
         customer=template.customer,
@@ -131,6 +134,7 @@ def _template(name: str, template: _Template) -> ServiceTemplate:
         routing=template.routing,
         qos_profile=template.qos_profile,
         priority=template.priority,
+        fallback_policy=template.fallback_policy,
     )
 
 

@@ -90,6 +90,8 @@ class ServiceTemplate:
     routing: Routing
     qos_profile: str
     priority: int
+    fallback_policy: str = ""
+    """Which remedies are allowed when something fails; all where it is empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

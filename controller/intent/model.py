@@ -177,6 +177,10 @@ class DeliveryExpectation:
             raise InvalidInputError("every site is a hub, no spoke is left", path="delivery.hubs")
 
 
+FALLBACK_POLICY = "fallback-policy"
+"""The context that says which remedies its owner allows when something fails: `reroute, degrade`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """A circumstance of an intent, such as the service model asked for."""

@@ -23,6 +23,7 @@ from controller.intent.facts import (
 )
 from controller.intent.knowledge import ServiceTemplate, normalised
 from controller.intent.model import (
+    FALLBACK_POLICY,
     Context,
     DeliveryExpectation,
     Intent,
@@ -81,13 +82,21 @@ def read_new(said: Statements, action: ActionFact, caller: str) -> tuple[Intent 
         owner=caller or customer,
         delivery=delivery,
         properties=properties,
-        contexts=(Context("service-model", model.value),) if model else (),
+        contexts=(*((Context("service-model", model.value),) if model else ()), *_fallback(unsaid)),
         validity=validity,
         priority=priority.value if priority else unsaid.template.priority,
         template=unsaid.template.name,
         vpn_id=name,
     )
     return intent, tuple(unsaid.assumed)
+
+
+def _fallback(unsaid: _Unsaid) -> tuple[Context, ...]:
+    policy = unsaid.template.fallback_policy
+    if not policy:
+        return ()
+    unsaid.take(FALLBACK_POLICY, policy)
+    return (Context(FALLBACK_POLICY, policy),)
 
 
 def _refuse_running_vpn(said: Statements) -> None:

@@ -164,12 +164,12 @@ class Situation:
         return next((tunnel for tunnel in self.tunnels if tunnel.name == name), None)
 
 
-def fallback_of(words: str) -> tuple[RemedyKind, ...]:
+def fallback_of(words: str, path: str = "fallback-policy") -> tuple[RemedyKind, ...]:
     """A fallback policy as people write it (`reroute, degrade`); nothing said is everything."""
     named = [word.strip().lower() for word in words.split(",") if word.strip()]
     unknown = [word for word in named if word not in FALLBACK]
     if unknown:
         raise InvalidInputError(
-            f"'{unknown[0]}' is no way to recover", remedy=f"use some of: {', '.join(FALLBACK)}", path="fallback-policy"
+            f"'{unknown[0]}' is no way to recover", remedy=f"use some of: {', '.join(FALLBACK)}", path=path
         )
     return tuple(dict.fromkeys(map(RemedyKind, named))) or FALLBACK

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from controller.intent.codec import decode
-from controller.intent.model import Intent, Property
+from controller.intent.model import FALLBACK_POLICY, Intent, Property
 from controller.model.errors import AccordError
 from controller.recovery.situation import FALLBACK, Fault, Promise, RemedyKind, Situation, fallback_of
 from controller.runtime.recovery_flows import Flows
@@ -15,8 +15,6 @@ from controller.runtime.world import World
 from controller.topology.network import LinkId
 
 _log = structlog.get_logger(__name__)
-FALLBACK_CONTEXT = "fallback-policy"
-"""The context of an intent that says which remedies its owner allows: `reroute, degrade`."""
 _MICROSECONDS = 1e-6
 
 
@@ -68,7 +66,7 @@ class Situations:
 def _fallback(intent: Intent) -> tuple[RemedyKind, ...]:
     """What its owner allows; everything where nothing is said that can be read."""
     for context in intent.contexts:
-        if context.name == FALLBACK_CONTEXT:
+        if context.name == FALLBACK_POLICY:
             try:
                 return fallback_of(context.value)
             except AccordError as error:

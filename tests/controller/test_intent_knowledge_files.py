@@ -31,6 +31,7 @@ def test_the_shipped_files_load_and_their_default_template_has_a_bandwidth():
         ("templates.yaml", "qos-profile: standard", "qos-profil: standard", "qos-profil"),
         ("templates.yaml", "priority: 5", "priority: 5\n    priority: 6", "priority"),
         ("templates.yaml", "priority: 5", "priority: 12", "priority"),
+        ("templates.yaml", "priority: 5", "priority: 5\n    fallback-policy: pray", "business.fallback-policy"),
         ("templates.yaml", "100 Mbit/s", "100 MB/s", "templates.business.bandwidth"),
         ("templates.yaml", "default: business", "default: bronze", "bronze"),
         ("templates.yaml", "  gold:", "  business:", "business"),

@@ -8,15 +8,9 @@ import pytest
 from controller.assurance.breach import Breach
 from controller.assurance.decision import CauseFinding
 from controller.assurance.objectives import Objective, ObjectiveName
-from controller.events import types
-from controller.intent.codec import decode, encode
-from controller.intent.lifecycle import IntentEvent
-from controller.intent.model import Context, Intent
 from controller.mapping.fragment import service_id
-from controller.ports import NewEvent
 from controller.recovery.states import RecoveryState
 from controller.runtime.recovery_remedies import RecoveryRemedies
-from controller.runtime.recovery_situation import FALLBACK_CONTEXT
 from controller.runtime.remedies import Proposal
 from tests.e2e.provider import ACTOR, Provider
 from tests.e2e.recovering import (
@@ -119,16 +113,15 @@ SAID = "Connect London and Frankfurt with 100 Mbit/s and at most 50 ms latency f
 
 async def allowed(provider: Provider, policy: str) -> None:
     """A service by an intent whose owner allows these remedies; its tunnels fit over the north only."""
+    intents = provider.controller.intents
+    known = intents.knowledge()
+    templates = tuple(replace(one, fallback_policy=policy) for one in known.templates)
+    with_policy = replace(known, templates=templates)
+    intents.knowledge = lambda: with_policy
     outcome = await provider.controller.submit_intent(SAID, ACTOR)
     assert outcome.plan is not None, outcome.result
     await provider.commit_plan(outcome.plan)
-    intent = decode(outcome.record.intent)
-    assert isinstance(intent, Intent)
-    wanted = replace(intent, contexts=(Context(FALLBACK_CONTEXT, policy),))
-    data = {"event": IntentEvent.UNDERSTAND.value, "intent": encode(wanted)}
-    await provider.daemon.log.append(
-        [NewEvent(f"intent/{outcome.record.id}", types.INTENT_ADVANCED, data)], actor=ACTOR
-    )
+    assert f"fallback-policy = {policy} (template business)" in outcome.record.assumed
     for name in BOTH:
         await made(provider, name, services=("acme-1",), delay_bound_seconds=between(provider))
         assert ways(provider, name) == {BRUSSELS}
