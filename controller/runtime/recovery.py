@@ -322,6 +322,9 @@ class Recoveries:
     async def approve(self, id_: str, actor: str, number: int | None = None) -> Recovery:
         """Agree to a remedy: the chosen one, or one by its number from 1. It is proved again before it begins."""
         one = self.world.recoveries.get(id_)
+        if self.mode() is Mode.OFF:
+            remedy = "set recovery.mode to ask and reload, or dismiss it"
+            raise ConflictError("recovery is off: nothing would be done", remedy=remedy, path=id_)
         chosen = (one.chosen if one.chosen is not None else 0) if number is None else number - 1
         if not 0 <= chosen < len(one.candidates):
             raise InvalidInputError(

@@ -22,8 +22,9 @@ from controller.recovery.situation import Situation
 from controller.recovery.states import Cue
 from tests.controller.test_recovery_remedies import NORTH, fault, flow, held
 from tests.controller.test_tunnel_paths import database, tunnel
-from tests.e2e.daemon import DaemonProcess, Result
+from tests.e2e.daemon import DaemonProcess, Result, eventually
 
+LOOKS_FOR_NOTHING = {"mode": "ask", "tick_seconds": 86_400}
 OPERATOR, APPROVER, READER = (role.value for role in (Role.OPERATOR, Role.APPROVER, Role.READER))
 STEPS: tuple[tuple[Cue, str, dict[str, object]], ...] = (
     (Cue.LOCALISE, "link m, confidence 0.97", {}),
@@ -52,14 +53,14 @@ def waiting(id_: str, cause: str) -> list[NewEvent]:
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[DaemonProcess]:
-    """Without routers, and set to begin nothing by itself: what there is stands in its log."""
+    """Without routers, and set to look for nothing by itself: what there is stands in its log."""
     lab = tmp_path / "lab"
     lab.mkdir()
     (lab / "inventory.yaml").write_text("hosts: {}\n")
     credentials = lab / "credentials.yaml"
     credentials.write_text("credentials: {}\n")
     credentials.chmod(0o600)
-    daemon = DaemonProcess(tmp_path / "accord", lab, settings={"recovery": {"mode": "off"}})
+    daemon = DaemonProcess(tmp_path / "accord", lab, settings={"recovery": LOOKS_FOR_NOTHING})
     daemon.state.mkdir(mode=0o700)
     log = SqliteEventLog(daemon.state / "events.sqlite", clock=SystemClock())
     asyncio.run(log.append([*waiting("recovery-1", "link m"), *waiting("recovery-2", "link n")], actor="accord"))
@@ -118,9 +119,9 @@ def test_what_waits_is_listed_and_shown_with_everything_to_decide_by(accord: Acc
 
 
 def test_what_is_wrong_now_is_told(accord: Accord) -> None:
-    assert "off" in accord("recovery", "diagnosis").out
+    assert "ask" in accord("recovery", "diagnosis").out
     found = accord("recovery", "diagnosis", "-o", "json").document
-    assert (found["mode"], found["causes"], found["flapping"]) == ("off", [], [])
+    assert (found["mode"], found["causes"], found["flapping"]) == ("ask", [], [])
 
 
 @pytest.mark.parametrize("words", [("recovery", "show"), ("inbox", "show"), ("inbox", "approve"), ("inbox", "dismiss")])
@@ -142,12 +143,28 @@ def test_operators_and_approvers_decide_and_the_log_says_who(accord: Accord, dae
     assert refused.code == 0, refused.err
     assert "planned work" in refused.out
     assert items(accord("inbox", "list", "-o", "json")) == []
+    eventually(lambda: is_over(daemon, "recovery-1"), "what was agreed to was seen to: nobody suffers from it", 120.0)
     before = daemon.get("/api/v1/recoveries").json()
     daemon.stop()
     daemon.start()
     assert daemon.get("/api/v1/recoveries").json() == before
-    assert steps_of(accord, "recovery-1")[-1] == ("planned", role)
+    assert ("planned", role) in steps_of(accord, "recovery-1")
     assert steps_of(accord, "recovery-2")[-1] == ("escalated", role)
+
+
+def is_over(daemon: DaemonProcess, id_: str) -> bool:
+    state: str = daemon.get(f"/api/v1/recoveries/{id_}").json()["state"]
+    return state == "recovered"
+
+
+def test_nobody_agrees_to_anything_while_recovery_is_off(accord: Accord, daemon: DaemonProcess) -> None:
+    daemon.configure(recovery=LOOKS_FOR_NOTHING | {"mode": "off"})
+    daemon.reload()
+    done = accord("inbox", "approve", "recovery-1")
+    assert done.code == Exit.REFUSED
+    assert "recovery is off" in done.err
+    assert "recovery.mode" in done.err
+    assert accord("inbox", "dismiss", "recovery-1").code == 0
 
 
 def test_who_may_only_read_decides_nothing(accord: Accord) -> None:
