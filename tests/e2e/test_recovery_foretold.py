@@ -9,6 +9,7 @@ from controller.assurance.breach import Breach
 from controller.assurance.decision import CauseFinding
 from controller.assurance.objectives import Objective, ObjectiveName
 from controller.mapping.fragment import service_id
+from controller.recovery.history import Recovery
 from controller.recovery.states import RecoveryState
 from controller.runtime.recovery_remedies import RecoveryRemedies
 from controller.runtime.remedies import Proposal
@@ -53,8 +54,8 @@ def foretold(service: str = "acme") -> Breach:
     return Breach(objective, 300.0, 0.014, 0.012, 0.016, 0.95, 1.0)
 
 
-def wait_for_no_fault(provider: Provider) -> None:
-    """Faults are seen, and assurance is quicker than recovery by itself."""
+def let_assurance_be_first(provider: Provider) -> None:
+    """Faults are seen, and no recovery begins by itself."""
     pace = provider.controller.recoveries.pace
     provider.controller.recoveries.pace = replace(pace, settle=10 * LONG)
 
@@ -75,10 +76,19 @@ async def proposed(provider: Provider, finding: CauseFinding, service: str = "ac
     return found
 
 
+def assert_moved_in_stages(provider: Provider, one: Recovery) -> None:
+    """What it changed carried all the time."""
+    changes = list(provider.controller.world.changes)
+    assert changes
+    assert {change.id for change in changes} <= set(one.transactions)
+    assert all([step.stage.value for step in change.steps] == MOVED for change in changes)
+
+
 async def test_a_service_is_moved_in_stages_before_its_breach_away_from_the_fullest_link_where_no_cause_is_known(
     tmp_path: Path,
 ) -> None:
     async with recovering(tmp_path, tunnels=BOTH) as provider:
+        let_assurance_be_first(provider)
         proposal = await proposed(provider, CauseFinding())
         assert proposal.kind == "shift"
         assert not recoveries(provider), "nothing is done before it is agreed to"
@@ -86,16 +96,14 @@ async def test_a_service_is_moved_in_stages_before_its_breach_away_from_the_full
         assert await remedies(provider).carry_out(proposal, ACTOR) == "", told(provider)
         (one,) = recoveries(provider)
         assert (one.state, one.services) == (RecoveryState.RECOVERED, ("acme",))
-        assert one.reason
+        assert one.verification
         assert {name: ways(provider, name) for name in BOTH} != before
-        (change,) = provider.controller.world.changes
-        assert [step.stage.value for step in change.steps] == MOVED
-        assert change.id in one.transactions
+        assert_moved_in_stages(provider, one)
 
 
 async def test_a_service_is_moved_in_stages_before_its_breach_away_from_the_cause_that_is_known(tmp_path: Path) -> None:
     async with recovering(tmp_path, tunnels=BOTH) as provider:
-        wait_for_no_fault(provider)
+        let_assurance_be_first(provider)
         lose(provider, NORTH_WIRE, 0.05)
         proposal = await proposed(provider, await localised(provider))
         assert proposal.kind == "reroute"
@@ -103,8 +111,7 @@ async def test_a_service_is_moved_in_stages_before_its_breach_away_from_the_caus
         (one,) = recoveries(provider)
         assert (one.cause, one.is_over) == (NORTH, True)
         assert ways(provider, "gold") == ways(provider, "gold-back") == {LYON}
-        assert all([step.stage.value for step in change.steps] == MOVED for change in provider.controller.world.changes)
-        assert [change.id for change in provider.controller.world.changes]
+        assert_moved_in_stages(provider, one)
         assert ACTOR in {step.actor for step in one.steps}
 
 
@@ -145,7 +152,7 @@ def is_on(source: str, target: str, way: str) -> bool:
 async def test_where_nothing_else_fits_a_service_is_carried_with_less_if_its_owner_allows_that(tmp_path: Path) -> None:
     async with recovering(tmp_path) as provider:
         await allowed(provider, "reroute, degrade")
-        wait_for_no_fault(provider)
+        let_assurance_be_first(provider)
         lose(provider, NORTH_WIRE, 0.05)
         proposal = await proposed(provider, await localised(provider, "acme-1"), "acme-1")
         assert proposal.kind == "degrade"
@@ -160,7 +167,7 @@ async def test_where_nothing_else_fits_a_service_is_carried_with_less_if_its_own
 async def test_where_its_owner_does_not_allow_less_nothing_is_proposed(tmp_path: Path) -> None:
     async with recovering(tmp_path) as provider:
         await allowed(provider, "reroute")
-        wait_for_no_fault(provider)
+        let_assurance_be_first(provider)
         lose(provider, NORTH_WIRE, 0.05)
         finding = await localised(provider, "acme-1")
         assert await remedies(provider).propose("acme-1", foretold("acme-1"), finding) is None
