@@ -106,9 +106,14 @@ class NegotiationMetrics(Collector):
         desk = business.house.desk if business else None
         open_ = [desk.dialogues[id_] for id_ in desk.open] if desk else []
         reserved = [one.chosen.amount for one in open_ if one.chosen is not None and one.stage in _RESERVED]
-        bound = [one.terms.quote.total for one in desk.agreements.values() if not one.is_over] if desk else []
-        yield _sums("accord_negotiation_reserved_money", "Reserved for what is not provisioned yet.", reserved)
-        yield _sums("accord_negotiation_committed_money", "What agreements in force cost for their time.", bound)
+        all_ = list(desk.agreements.values()) if desk else []
+        bound = [one.terms.quote.total for one in all_ if not one.is_over]
+        nothing = [Money.zero(one.terms.quote.total.currency) for one in all_]  # what was dealt in once is told as 0
+        reserved_words = "Reserved for what is not provisioned yet."
+        yield _sums("accord_negotiation_reserved_money", reserved_words, [*nothing, *reserved])
+        yield _sums(
+            "accord_negotiation_committed_money", "What agreements in force cost for their time.", nothing + bound
+        )
 
     def _states(self) -> Metric:
         words = "Agreements by what assurance makes of them."
