@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 from controller.model.errors import ConnectionFailedError, InvalidInputError, NotFoundError
 
 _TIMEOUT_SECONDS = 15.0
@@ -30,6 +28,8 @@ class PeersOverHttps:
         await asyncio.to_thread(self._post, url, party, token)
 
     def _post(self, url: str, party: str, token: str) -> None:
+        import requests  # most daemons have no parties elsewhere
+
         try:
             with requests.Session() as session:
                 session.trust_env = False

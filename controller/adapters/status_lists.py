@@ -8,14 +8,16 @@ undone.
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-
-import requests
+from typing import TYPE_CHECKING
 
 from controller.adapters.trust_file import TrustFile
 from controller.model.errors import AccordError, ConnectionFailedError, InvalidInputError
 from controller.negotiation.checks import RefusedError
 from controller.negotiation.status_list import MOST_TOKEN_OCTETS, StatusList, read_status_list
 from controller.ports import Clock
+
+if TYPE_CHECKING:
+    import requests
 
 _TIMEOUT_SECONDS = 10.0
 _CHUNK = 65_536
@@ -58,6 +60,8 @@ class StatusLists:
 
 def fetch(address: str, ca: Path | None = None) -> str:
     """The text at an HTTPS address: no redirects, no more than a list may have, not for ever."""
+    import requests  # most daemons ask nobody for lists
+
     if not address.startswith("https://"):
         raise InvalidInputError("a status list is fetched over HTTPS", path=address)
     try:
@@ -78,7 +82,7 @@ def fetch(address: str, ca: Path | None = None) -> str:
         ) from error
 
 
-def _limited(answer: requests.Response, address: str) -> str:
+def _limited(answer: "requests.Response", address: str) -> str:
     text = bytearray()
     for chunk in answer.raw.stream(_CHUNK, decode_content=False):
         text += chunk

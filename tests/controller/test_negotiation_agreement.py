@@ -156,7 +156,7 @@ def test_a_step_goes_along_the_axis_that_is_at_risk(axis: Axis, member: str, bet
 
 def test_where_there_is_no_grade_to_go_to_the_strategy_is_left_out() -> None:
     best = terms(level=ServiceLevel("optical", 100 * 10**9, 1_000, 999_990))
-    found = [one.strategy for one in variations(best, Risk(Axis.LATENCY), CATALOGUE, NOW)]
+    found = [one.strategy for one in variations(best, Risk(Axis.LATENCY, ("ab",)), CATALOGUE, NOW)]
     assert found == [Strategy.REROUTE]
 
 

@@ -258,7 +258,7 @@ async def test_a_crash_after_any_record_costs_nothing_and_the_negotiation_is_fin
 # -- many --------------------------------------------------------------------------------------------------------------
 
 
-async def test_two_changes_of_one_agreement_at_once_are_one_change_and_one_refusal() -> None:
+async def test_of_two_changes_of_one_agreement_at_once_one_is_refused_or_follows_the_other() -> None:
     plane = Plane()
     first = await negotiated(plane)
     root = first.terms.root
@@ -266,10 +266,12 @@ async def test_two_changes_of_one_agreement_at_once_are_one_change_and_one_refus
     async with asyncio.timeout(_PATIENCE_SECONDS):
         done = [await plane.negotiations.outcome(subject) for subject in subjects]
         await plane.negotiations.idle()
-    assert sorted(one.stage for one in done) in ([Stage.DONE, Stage.REFUSED], [Stage.DONE, Stage.FAILED])
+    made = [one for one in done if one.stage is Stage.DONE]
+    assert made
+    assert {one.stage for one in done} <= {Stage.DONE, Stage.REFUSED, Stage.FAILED}
     (standing,) = plane.negotiations.agreements()
     verify_chain(standing.issues, key_of)
-    assert len(standing.issues) == 2
+    assert len(standing.issues) == 1 + len(made)
 
 
 async def test_many_negotiations_at_once_stay_within_one_wallet() -> None:
