@@ -100,6 +100,7 @@ def _take(connection: Any, aead: _Aead, data: bytes, start: int) -> int:
             channel._accept_data(packet[_DATA_AT : _DATA_AT + length])
         except Exception:  # noqa: BLE001 - as asyncssh does
             connection.internal_error()
+            return len(data)
     return end
 
 

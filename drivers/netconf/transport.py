@@ -24,6 +24,8 @@ from drivers.netconf.requests import Request
 from drivers.netconf.sparing import spare_packet_log
 from drivers.netconf.xml import Head, parse, read_head
 
+_REFUSAL, _REFUSAL_WITHIN = b"rpc-error", 4096
+"""What a refusal has, and in how many of its first bytes it is looked for."""
 _JUNOS_COMMAND = "xml-mode netconf need-trailer"
 
 
@@ -288,8 +290,8 @@ class NetconfTransport(Session):  # type: ignore[misc]  # ncclient is untyped
         if (call := self._calls.pop(number, None)) is not None:
             call.reply = message
             following = self._calls.get(number + 1)
-            if following is None or following.before is not call:
-                call.tell()
+            if following is None or following.before is not call or _REFUSAL in bytes(message[:_REFUSAL_WITHIN]):
+                call.tell()  # a refusal waits for nobody: others are to be told to give up
         elif not 0 < number < self._next_id:
             raise ProtocolViolationError(f"the device answered message-id {number}, which was never sent")
         return None

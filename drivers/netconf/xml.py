@@ -23,7 +23,7 @@ _HEAD = re.compile(
     re.DOTALL,
 )
 _NUMBERED_REPLY = re.compile(
-    rb"(?:<\?xml[^>]*+\?>)?+\s*+<(?:[\w.-]++:)?rpc-reply(?:\s++xmlns(?::[\w.-]++)?+=\"[^\"]*+\")*+"
+    rb"(?:<\?xml[^>?]*+\?>)?+\s*+<(?:[\w.-]++:)?rpc-reply(?:\s++xmlns(?::[\w.-]++)?+=\"[^\"]*+\")*+"
     rb"\s++message-id=\"([0-9]++)\"[^<>]*+>"
 )
 """How replies nearly always begin."""

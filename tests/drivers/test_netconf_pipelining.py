@@ -21,6 +21,12 @@ async def seen(server: CannedServer, count: int) -> list[str]:
     return server.operations()
 
 
+async def session_turns() -> None:
+    """Let what has arrived be dealt with: the answer before the one that was swallowed was sent first."""
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+
+
 async def test_a_foreseen_reading_is_sent_with_the_commit_and_answered_when_it_is_asked_for():
     async with CannedServer() as server:
         session = await connected(server)
@@ -61,6 +67,8 @@ async def test_an_answer_is_told_when_the_connection_goes_before_the_one_sent_be
         session.foresee(read=FILTERS)
         committing = asyncio.create_task(session.commit_tentative(TXID, 60))
         await server.swallowed.wait()
+        await session_turns()
+        assert not committing.done()
         server.disconnect()
         await committing
         with pytest.raises(ConnectionFailedError):
@@ -69,11 +77,17 @@ async def test_an_answer_is_told_when_the_connection_goes_before_the_one_sent_be
 
 
 async def test_a_refused_edit_is_told_before_the_validation_behind_it():
-    async with CannedServer(when("edit-config", error("data-exists", "no room"))) as server:
-        session = await connected(server)
+    def answer(rpc: Rpc) -> Answer:
+        if rpc.operation == "validate":
+            return None
+        return error("data-exists", "no room") if rpc.operation == "edit-config" else sane(rpc)
+
+    async with CannedServer(answer) as server:
+        session = await connected(server, rpc_timeout_seconds=60.0)
         session.foresee(validate=True)
-        with pytest.raises(DeviceRejectedError, match="no room"):
-            await session.prepare(EDIT)
+        async with asyncio.timeout(30):
+            with pytest.raises(DeviceRejectedError, match="no room"):
+                await session.prepare(EDIT)
         await session.release()
         assert (await session.read()).body
         assert session._transport.pending == 0

@@ -69,7 +69,41 @@ async def test_replies_that_arrive_whole_take_the_short_way(taken: list[int]):
         await session.close()
 
 
-async def test_replies_in_pieces_and_several_at_once_read_the_same(taken: list[int]):
+async def test_several_packets_that_arrive_together_are_taken_one_behind_the_other(monkeypatch: pytest.MonkeyPatch):
+    """With the last one in two pieces, of which the second goes the long way."""
+    starts: list[tuple[int, int]] = []
+    take = short_way._take
+
+    def note(*arguments: Any) -> int:
+        end = take(*arguments)
+        starts.append((arguments[3], end))
+        return end
+
+    monkeypatch.setattr(short_way, "_take", note)
+    held, is_gathering = bytearray(), False
+
+    def gather(data: bytes) -> list[bytes]:
+        """The large reply is passed on in two pieces, of which neither ends with a packet."""
+        nonlocal is_gathering
+        held.extend(data)
+        if is_gathering and len(held) < len(LARGE):
+            return []
+        pieces = [bytes(held[:70_000]), bytes(held[70_000:])] if is_gathering else [bytes(held)]
+        is_gathering = False
+        held.clear()
+        return pieces
+
+    async with CannedServer(when("get", LARGE)) as server, through(server, gather) as port:
+        session = await connected(server, port=port)
+        is_gathering = True
+        assert (await session.read_state()).body.count(b"x") > 100_000 - 1
+        await ask(session, 5)
+        await session.close()
+    assert any(start > 0 and end > 0 for start, end in starts)
+    assert any(start > 0 and end == 0 for start, end in starts)
+
+
+async def test_replies_in_pieces_read_the_same():
     async with (
         CannedServer(when("get", LARGE)) as server,
         through(server, lambda data: [data[at : at + 97] for at in range(0, len(data), 97)]) as port,

@@ -121,6 +121,7 @@ async def test_a_move_in_place_loses_nothing_and_a_shift_to_the_faster_way_reord
         expected = TIMES * DELAY_DIFFERENCE_SECONDS * PACKET_RATE
         rule = all(close(m.report.reordered, expected, 0.2, 0) for m in (packets, calculated))
         lossless = packets.report.lost == calculated.report.lost == 0
+        assert lossless or packets.report.late >= packets.report.sent / 100  # only a machine that is too busy loses
         return lossless and rule and close(packets.report.reordered, calculated.report.reordered, 0.2, 0)
 
     await on_both(shifts, agree)
