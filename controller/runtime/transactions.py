@@ -207,8 +207,8 @@ class Transactions:
     def _ended(self, executor: Executor, task: "asyncio.Task[None]", lease: Lease) -> None:
         transaction = executor.coordinator.transaction
         self._running.pop(transaction, None)
-        self.world.reservations.release(transaction)
-        if executor.coordinator.is_final:  # else its devices stay taken: only a restart can go on with it
+        if executor.coordinator.is_final:  # else what it has stays taken: only a restart can go on with it
+            self.world.reservations.release(transaction)
             self.leases.release((device.device for device in executor.coordinator.plan.devices), lease)
         if not task.cancelled() and task.exception() is not None:
             _log.error("transaction_stopped", transaction=transaction, error=repr(task.exception()))
