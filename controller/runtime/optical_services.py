@@ -5,7 +5,7 @@ What was lit for a service that then cannot be carried is taken down again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -108,11 +108,22 @@ class OpticalServices:
             await self._see_up(carved)
             plan = await self.plans.plan_tunnels(lambda tunnels: _along(tunnels, carved, name, service), actor)
             done.append(await self._committed(plan, actor))
-        except AccordError:
-            for domain, tunnel in reversed(lit):
-                await self._committed(await self.plans.plan_optical_removal(domain, tunnel, actor), actor)
+        except AccordError as error:
+            if left := await self._darkened(reversed(lit), actor):
+                again = f"still lit: {', '.join(left)}; take it down: accord optical delete DOMAIN NAME"
+                error.remedy = "; ".join(filter(None, (error.remedy, again)))
             raise
         return carved, done
+
+    async def _darkened(self, lit: Iterable[tuple[DeviceName, str]], actor: str) -> list[str]:
+        """Take down what was lit; what could not be, and why."""
+        left = []
+        for domain, tunnel in lit:
+            try:
+                await self._committed(await self.plans.plan_optical_removal(domain, tunnel, actor), actor)
+            except AccordError as error:
+                left.append(f"'{tunnel}' of '{domain}' ({error.message})")
+        return left
 
     async def _light(
         self, segment: Segment, name: str, actor: str, lit: list[tuple[DeviceName, str]]

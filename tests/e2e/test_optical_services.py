@@ -93,6 +93,21 @@ async def test_light_is_given_back_when_the_tunnel_over_it_cannot_be_had(provide
     await provider.assert_read_back_equal(["otn-domain", "pe-london", "pe-paris"])
 
 
+async def test_light_that_cannot_be_taken_down_is_named_beside_what_went_wrong_and_the_other_is_given_back(provider):
+    controller, faults = provider.controller, provider.lab.faults
+    await provider.commit(edit(site("f", "Frankfurt", "DE", access(3))))
+    wish = CarvingWish("acme", "p", "f", BitRate(40_000_000), is_deterministic=True)
+    faults.add("pe-frankfurt", "commit", Fault.REJECT)
+    faults.add("otn-domain", "restconf-patch", Fault.REJECT, nth=3)  # two are lit before
+    with pytest.raises((ConflictError, DeviceRejectedError)) as refused:
+        await controller.optical_services.provision(wish, "gold", ACTOR)
+    assert [entry.router for entry in faults.history] == ["pe-frankfurt", "otn-domain"]
+    assert "create tunnel gold" in refused.value.message
+    (left,) = (await controller.optical.read(OTN)).tunnels
+    assert f"still lit: '{left.name}' of 'otn-domain'" in str(refused.value)
+    assert len(controller.world.tunnels) == 0
+
+
 async def test_a_name_that_is_taken_is_refused_before_anything_is_lit(provider):
     controller = provider.controller
     await provider.commit_plan(
