@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from controller.events import types
 from controller.mapping.tunnel import STAMP, Tunnel
 from controller.mapping.tunnel_book import TunnelChange
 from controller.mapping.tunnel_paths import (
@@ -43,7 +42,6 @@ from controller.topology.te_database import TeDatabase
 from controller.transaction.plan import Plan
 from controller.transaction.stages import Probe, StagedPlan
 
-Json = Any
 _FIRST_SESSION = 1000
 """STAMP sessions below are the operator's and those of links."""
 _LEAST_DRAIN_SECONDS = 0.2
@@ -199,11 +197,12 @@ class Tunnels:
                     path=link,
                 )
             if running and (link := _overbooked(self._with_running(taken, running), change)):
-                transactions = dict.fromkeys(transaction for transaction, _ in running)
+                takers = [each for each, tunnel in running if link in self._taken(tunnel)]
                 raise UndecidedError(
-                    f"{', '.join(transactions)} is about to reserve what plan '{plan.id}' needs of link '{link}'",
+                    f"{', '.join(dict.fromkeys(takers))} is about to reserve what plan '{plan.id}' needs of "
+                    f"link '{link}'",
                     remedy="wait for its verdict, then plan again",
-                    path=running[0][0],
+                    path=takers[0],
                     tag="in-use",
                 )
 
@@ -219,6 +218,11 @@ class Tunnels:
             path = LinkPath(tuple(known[hop] for hop in sorted(links) if hop in known))
             database = database.with_reservation(tunnel.name, path, rate)
         return database
+
+    def _taken(self, tunnel: Tunnel) -> set[LinkId]:
+        """The links that a tunnel is about to take, and those that it has until then."""
+        before = self.world.tunnels.get(tunnel.name).links if tunnel.name in self.world.tunnels else set()
+        return {*tunnel.links, *before}
 
     def plan(self, change: TunnelChange, summary: str) -> Plan:
         """The plan of tunnels as they are here."""
@@ -390,16 +394,12 @@ def reserving(database: TeDatabase, tunnel: Tunnel) -> TeDatabase:
 
 
 def _change_of(plan: Plan) -> TunnelChange:
-    found = _tunnel_effects(plan)
+    found = tunnel_changes(plan)
     if len(found) != 1 or len(plan.effects) != 1:
         raise InvalidInputError(
             f"plan '{plan.id}' is not one of tunnels alone", remedy=f"commit it: accord commit {plan.id}", path=plan.id
         )
-    return TunnelChange.from_json(found[0]["change"])
-
-
-def _tunnel_effects(plan: Plan) -> list[Json]:
-    return [effect.data for effect in plan.effects if effect.type == types.TUNNELS_CHANGED]
+    return found[0]
 
 
 def route(tunnel: Tunnel) -> str:
