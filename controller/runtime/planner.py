@@ -152,14 +152,11 @@ class Planner:
             refuse_overlap(undone, self._plan_of(later), later.id)
         undone = replace(undone, effects=tuple(map(_with_profiles_kept, undone.effects)))
         self._refuse_changed_tunnels(undone.effects)
+        backs: list[L3smChange] = []
         for effect in (effect for effect in undone.effects if effect.type == types.SERVICES_CHANGED):
             back, change = (L3smChange.from_json(effect.data[part]) for part in ("back", "change"))
             refuse_stale(self.world.services, back, change, self.infrastructure)
-        backs = [
-            L3smChange.from_json(effect.data["back"])
-            for effect in undone.effects
-            if effect.type == types.SERVICES_CHANGED
-        ]
+            backs.append(back)
         leaving = _leaving(backs)
         colors: _Wanted = {}
         for back in backs:
