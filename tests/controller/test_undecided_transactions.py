@@ -25,7 +25,7 @@ async def test_what_an_undecided_transaction_reserves_stays_taken_with_its_devic
     await asyncio.wait_for(reached.wait(), 60)
     later = await controller.plan_services(edit(site("m", "Madrid", "ES", access(3))), "a third site", "tester")
     await controller.transactions.drain(0.0)
-    await until(lambda: not controller.transactions.running())
+    await until(lambda: not controller.transactions.running(), 60.0)
     commit.cancel()
     transaction = next(iter(controller.world.transactions.open()))
     assert all(controller.leases.holder(name) for name in taken)
