@@ -156,6 +156,7 @@ class _Builder:
             domain=party.domain,
             key=party.identity.key,
             key_of=self.plane.parties.key_of,
+            domain_of=self.plane.parties.domains,
             log=self.log,
             clock=self.clock,
             peers=self.plane.lane,
@@ -200,7 +201,8 @@ class _Builder:
         orders = OssNegotiationAgent(desk)
         live = self.plane.live = LiveMarket(self.catalogue, self.policy)
         assurance = OssAssuranceAgent(desk, self._usual(Domain.BSS), ClosedLoop(self.limits))
-        tools = NetworkTools(desk, self.plane.parties.key_of, live.market, provisioner, orders)
+        parties = self.plane.parties
+        tools = NetworkTools(desk, parties.key_of, live.market, provisioner, orders, parties.domains)
         self.plane.tools = tools
         house = self._house(party, desk)
         house.agents, house.followers = (orders, OssPlanningAgent(desk)), (assurance, tools)

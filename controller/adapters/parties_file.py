@@ -66,6 +66,8 @@ class Parties:
     keys: dict[str, PublicKey]
     urls: dict[str, str]
     usual: dict[Domain, str]
+    domains: dict[str, Domain]
+    """By party: the one domain that it speaks for."""
     registry: TrustFile
     catalogue: Path | None = None
 
@@ -98,6 +100,7 @@ def load_parties(path: Path) -> Parties:
         keys,
         {did: peer.url for did, peer in file.peers.items() if peer.url},
         usual,
+        {did: peer.domain for did, peer in file.peers.items()} | {p.identity.did: p.domain for p in here},
         registry,
         base / file.catalogue if file.catalogue else None,
     )

@@ -119,10 +119,9 @@ class Desk:
     def refuse_turn(self, message: Message) -> None:
         """`ConflictError` for a message that does not follow what was said before."""
         dialogue = self.dialogue(message.correlation)
-        if dialogue.other and message.sender.domain is not Domain.OSS and self.domain is not Domain.OSS:
-            across = {Domain.ENTERPRISE, Domain.BSS} == {self.domain, message.sender.domain}
-            if across and dialogue.other != message.sender_party:
-                raise ConflictError(f"negotiation '{dialogue.id}' is with '{dialogue.other}'", path=dialogue.id)
+        across = {Domain.ENTERPRISE, Domain.BSS} == {self.domain, message.sender.domain}
+        if dialogue.other and (across or self.domain is Domain.OSS) and dialogue.other != message.sender_party:
+            raise ConflictError(f"negotiation '{dialogue.id}' is with '{dialogue.other}'", path=dialogue.id)
         cue = cue_heard(message)
         if cue is not None:
             advance(self.domain, dialogue.stage, cue)

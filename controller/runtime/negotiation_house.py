@@ -69,6 +69,8 @@ class House:
     domain: Domain
     key: SigningKey
     key_of: KeyOf
+    domain_of: Mapping[str, Domain]
+    """The domain that each known party speaks for, this one's too: a role of another domain is not its to play."""
     log: EventLog
     clock: Clock
     peers: Peers
@@ -138,6 +140,7 @@ class House:
         """Take a message in; `MessageRefusedError` names the check it does not pass, which is recorded as well."""
         try:
             message = unseal(token, self.key_of, self.party, self.clock.now())
+            self._refuse_role(message)
             known = self.desk.heard.get(message.id, "")
             _refuse_other(message, known, digest_of(token))
         except MessageRefusedError as error:
@@ -148,6 +151,17 @@ class House:
         async with self._lock(message.correlation):
             await self._take_in(message, token)
         self._start(self._run(message.correlation))
+
+    def _refuse_role(self, message: Message) -> None:
+        """A party speaks for its own domain only, to agents of this one."""
+        if self.domain_of.get(message.sender_party) is not message.sender.domain:
+            raise MessageRefusedError(
+                f"'{message.sender_party}' does not speak as '{message.sender}'", check=MessageCheck.SENDER
+            )
+        if message.recipient.domain is not self.domain:
+            raise MessageRefusedError(
+                f"'{self.party}' has no agent '{message.recipient}'", check=MessageCheck.RECIPIENT
+            )
 
     async def tick(self) -> None:
         """Look at negotiations whose time may be over."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from controller.model.errors import AccordError, NotFoundError
+from controller.model.errors import AccordError, InvalidInputError, NotFoundError
 from controller.negotiation.agreement import Agreement, Terms, refuse_broken_link, verify_agreement
 from controller.negotiation.bands import Band
 from controller.negotiation.candidates import Candidate, CandidatePaths
@@ -20,7 +20,7 @@ from controller.negotiation.oss import OssNegotiationAgent
 from controller.negotiation.quote import Offer, Quote, QuoteRefusal, Seller, hold, price
 from controller.negotiation.records import Dialogue, Record, ToolCall
 from controller.negotiation.request import ServiceRequest
-from controller.negotiation.roles import Tool
+from controller.negotiation.roles import Domain, Tool
 from controller.runtime.negotiation_house import Effect
 from controller.runtime.negotiation_money import refused
 from controller.topology.network import LinkId
@@ -133,6 +133,7 @@ class NetworkTools:
     market: Market
     provisioner: Provisioner
     orders: OssNegotiationAgent
+    domain_of: Mapping[str, Domain]
     links: dict[str, tuple[LinkId, ...]] = field(default_factory=dict)
     """By reservation."""
 
@@ -177,6 +178,7 @@ class NetworkTools:
                 refuse_broken_link(parent, agreement.terms)
             if agreement.terms.provider != dialogue.other:
                 raise NotFoundError(f"'{dialogue.other}' orders what '{agreement.terms.provider}' has signed")
+            _refuse_sides(agreement.terms, self.domain_of)
         except AccordError as error:
             return refused("agreement", error.message)
         against = self.orders.refusal_of(dialogue)
@@ -222,6 +224,13 @@ class NetworkTools:
         for name in call.arguments["holds"]:
             self.market.give_back(name)
         return {"freed": call.arguments["holds"]}
+
+
+def _refuse_sides(terms: Terms, domain_of: Mapping[str, Domain]) -> None:
+    """Who sells is the operator's business side, and who buys is a consumer: nobody sells to itself."""
+    for party, domain in ((terms.provider, Domain.BSS), (terms.consumer, Domain.ENTERPRISE)):
+        if domain_of.get(party) is not domain:
+            raise InvalidInputError(f"'{party}' is no party of domain '{domain}'")
 
 
 def service_name(root: str) -> str:

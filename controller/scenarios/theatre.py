@@ -63,6 +63,7 @@ LIST = "https://treasury.example/status/1"
 ENVELOPE = f"{TREASURY}/trading"
 PLACE_OF_WALLET = 42
 _PARTIES = (CONSUMER, BUSINESS, PLANNING, TREASURY)
+_DOMAINS = {CONSUMER: Domain.ENTERPRISE, BUSINESS: Domain.BSS, PLANNING: Domain.OSS}
 _KEYS = {did: SigningKey.of(f"{did}#key-1", bytes([number] * 32)) for number, did in enumerate(_PARTIES, start=1)}
 """Keys of a play: they open nothing outside of it."""
 _TRUST = Trust(
@@ -350,6 +351,7 @@ class Theatre:
             domain=desk.domain,
             key=_KEYS[party],
             key_of=key_of,
+            domain_of=_DOMAINS,
             log=self._kept,
             clock=self.clock,
             peers=self.lane,
@@ -387,7 +389,7 @@ class Theatre:
         market = Market(Seller(self.catalogue, self.policy, tuple(plant.mesh for plant in self.plants.values())))
         limits = GuardLimits(horizon_seconds=60.0, jitter_seconds=10.0, tick_seconds=TICK_SECONDS)
         assurance = OssAssuranceAgent(desk, BUSINESS, ClosedLoop(limits))
-        self._tools = NetworkTools(desk, key_of, market, self.bookings, orders)
+        self._tools = NetworkTools(desk, key_of, market, self.bookings, orders, _DOMAINS)
         house = self._house(PLANNING, desk)
         house.agents, house.tools = (orders, OssPlanningAgent(desk)), self._tools.effects()
         told = frozenset({Role.OSS_NEGOTIATION, Role.OSS_PLANNING, Role.OSS_ASSURANCE})

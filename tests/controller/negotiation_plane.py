@@ -37,6 +37,7 @@ from tests.controller.market_samples import CATALOGUE, SQUARE, seller
 from tests.controller.negotiation_samples import (
     CONSUMER,
     CONSUMER_KEY,
+    DOMAINS,
     KEYS,
     NETWORK,
     NETWORK_KEY,
@@ -134,6 +135,7 @@ class Plane:
     negotiations: Negotiations = field(init=False)
     trust: Trust = field(init=False)
     tools: HolderTools = field(init=False)
+    network_tools: NetworkTools = field(init=False)
     nonces: Any = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -152,6 +154,7 @@ class Plane:
             domain=domain,
             key=key,
             key_of=key_of,
+            domain_of=DOMAINS,
             log=self.log,
             clock=self.clock,
             peers=self.lane,
@@ -189,7 +192,7 @@ class Plane:
         orders, market = OssNegotiationAgent(desk), Market(self.operator)
         assurance = OssAssuranceAgent(desk, PROVIDER)
         assurance.loop.guards.limits = self.limits
-        tools = NetworkTools(desk, key_of, market, self.carrier, orders)
+        tools = self.network_tools = NetworkTools(desk, key_of, market, self.carrier, orders, DOMAINS)
         house = self._house(
             NETWORK,
             Domain.OSS,

@@ -11,6 +11,7 @@ from controller.negotiation.catalogue import Axis, Tier
 from controller.negotiation.jose import PublicKey, SigningKey
 from controller.negotiation.quote import Quote
 from controller.negotiation.request import ServiceRequest
+from controller.negotiation.roles import Domain
 
 NOW = 1_000_000.0
 CONSUMER, PROVIDER, NETWORK = "did:web:bank.example", "did:web:operator.example:bss", "did:web:operator.example:oss"
@@ -19,7 +20,16 @@ CONSUMER_KEY = SigningKey.of(f"{CONSUMER}#key-1", bytes([11] * 32))
 PROVIDER_KEY = SigningKey.of(f"{PROVIDER}#key-1", bytes([12] * 32))
 NETWORK_KEY = SigningKey.of(f"{NETWORK}#key-1", bytes([13] * 32))
 STRANGER_KEY = SigningKey.of("did:web:stranger.example#key-1", bytes([14] * 32))
-KEYS = {key.id: key.public for key in (CONSUMER_KEY, PROVIDER_KEY, NETWORK_KEY)}
+RIVAL = "did:web:rival.example"
+"""Another consumer of the same operator."""
+RIVAL_KEY = SigningKey.of(f"{RIVAL}#key-1", bytes([15] * 32))
+KEYS = {key.id: key.public for key in (CONSUMER_KEY, PROVIDER_KEY, NETWORK_KEY, RIVAL_KEY)}
+DOMAINS = {
+    CONSUMER: Domain.ENTERPRISE,
+    RIVAL: Domain.ENTERPRISE,
+    PROVIDER: Domain.BSS,
+    NETWORK: Domain.OSS,
+}
 REQUEST = ServiceRequest(
     id="r1",
     a="a",
