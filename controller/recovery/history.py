@@ -84,6 +84,11 @@ class Recovery:
         return tuple(number for number in range(len(self.candidates)) if number not in self.tried)
 
     @property
+    def attempts(self) -> int:
+        """How often something was carried out: the same remedy may be tried again."""
+        return sum(step.cue == Cue.EXECUTE for step in self.steps)
+
+    @property
     def candidate(self) -> Candidate | None:
         """The one that is tried."""
         return None if self.chosen is None else self.candidates[self.chosen]

@@ -12,7 +12,7 @@ from controller.mapping.tunnel_paths import is_alive
 from controller.model.errors import AccordError, SupersededError
 from controller.model.identifiers import DeviceName
 from controller.recovery.history import Recovery
-from controller.recovery.remedies import NAME, Remedy, candidates
+from controller.recovery.remedies import Remedy, candidates
 from controller.recovery.scoring import Candidate, ranked
 from controller.recovery.situation import Fault, Situation
 from controller.runtime.localisation import Localisation
@@ -120,7 +120,7 @@ class RecoveryWork:
         candidate = recovery.candidate
         if candidate is None:
             return Done("no remedy is chosen")
-        remedy, summary = candidate.remedy, f"{recovery.id}.{len(recovery.tried)}: {candidate.remedy.summary}"
+        remedy, summary = candidate.remedy, f"{recovery.id}.{recovery.attempts}: {candidate.remedy.summary}"
         if remedy.devices:
             return await self._committed(lambda: self.commits.plan_repair(remedy.devices, ACTOR), summary)
         return await self._to(recovery, remedy.wanted, summary, _acceptable(recovery))
@@ -137,11 +137,13 @@ class RecoveryWork:
             return Done("a tunnel was changed by somebody else meanwhile: it is left as it is")
         if self._is_dead(remedy.before):
             return Done("what there was before is dead: the remedy is left until there is a better one")
-        return await self._to(recovery, remedy.before, f"{recovery.id}.{len(recovery.tried)}: undo", (remedy.wanted,))
+        return await self._to(recovery, remedy.before, f"{recovery.id}.{recovery.attempts}: undo", (remedy.wanted,))
 
     def made(self) -> tuple[str, ...]:
-        """The tunnels that remedies made."""
-        return tuple(sorted(tunnel.name for tunnel in self.world.tunnels if tunnel.name.startswith(f"{NAME}-")))
+        """The tunnels that remedies made: what an operator made keeps its tunnel, whatever it is called."""
+        tried = [one.candidates[number].remedy for one in self.world.recoveries for number in one.tried]
+        ours = {name for remedy in tried for name in remedy.before.deleted}
+        return tuple(sorted(tunnel.name for tunnel in self.world.tunnels if tunnel.name in ours))
 
     async def take_away(self, names: tuple[str, ...]) -> Done:
         """The end of tunnels: what they carried follows the shortest path."""

@@ -183,7 +183,7 @@ async def test_tunnels_that_remedies_made_are_taken_away_when_all_has_been_well_
         assert all(name.startswith("recovery-acme-") for name in own)
         assert {way for name in own for way in ways(provider, name)} == {LYON}
         provider.controller.recoveries.pace = replace(provider.controller.recoveries.pace, calm=2.0)
-        await made(provider, "spare", services=())
+        await made(provider, "recovery-spare", services=())
         lose(provider, NORTH_WIRE, 0.0)
-        await until(lambda: {tunnel.name for tunnel in tunnels} == {"spare"}, LONG, lambda: told(provider))
+        await until(lambda: {tunnel.name for tunnel in tunnels} == {"recovery-spare"}, LONG, lambda: told(provider))
         await provider.assert_read_back_equal(["pe-london", "pe-frankfurt"])
