@@ -179,8 +179,9 @@ class Witness:
             *self._losses(flows, now),
             *self._verdicts(database, now),
         ]
-        known = {(one.kind, one.subject, one.sensor) for one in found if one.is_bad}
-        for gone in [key for key in self._since if key[0] is not ObservationKind.LOSS and key not in known]:
+        told = (one for one in found if one.is_bad or one.kind is ObservationKind.LOSS)
+        known = {(one.kind, one.subject, one.sensor) for one in told}
+        for gone in self._since.keys() - known:
             del self._since[gone]
         lasting = (self._lasting(one, now) for one in found)
         return tuple(one for one in lasting if one is not None)

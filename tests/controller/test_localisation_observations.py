@@ -49,3 +49,13 @@ def test_what_was_lost_before_a_carrier_came_back_says_nothing_of_the_link_that_
     assert losses(tell(witness, next(times), 0.0)) == []
     assert losses(tell(witness, next(times), 0.0)) == [(100, 0)]
     assert losses(tell(witness, next(times), 3.0))[0] == (200, 30)
+
+
+def test_a_burst_of_loss_is_over_when_no_window_that_is_looked_at_lost_anything() -> None:
+    witness = OneProbe(SimpleNamespace(network={}), SeriesBook(TICK))  # type: ignore[arg-type]  # no probes of links
+    was_calm = []
+    for number in range(50):
+        tell(witness, 1_000 + number * TICK, 5.0 if 5 <= number <= 11 else 0.0)
+        was_calm.append(witness.is_calm)
+    assert not any(was_calm[5:11])
+    assert was_calm[-1]
