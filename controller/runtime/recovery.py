@@ -24,7 +24,7 @@ from controller.recovery.situation import Fault, FaultKind
 from controller.recovery.states import Cue, Mode, RecoveryState, advance
 from controller.runtime.collection import Collection
 from controller.runtime.localisation import BLIND, Localisation
-from controller.runtime.recovery_evidence import Finding, Verification
+from controller.runtime.recovery_evidence import LEAST_PACKETS, Finding, Verification
 from controller.runtime.recovery_faults import Faults
 from controller.runtime.recovery_work import ACTOR, RecoveryWork
 from controller.runtime.world import World
@@ -74,6 +74,7 @@ class Recoveries:
     verification: Verification = field(init=False)
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _calm_since: float = inf
+    _tidying: "asyncio.Task[None] | None" = None
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -95,18 +96,29 @@ class Recoveries:
         for recovery in self.world.recoveries:
             if not recovery.is_over:
                 self.go_on(recovery.id)
-        await self._tidy(now)
+        self._tidy(now)
 
-    async def _tidy(self, now: float) -> None:
+    def _tidy(self, now: float) -> None:
         """What remedies made goes when all has been well for long enough: traffic takes its own way again."""
         is_calm = not self.faults.now and all(one.is_over for one in self.world.recoveries)
         self._calm_since = min(self._calm_since, now) if is_calm else inf
-        made = self.work.made() if now - self._calm_since >= self.pace.calm and self.mode() is Mode.AUTO else ()
-        if made:
+        if self._tidying is not None or now - self._calm_since < self.pace.calm or self.mode() is not Mode.AUTO:
+            return
+        if made := self.work.made():
             self._calm_since = now
-            async with self._changing:
-                done = await self.work.take_away(made)
-            _log.info("recovery_tidied", tunnels=list(made), failure=done.failure)
+            self._tidying = asyncio.get_running_loop().create_task(self._take_away(made), name="recovery tidies")
+            self._tidying.add_done_callback(self._tidied)
+
+    async def _take_away(self, made: tuple[str, ...]) -> None:
+        """Beside the clockwork: a transaction that waits for a router must not keep faults from being seen."""
+        async with self._changing:
+            done = await self.work.take_away(made)
+        _log.info("recovery_tidied", tunnels=list(made), failure=done.failure)
+
+    def _tidied(self, task: "asyncio.Task[None]") -> None:
+        self._tidying = None
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("recovery_tidying_stopped", exc_info=task.exception())
 
     def go_on(self, id_: str) -> None:
         """Let a recovery take its steps, unless it does already, or nothing is to be done."""
@@ -119,7 +131,7 @@ class Recoveries:
     async def stop(self) -> None:
         """Leave every recovery where the log says it is."""
         self.localisation.stop()
-        tasks = list(self._running.values())
+        tasks = [*self._running.values(), *([self._tidying] if self._tidying else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -131,6 +143,8 @@ class Recoveries:
             if id_ not in self._running:
                 break
             await asyncio.wait([self._running[id_]])
+            if self.localisation.blind:
+                await asyncio.sleep(_LOOK_SECONDS)
         return one
 
     def _ended(self, id_: str, task: "asyncio.Task[None]") -> None:
@@ -153,7 +167,9 @@ class Recoveries:
         services = await self._who(fault)
         if not services and fault.kind != FaultKind.UNKNOWN:
             return
-        if not await self.work.suffering(fault) and self._was_told(fault, services):
+        # Of a device that drifted nobody tells anything new before the next look at it, whoever suffers.
+        is_old = fault.kind == FaultKind.DRIFT or not await self.work.suffering(fault)
+        if is_old and self._was_told(fault, services):
             return
         await self.begin(fault, services)
 
@@ -193,6 +209,8 @@ class Recoveries:
 
     async def _step(self, one: Recovery) -> bool:
         """Do what the state asks for and record what came of it; False when nothing came yet."""
+        if self.localisation.blind and one.cause != BLIND and not one.is_touched and one.state is not _S.ROLLED_BACK:
+            return False  # what nobody can see is neither over nor to be acted on
         work = {
             _S.DETECTED: self._localise,
             _S.LOCALISED: self._plan,
@@ -296,11 +314,13 @@ class Recoveries:
     async def _gone(self, one: Recovery) -> str:
         """Why nobody suffers any more; empty as long as somebody does."""
         is_seen = one.cause in self.faults.last
+        if one.is_dismissed and not is_seen and one.fault.reason.startswith(FORETOLD):
+            return "what was foretold is dismissed, and not seen"
         if one.fault.kind == FaultKind.DRIFT:
             # What was read to be repaired is known, and differs from nothing any more: its owners have to be asked.
             found, text = (Finding.WAIT, "") if is_seen else await self._judge(one)
             return text if found is Finding.HELPED else ""
-        if not is_seen and self._has_looked(one):
+        if not is_seen and self._has_looked(one) and self._is_seen_well(one):
             return "the fault is gone"
         if one.fault.kind != FaultKind.UNKNOWN and not await self.work.suffering(one.fault):
             return "everybody is carried clear of it by now"
@@ -311,6 +331,18 @@ class Recoveries:
         foretold = one.fault.reason.startswith(FORETOLD)
         seconds = self.pace.clear + self.localisation.patience.window
         return not foretold and self.localisation.has_looked_since(seconds)
+
+    def _is_seen_well(self, one: Recovery) -> bool:
+        """Whether what saw the fault sees it no more: a cause may have got another name, or nobody looks there now."""
+        fault, localisation = one.fault, self.localisation
+        if any(fault.hits(symptom.elements) for symptom in localisation.symptoms()):
+            return False
+        if not fault.elements or localisation.now is None or not any(each.endswith(" lost") for each in fault.symptoms):
+            return True
+        since = self.clock.now() - localisation.patience.window
+        crossing = (each for each in localisation.witness.sessions(localisation.now) if fault.hits(each[3]))
+        came = (localisation.witness.loss(device, number, since) for device, number, *_ in crossing)
+        return any(sent - lost >= LEAST_PACKETS for sent, lost in came)
 
     def _remedy(self, one: Recovery) -> Remedy:
         if one.candidate is None:

@@ -1,0 +1,227 @@
+"""The clockwork of recoveries: it goes on looking, and takes nothing for over that nobody has seen to be well."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from controller.adapters.event_log_memory import MemoryEventLog
+from controller.assurance.root_cause_observations import Observation, ObservationKind
+from controller.model.identifiers import Owner
+from controller.model.yang_path import Step
+from controller.recovery.history import Recovery
+from controller.recovery.remedies import Remedy
+from controller.recovery.scoring import Candidate, Score
+from controller.recovery.situation import Fault, FaultKind
+from controller.recovery.states import Mode, RecoveryState
+from controller.runtime.device_care import Difference, SyncReport
+from controller.runtime.localisation import BLIND
+from controller.runtime.localisation_observations import Patience
+from controller.runtime.recovery import FORETOLD, Pace, Recoveries
+from controller.runtime.recovery_work import Done
+from controller.runtime.world import World
+from controller.topology.network import Network
+from tests.controller.assurance_world import LONDON, VirtualClock
+
+PACE = Pace(settle=2.0, settle_unknown=60.0, clear=5.0, calm=20.0)
+NORTH = Fault(
+    "link a>b", FaultKind.LINK.value, ("a>b", "b>a"), False, 0.97, ("probe: 9 of 90 lost",), reason="it loses"
+)
+MOVE = Candidate(Remedy("reroute", "reroute gold"), Score(0.9, (("acme", 1.0),), 0.5, 1, ("because",)))
+
+
+def symptom(*elements: str) -> Observation:
+    return Observation(ObservationKind.LOSS, "probe", LONDON, frozenset(elements), sent=90, lost=9)
+
+
+class Seeing:
+    """Localisation that sees what the test says, and has been looking for ever."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock, self.patience, self.topology = clock, Patience(), SimpleNamespace(network=Network({}, {}))
+        self.faults: tuple[Fault, ...] = ()
+        self.found: tuple[Observation, ...] = ()
+        self.blind, self.now = "", SimpleNamespace(flows=())
+        self.counts: tuple[int, int] = (90, 0)
+        self.witness = self
+
+    async def diagnose(self) -> None:
+        """Nothing but what the test says."""
+
+    def stop(self) -> None:
+        """Nothing was begun."""
+
+    def has_looked_since(self, seconds: float) -> bool:
+        return True
+
+    def touched(self, elements: object) -> frozenset[str]:
+        return frozenset()
+
+    def symptoms(self) -> tuple[Observation, ...]:
+        return self.found
+
+    def sessions(self, flows: object) -> list[tuple[str, int, str, frozenset[str]]]:
+        return [(LONDON, 1, "probe", frozenset(NORTH.elements))]
+
+    def loss(self, device: str, number: int, since: float) -> tuple[int, int]:
+        return self.counts
+
+    def sees(self, *faults: Fault) -> None:
+        self.faults = faults
+        self.found = tuple(symptom(*fault.elements) for fault in faults if fault.elements)
+
+    def is_blinded(self) -> None:
+        self.blind, self.found = "telemetry is lost", ()
+        self.faults = (Fault(BLIND, FaultKind.UNKNOWN.value, reason=self.blind),)
+
+
+class Hands:
+    """One remedy there is, which does what it has to; `taken` are the tunnels that were to be taken away."""
+
+    def __init__(self) -> None:
+        self.sufferers: tuple[str, ...] = ("acme",)
+        self.taken: list[tuple[str, ...]] = []
+
+    async def suffering(self, fault: Fault) -> tuple[str, ...]:
+        return self.sufferers
+
+    async def candidates(self, fault: Fault) -> tuple[Candidate, ...]:
+        return (MOVE,)
+
+    async def prove(self, *_: Any) -> tuple[None, str]:
+        return None, ""
+
+    async def carry_out(self, recovery: Recovery) -> Done:
+        return Done("", ("tx-1",))
+
+    def made(self) -> tuple[str, ...]:
+        return ("recovery-acme",)
+
+    async def take_away(self, names: tuple[str, ...]) -> Done:
+        """A router does not answer: nobody knows when this ends."""
+        self.taken.append(names)
+        await asyncio.Event().wait()
+        return Done()
+
+
+class Plant:
+    """Real recoveries on a virtual clock, with their log."""
+
+    def __init__(self, mode: Mode = Mode.ASK) -> None:
+        self.clock, self.world, self.hands = VirtualClock(), World(), Hands()
+        self.log = MemoryEventLog(clock=self.clock)
+        self.log.subscribe(self.world.apply_all)
+        self.seeing = Seeing(self.clock)
+        collection = SimpleNamespace(hasten=lambda *_: None)
+        self.recoveries = Recoveries(
+            self.world,
+            self.log,
+            self.clock,
+            collection,  # type: ignore[arg-type]  # only asked to read more often
+            self.seeing,  # type: ignore[arg-type]  # sees what the test says
+            self.hands,  # type: ignore[arg-type]  # changes no network
+            lambda: mode,
+            PACE,
+        )
+
+    async def tick(self, count: int = 1) -> None:
+        """Seconds, in each of which everything that can go on does."""
+        for _ in range(count):
+            self.clock.time += 1.0
+            await self.recoveries.tick()
+            for _ in range(40):
+                await asyncio.sleep(0)
+
+    async def waiting(self) -> Recovery:
+        """A recovery that an operator has to agree to."""
+        self.seeing.sees(NORTH)
+        await self.tick(5)
+        (one,) = self.world.recoveries.inbox
+        return one
+
+    def state(self, one: Recovery) -> RecoveryState:
+        return self.world.recoveries.get(one.id).state
+
+
+async def test_what_waits_goes_on_waiting_while_nobody_can_see_whether_the_fault_is_gone() -> None:
+    plant = Plant()
+    one = await plant.waiting()
+    plant.seeing.is_blinded()
+    await plant.tick(2 * round(PACE.clear))
+    assert plant.state(one) is RecoveryState.ESCALATED
+    plant.seeing.blind = ""
+    plant.seeing.sees()
+    await plant.tick(2 * round(PACE.clear))
+    assert plant.state(one) is RecoveryState.RECOVERED
+
+
+async def test_nothing_is_begun_against_a_fault_that_nobody_can_see_any_more() -> None:
+    plant = Plant(Mode.AUTO)
+    plant.seeing.sees(NORTH)
+    one = await plant.recoveries.begin(NORTH, ("acme",))
+    plant.seeing.is_blinded()
+    await plant.tick(3)
+    assert plant.state(one) is RecoveryState.DETECTED
+
+
+async def test_a_fault_whose_cause_has_got_another_name_is_not_gone() -> None:
+    plant = Plant()
+    one = await plant.waiting()
+    plant.seeing.faults = ()
+    await plant.tick(2 * round(PACE.clear))
+    assert plant.state(one) is RecoveryState.ESCALATED
+
+
+@pytest.mark.parametrize("counts, is_over", [((0, 0), False), ((90, 90), False), ((90, 0), True)])
+async def test_a_loss_is_gone_only_when_packets_have_come_over_it(counts: tuple[int, int], is_over: bool) -> None:
+    plant = Plant()
+    one = await plant.waiting()
+    plant.seeing.sees()
+    plant.seeing.counts = counts
+    await plant.tick(2 * round(PACE.clear))
+    assert plant.world.recoveries.get(one.id).is_over is is_over
+    plant.hands.sufferers = ()
+    await plant.tick()
+    assert plant.state(one) is RecoveryState.RECOVERED, "nobody crosses it"
+
+
+async def test_a_fault_is_seen_while_tunnels_are_taken_away_and_nobody_knows_when_that_ends() -> None:
+    plant = Plant(Mode.AUTO)
+    await plant.tick(2)
+    async with asyncio.timeout(60):
+        await plant.tick(round(PACE.calm) + 1)
+        assert plant.hands.taken == [("recovery-acme",)]
+        plant.seeing.sees(NORTH)
+        await plant.tick(2 * round(PACE.calm))
+    assert NORTH.cause in plant.recoveries.faults.now
+    assert len(plant.hands.taken) == 1, "one at a time"
+    await plant.recoveries.stop()
+
+
+async def test_a_device_that_was_restored_is_not_restored_again_for_what_was_read_of_it_before() -> None:
+    plant = Plant(Mode.AUTO)
+    line = Difference((Step("accord-router", "hostname"),), "lon1", "lon2", (Owner("l3vpn:acme"),), "restore")
+    plant.recoveries.faults.drift = lambda: {LONDON: SyncReport(LONDON, (line,))}
+
+    async def in_sync(device: str) -> SyncReport:
+        return SyncReport(LONDON, ())
+
+    plant.recoveries.recheck = in_sync
+    await plant.tick(4)
+    assert [one.is_over for one in plant.world.recoveries] == [True]
+    await plant.tick(5)
+    assert len(list(plant.world.recoveries)) == 1
+
+
+async def test_what_was_foretold_and_is_dismissed_is_over_and_may_be_foretold_again() -> None:
+    plant = Plant()
+    risk = Fault("risk to acme", FaultKind.CONGESTION.value, ("a>b",), reason=f"{FORETOLD}: too late")
+    async with asyncio.timeout(60):
+        one = await plant.recoveries.adopt(risk, ("acme",), MOVE, "ada")
+    assert one.is_waiting
+    await plant.tick(2)
+    assert plant.state(one) is RecoveryState.ESCALATED
+    await plant.recoveries.dismiss(one.id, "ada")
+    await plant.tick()
+    assert plant.world.recoveries.open_for(risk.cause) is None
