@@ -30,7 +30,8 @@ _DELAYS = frozenset({"last-forward-delay", "forward-delay"})
 _USUAL_MEMORY = 0.02
 _LATE_SHARE, _LATE_SECONDS = 0.5, 0.002
 """A link's delay that is off by more than this share and time of the usual one is a symptom."""
-_VPN = "l3vpn:"
+VPN = "l3vpn:"
+"""What begins the holder of a session in a VPN."""
 _SEGMENT_STEPS = 5
 _FULL = 0.9
 """Of a link's capacity, from which on a symptom of it is taken for congestion."""
@@ -293,7 +294,7 @@ class Witness:
         segments = tuple(getattr(one, "segments", ()))
         if segments and not is_back:
             return flows.along(source, target, segments)
-        vpn = one.holder.removeprefix(_VPN)
+        vpn = one.holder.removeprefix(VPN)
         for flow in flows.of(vpn) if one.instance else ():
             if (flow.source, flow.target) == (source, target):
                 return frozenset({*flow.links, *flow.nodes, source, target})
@@ -307,7 +308,14 @@ class Witness:
             links = _single_segments(known.contributions.of(PROBES))
             others = tuple(measurements_of(name, known.contributions))
             held = self._held[name] = _Held(known.version, links, others)
+            self._forget(name, {number for number, _ in links} | {one.number for one in others})
         return held
+
+    def _forget(self, name: DeviceName, kept: set[int]) -> None:
+        """What sessions told that a device has no more: campaigns come and go."""
+        numbers = {str(number) for number in kept}
+        for key in [key for key in self._sessions if key[0] == name and key[1] not in numbers]:
+            del self._sessions[key]
 
 
 @dataclass(frozen=True, slots=True)

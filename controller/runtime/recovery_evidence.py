@@ -1,6 +1,6 @@
 """Owns whether a remedy helped: the telemetry that saw the fault is asked again, and only what came since counts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,11 +8,16 @@ from controller.assurance.root_cause_observations import Observation, Observatio
 from controller.recovery.history import Recovery
 from controller.recovery.situation import FaultKind, Flow
 from controller.runtime.localisation import Localisation
+from controller.runtime.localisation_observations import VPN
 from controller.runtime.recovery_flows import Flows
 from controller.topology.te_database import TeDatabase
 
 LEAST_PACKETS = 5
 """Test packets that have to have come back from a path before it is taken for good."""
+
+
+_RENEWAL_SECONDS = 25.0
+"""So long after a change it takes at most until a service's own sessions go its new way and have told of it."""
 
 
 class Finding(StrEnum):
@@ -66,7 +71,7 @@ class Verification:
         return None
 
     def _along(
-        self, recovery: Recovery, moved: Iterable[Flow], flows: Flows, database: TeDatabase, since: float
+        self, recovery: Recovery, moved: Sequence[Flow], flows: Flows, database: TeDatabase, since: float
     ) -> Evidence:
         """Everything that is measured on the ways that are taken now."""
         taken = {element for flow in moved for element in (*flow.links, *flow.nodes, flow.source)}
@@ -74,7 +79,8 @@ class Verification:
         unheard = sorted(heads - self.localisation.witness.heard_since(heads, since))
         if down := sorted(str(link) for link in database.network.links if link in taken and not database.is_up(link)):
             return Evidence(Finding.NO_HELP, f"{down[0]} is on the new way and has no carrier")
-        good, waiting = 0, 0
+        is_young = self.localisation.clock.now() - since < _RENEWAL_SECONDS
+        good, waiting = 0, self._unmeasured(recovery, moved, flows) if is_young else 0
         for one in self._measured(recovery, taken, flows, since):
             if one.sent < LEAST_PACKETS:
                 waiting += 1
@@ -88,6 +94,12 @@ class Verification:
             return Evidence(Finding.WAIT, f"{waiting} measurements on the new way have too few packets yet")
         measured = f"{good} measurements on it lose nothing" if good else "nothing measures it"
         return Evidence(Finding.HELPED, f"the new way has carriers, its routers answer, {measured}")
+
+    def _unmeasured(self, recovery: Recovery, moved: Iterable[Flow], flows: Flows) -> int:
+        """Sessions of those who moved that told nothing yet, or still cross the fault until they are renewed."""
+        witness, own = self.localisation.witness, {f"{VPN}{flow.name}" for flow in moved}
+        found = [(device, number, at) for device, number, subject, at in witness.sessions(flows) if subject in own]
+        return sum(not witness.tells(device, number) or recovery.fault.hits(at) for device, number, at in found)
 
     def _measured(self, recovery: Recovery, taken: set[str], flows: Flows, since: float) -> Iterator[Observation]:
         """Sessions that share a link with the new ways and none with the fault."""

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 from controller.assurance.root_cause_observations import Observation, ObservationKind
+from controller.datastore.contributions import Contributions, Delta
+from controller.mapping.measurement import Measurement
 from controller.model.identifiers import DeviceName
 from controller.runtime.collection_series import SeriesBook
 from controller.runtime.localisation_observations import Witness
+from controller.runtime.recovery_flows import Flows
 from controller.telemetry.sample import Sample, SeriesKey
 from controller.topology.te_database import TeDatabase
 from tests.controller.topology_samples import drawn
@@ -59,3 +62,43 @@ def test_a_burst_of_loss_is_over_when_no_window_that_is_looked_at_lost_anything(
         was_calm.append(witness.is_calm)
     assert not any(was_calm[5:11])
     assert was_calm[-1]
+
+
+class Held:
+    """A network of one device, and the sessions that telemetry wants of it, by holder."""
+
+    def __init__(self, *holders: str) -> None:
+        self.names, self.version = (LONDON,), 0
+        self.hold(*holders)
+
+    def __iter__(self) -> Iterator[DeviceName]:
+        return iter(self.names)
+
+    def hold(self, *holders: str) -> None:
+        self.version += 1
+        sessions = [Measurement(one, LONDON, PARIS, "fd00::3", 1000) for one in holders]
+        wanted = [
+            (path, one.owner, value)
+            for number, one in enumerate(sessions, start=20_001)
+            for path, value in one.lines(number).items()
+        ]
+        self.contributions = Contributions()
+        self.contributions.apply(Delta(tuple(wanted)))
+
+    def device(self, name: DeviceName) -> "Held":
+        return self
+
+
+def test_what_a_session_told_is_forgotten_with_the_session() -> None:
+    held = Held("campaign-1", "campaign-2")
+    witness = Witness(SimpleNamespace(network=held), SeriesBook(TICK))  # type: ignore[arg-type]  # one device
+    for time in (1_000.0, 1_010.0):
+        for number in ("20001", "20002"):
+            keys = [SeriesKey(LONDON, kind, number) for kind in ("sent-packets", "lost-packets")]
+            witness.hear([Sample(key, time, time, 1.0) for key in keys])
+    flows = Flows(DATABASE.network)
+    assert len(list(witness.sessions(flows))) == 2
+    assert [witness.tells(LONDON, number) for number in (20_001, 20_002)] == [True, True]
+    held.hold("campaign-1")
+    assert len(list(witness.sessions(flows))) == 1
+    assert [witness.tells(LONDON, number) for number in (20_001, 20_002)] == [True, False]
