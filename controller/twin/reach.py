@@ -9,7 +9,7 @@ from controller.twin.model import Exit
 from controller.twin.provider_core import Core
 from controller.twin.routes import Route
 from controller.twin.scope import Scope
-from controller.twin.verdict import CounterExample, Fault, Hop
+from controller.twin.verdict import CounterExample, Fault, Hop, is_too_slow
 
 Names = frozenset[tuple[str, str]]
 """(VPN, member)."""
@@ -119,6 +119,6 @@ class Reach:
 
 def _delay_fault(sender: Member, target: Member, found: Exit) -> tuple[Fault | None, str]:
     bounds = [each.delay_bound_seconds for each in (sender, target) if each.delay_bound_seconds is not None]
-    if bounds and found.delay_seconds > min(bounds):
+    if bounds and is_too_slow(found.delay_seconds, min(bounds)):
         return Fault.DELAY, f"it takes {found.delay_seconds * 1000:.2f} ms, {min(bounds) * 1000:g} ms were promised"
     return None, ""

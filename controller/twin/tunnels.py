@@ -8,7 +8,7 @@ from controller.twin.configuration import Policy
 from controller.twin.intended import Intended, TunnelIntent
 from controller.twin.model import Model
 from controller.twin.provider_core import Carriage, Core
-from controller.twin.verdict import CounterExample, Fault, Hop
+from controller.twin.verdict import CounterExample, Fault, Hop, is_too_slow
 
 
 def policy_faults(model: Model, core: Core, heads: frozenset[DeviceName]) -> Iterator[CounterExample]:
@@ -65,7 +65,7 @@ def tunnel_faults(model: Model, intended: Intended, core: Core) -> Iterator[Coun
         if core.failure.name == "now":
             yield from _prescribed(core, tunnel, policy)
         delay = valid[0][1].delay_seconds
-        if tunnel.delay_bound_seconds is not None and delay > tunnel.delay_bound_seconds:
+        if tunnel.delay_bound_seconds is not None and is_too_slow(delay, tunnel.delay_bound_seconds):
             why = f"it takes {delay * 1000:.2f} ms, {tunnel.delay_bound_seconds * 1000:g} ms were promised"
             yield _tunnel_fault(Fault.DELAY, tunnel, core, why, valid[0][1].hops)
     yield from _overfull(intended, core, reserved_rates(model, intended, core))

@@ -6,6 +6,8 @@ from ipaddress import ip_network
 
 _POINT_TO_POINT = 2
 """Addresses of a subnet in which none is the network's own (RFC 3021)."""
+_ROUNDING_SECONDS = 1e-9
+"""Paths are searched in whole nanoseconds: what was found within its bound is within it."""
 
 
 class Fault(StrEnum):
@@ -64,6 +66,11 @@ class CounterExample:
         head = f"{self.subject}: {self.fault}{when}: {self.explanation}"
         packet = f"  packet from {self.source} to {example_address(self.destination)}"
         return "\n".join((head, packet, *(f"    {hop}" for hop in self.path)))
+
+
+def is_too_slow(delay_seconds: float, bound_seconds: float) -> bool:
+    """Whether a delay breaks its bound, and not the last digit of a sum does."""
+    return delay_seconds > bound_seconds + _ROUNDING_SECONDS
 
 
 def example_address(destination: str) -> str:

@@ -114,6 +114,7 @@ def test_a_tunnel_that_does_not_fit_or_is_too_slow_is_refused() -> None:
     assert judged(tunnel(bit_rate=10**9, delay_bound_seconds=0.011)) == set()
     assert {fault for fault, _ in judged(tunnel(bit_rate=2 * 10**10))} == {Fault.CAPACITY}
     assert judged(tunnel(delay_bound_seconds=0.009)) == {(Fault.DELAY, "tunnel t")}
+    assert judged(tunnel(delay_bound_seconds=0.01 - 1e-12)) == set(), "a path is searched in whole nanoseconds"
 
 
 def test_without_a_topology_the_core_is_taken_to_be_connected_and_that_is_said() -> None:
