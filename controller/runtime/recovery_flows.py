@@ -35,10 +35,16 @@ class Flows:
     flows: tuple[Flow, ...] = ()
     graph: AssuranceGraph | None = None
     core: Core | None = field(default=None, repr=False, compare=False)
+    _of: dict[str, list[Flow]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Every session asks for the flows of its service, at each look."""
+        for flow in self.flows:
+            self._of.setdefault(flow.service, []).append(flow)
 
     def of(self, service: str) -> tuple[Flow, ...]:
         """Those of one service."""
-        return tuple(flow for flow in self.flows if flow.service == service)
+        return tuple(self._of.get(service, ()))
 
     def over(self, elements: Iterable[str]) -> tuple[str, ...]:
         """The services that take any of these links or nodes, by name."""
@@ -76,7 +82,8 @@ class FlowView:
 
     world: World
     proof: Proof
-    _key: tuple[object, ...] = ()
+    _seen: tuple[object, ...] = ()
+    """What the flows rest on, kept so that nothing else can be taken for it."""
     _flows: Flows | None = None
 
     async def current(self) -> Flows:
@@ -84,15 +91,16 @@ class FlowView:
         await self.proof.warm()
         database = self.proof.topology.database
         services = self.world.services
-        key = (
-            id(database.network),
+        seen = (
             tuple(sorted(database.link_states.items())),
             self.world.tunnels.version,
-            *(id(document) for document in services.services.values()),
-            *(id(place) for place in services.placements.values()),
+            *services.services.values(),
+            *services.sites.values(),
+            *services.placements.values(),
         )
-        if self._flows is None or key != self._key:
-            self._flows, self._key = self._worked_out(database), key
+        # A tuple looks first whether what it holds is the very same, so documents are seldom read.
+        if self._flows is None or self._flows.network is not database.network or seen != self._seen:
+            self._flows, self._seen = self._worked_out(database), seen
         return self._flows
 
     def _worked_out(self, database: TeDatabase) -> Flows:
