@@ -34,7 +34,9 @@ from controller.negotiation.records import Record
 from controller.negotiation.roles import Tool
 from controller.negotiation.strategy import Risk
 from controller.scenarios.episodes import wallet_of
-from controller.scenarios.theatre import ENVELOPE, TICK_SECONDS, PlayClock, Theatre, Wire, key_of
+from controller.scenarios.simulation import PlayClock, Simulation
+from controller.scenarios.surroundings import TICK_SECONDS, Market, Wire
+from controller.scenarios.theatre import ENVELOPE, Theatre, key_of
 
 ONE_BY_ONE = 200
 LIVE = 1_000
@@ -55,14 +57,13 @@ class Disk:
     """A theatre whose log and ledger are on disk."""
 
     def __init__(self, directory: Path) -> None:
-        catalogue = load_catalogue(_DIRECTORY)
-        clock = PlayClock()
-        self.log = SqliteEventLog(directory / "events.sqlite", clock=clock)
+        market = Market(load_catalogue(_DIRECTORY), load_market_policy(_DIRECTORY))
+        self.clock = PlayClock()
+        self.log = SqliteEventLog(directory / "events.sqlite", clock=self.clock)
         self.ledger = SqliteLedger(directory / "ledger.sqlite")
-        wallet = wallet_of(catalogue, "1000000.00")
-        wires = {Tier.IP: _WIRES}
-        parts: dict[str, Any] = {"clock": clock, "ledger": self.ledger, "log": self.log}
-        self.theatre = Theatre(wallet, wires, catalogue, load_market_policy(_DIRECTORY), **parts)
+        wallet = wallet_of(market.catalogue, "1000000.00")
+        around = Simulation({Tier.IP: _WIRES}, market, clock=self.clock, log=self.log)
+        self.theatre = Theatre(wallet, around, market, ledger=self.ledger)
 
     def close(self) -> None:
         self.log.close()
@@ -81,8 +82,9 @@ class Agreed:
             self.times[record.subject] = time.perf_counter()
 
 
-async def one_by_one(theatre: Theatre) -> list[float]:
+async def one_by_one(disk: Disk) -> list[float]:
     """Milliseconds from each intent to its countersigned agreement at the consumer."""
+    theatre = disk.theatre
     house = theatre.negotiations.consumer().house
     agreed = Agreed(house.desk)
     house.followers = (*house.followers, agreed)
@@ -94,7 +96,7 @@ async def one_by_one(theatre: Theatre) -> list[float]:
         await theatre.negotiations.outcome(subject)
         taken.append(1000 * (agreed.times[subject] - started))
         await theatre.negotiations.idle()
-        theatre.clock.time += 1 + number % 2
+        disk.clock.time += 1 + number % 2
     return taken
 
 
@@ -112,12 +114,13 @@ def cryptography() -> float:
     return 10 * (time.perf_counter() - started)
 
 
-async def renegotiated(theatre: Theatre, roots: Sequence[str]) -> list[float]:
+async def renegotiated(disk: Disk, roots: Sequence[str]) -> list[float]:
     """Milliseconds from the flag of a risk to the changed service: offers, decision, signatures, money, booking."""
     taken: list[float] = []
+    theatre = disk.theatre
     for root in roots:
         await forecast(theatre, [root], 0.95)
-        theatre.clock.time += 30.0
+        disk.clock.time += 30.0
         before = theatre.standing(root).current
         started = time.perf_counter()
         await forecast(theatre, [root], 0.95)
@@ -134,24 +137,26 @@ async def forecast(theatre: Theatre, roots: Sequence[str], probability: float) -
     await theatre.negotiations.idle()
 
 
-async def live(theatre: Theatre) -> list[str]:
+async def live(disk: Disk) -> list[str]:
     """So many agreements in force."""
+    theatre = disk.theatre
     subjects: list[str] = []
     for _ in range(LIVE // 10):
         wish = theatre.wish("london", "frankfurt", 10, "order-execution", latency_seconds=0.05)
         subjects += [await theatre.negotiations.negotiate(wish) for _ in range(10)]
         await theatre.negotiations.idle()
-        theatre.clock.time += 1
+        disk.clock.time += 1
     desk = theatre.negotiations.consumer().house.desk
     roots = [desk.dialogues[subject].terms.root for subject in subjects if desk.dialogues[subject].stage is Stage.DONE]
     assert len(roots) == LIVE, Counter(desk.dialogues[subject].stage for subject in subjects)
     return roots
 
 
-async def storm(theatre: Theatre, roots: Sequence[str]) -> None:
+async def storm(disk: Disk, roots: Sequence[str]) -> None:
     """Congestion comes for two minutes and goes for two."""
+    theatre = disk.theatre
     for tick in range(int(STORM_SECONDS / TICK_SECONDS)):
-        theatre.clock.time += TICK_SECONDS
+        disk.clock.time += TICK_SECONDS
         await forecast(theatre, roots, 0.95 if tick // 12 % 2 == 0 else 0.02)
         await theatre.negotiations.tick()
         await theatre.negotiations.idle()
@@ -189,7 +194,7 @@ async def measured() -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as directory:
         disk = Disk(Path(directory))
-        taken = sorted(await one_by_one(disk.theatre))
+        taken = sorted(await one_by_one(disk))
         base = cryptography()
         middle, late = statistics.median(taken), taken[int(0.99 * len(taken))]
         words = ("intent to signed agreement, p50", "intent to signed agreement, p99")
@@ -201,14 +206,14 @@ async def measured() -> list[Row]:
     with tempfile.TemporaryDirectory() as directory:
         disk = Disk(Path(directory))
         started = time.perf_counter()
-        roots = await live(disk.theatre)
+        roots = await live(disk)
         rate = LIVE / (time.perf_counter() - started)
         rows.append(row("agreements provisioned", LIVE, rate, 1000 / base, "signatures alone", "1/s"))
-        decided = sorted(await renegotiated(disk.theatre, roots[:20]))
+        decided = sorted(await renegotiated(disk, roots[:20]))
         middle = statistics.median(decided)
         rows.append(row("risk flagged to service changed", 20, middle, base, "signatures", "ms", less_is_better=True))
         started = time.perf_counter()
-        await storm(disk.theatre, roots)
+        await storm(disk, roots)
         spent = time.perf_counter() - started
         check(disk, roots)
         most = max(offers_per_agreement(disk, roots).values())

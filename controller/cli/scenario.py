@@ -43,7 +43,8 @@ def _run(
 
     from controller.adapters.catalogue import load_catalogue, load_market_policy
     from controller.adapters.resources import shared_directory
-    from controller.scenarios.episodes import Market, dials_of, scenario_of
+    from controller.scenarios.episodes import dials_of, scenario_of
+    from controller.scenarios.surroundings import Market
 
     directory = shared_directory("config") / "catalogue"
     scenario, story = scenario_of(name), list[Json]()

@@ -16,12 +16,13 @@ from controller.negotiation.catalogue import Catalogue, Tier
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.enterprise import Purse
 from controller.negotiation.jose import SigningKey
-from controller.negotiation.pricing import MarketPolicy
 from controller.negotiation.records import Dialogue
 from controller.negotiation.roles import Tool
 from controller.negotiation.wallet import ClassTerms, ServiceLevelFloor, WalletTerms
 from controller.runtime.negotiation_holder import HeldWallet
-from controller.scenarios.theatre import ENVELOPE, START, TREASURY, Tell, Theatre, Wire
+from controller.scenarios.simulation import simulated
+from controller.scenarios.surroundings import START, Market, OpenSurroundings, Tell, Wire
+from controller.scenarios.theatre import ENVELOPE, TREASURY, Theatre
 from controller.scenarios.words import told
 
 Json = Any
@@ -52,14 +53,6 @@ class Outcome:
     facts: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
-    """What every scenario sells with."""
-
-    catalogue: Catalogue
-    policy: MarketPolicy
-
-
 Play = Callable[[Theatre, Dials], Awaitable[Outcome]]
 
 
@@ -74,18 +67,14 @@ class Scenario:
     tiers: tuple[Tier, ...] = (Tier.IP,)
     wires: tuple[Wire, ...] = _SQUARE
 
-    async def run(self, market: Market, tell: Tell, dials: Dials | None = None) -> Outcome:
+    async def run(
+        self, market: Market, tell: Tell, dials: Dials | None = None, *, surroundings: OpenSurroundings = simulated
+    ) -> Outcome:
         """Play it."""
         turned = dials or self.dials
-        theatre = Theatre(
-            wallet_of(market.catalogue, turned.ceiling),
-            dict.fromkeys(self.tiers, self.wires),
-            market.catalogue,
-            market.policy,
-            tell,
-            told,
-        )
-        return await self.play(theatre, turned)
+        async with surroundings(dict.fromkeys(self.tiers, self.wires), market, tell) as around:
+            theatre = Theatre(wallet_of(market.catalogue, turned.ceiling), around, market, tell, told)
+            return await self.play(theatre, turned)
 
 
 def wallet_of(catalogue: Catalogue, ceiling: str, **changes: Any) -> WalletTerms:
@@ -100,14 +89,19 @@ def wallet_of(catalogue: Catalogue, ceiling: str, **changes: Any) -> WalletTerms
     return WalletTerms(**{**said, **changes})
 
 
+async def packets(theatre: Theatre) -> dict[str, int]:
+    """What became of every packet of the consumer's services."""
+    found = await theatre.delivered()
+    return {"sent": found.sent, "lost": found.lost}
+
+
 # -- 1: service switching ----------------------------------------------------------------------------------------------
 
 
 async def switching(theatre: Theatre, dials: Dials) -> Outcome:
     """A burst wants the deterministic network, which others have made dear."""
-    optical = theatre.plants[Tier.OPTICAL]
     theatre.say(f"others fill the optical network by {dials.load:.0%}; the IP network is quiet")
-    optical.load(dials.load)
+    await theatre.load(Tier.OPTICAL, dials.load)
     await theatre.warm_up()
     theatre.say("a workload bursts: premium transport is wanted")
     wish = theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.01, tier=Tier.OPTICAL)
@@ -117,11 +111,11 @@ async def switching(theatre: Theatre, dials: Dials) -> Outcome:
     root = done.terms.root
     await theatre.wait(300)
     theatre.say("the others leave the optical network")
-    optical.load(0.05)
+    await theatre.load(Tier.OPTICAL, 0.05)
     await theatre.wait(1500)
     standing = theatre.standing(root)
     tiers = [issue.terms.level.tier for issue in standing.issues]
-    facts = {"tiers": tiers, "taken": str(theatre.taken), "lost_bits": round(theatre.bookings.lost_bits)}
+    facts = {"tiers": tiers, "taken": str(theatre.taken), **await packets(theatre)}
     verdict = "optical at once" if tiers[0] == "optical" else "IP first, then optical" if len(tiers) > 1 else "IP only"
     return Outcome(verdict, facts)
 
@@ -158,7 +152,7 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
     wanted = {"market-data": 200, "order-execution": 50}
     requirement = theatre.negotiations.consumer().requirement
     standings = {name: theatre.standing(root) for name, root in roots.items()}
-    for name, megabits in requirement.relieved(standings, wanted, spur, theatre.catalogue).items():
+    for name, megabits in requirement.relieved(standings, wanted, spur, theatre.market.catalogue).items():
         theatre.say(f"the firm itself takes {name} down to {megabits} Mbit/s: the spur has {spur}")
         await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
     for name, megabits in wanted.items():
@@ -179,8 +173,8 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
 async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
     """One event, two opposite negotiations."""
     theatre.say(f"energy and metals jump: everybody computes, the short way fills to {dials.load:.0%}")
-    theatre.plants[Tier.IP].load(dials.load, *_SHORT)
-    theatre.plants[Tier.OPTICAL].load(dials.load, *_SHORT)
+    await theatre.load(Tier.IP, dials.load, *_SHORT)
+    await theatre.load(Tier.OPTICAL, dials.load, *_SHORT)
     await theatre.warm_up()
     risk = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "risk-replication", latency_seconds=0.01))
     block = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "block-synchronisation"))
@@ -188,7 +182,7 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
     for name, done in (("risk", risk), ("block", block)):
         if done.stage is Stage.DONE:
             facts[name] = {
-                "route": theatre.route(done.terms.root),
+                "route": await theatre.route(done.terms.root),
                 "per_hour": str(done.terms.quote.price_per_hour),
                 "bands": {axis.value: band.value for axis, band in done.terms.quote.bands.items()},
             }
@@ -203,7 +197,6 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
 
 async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
     """Somebody else congests a core path under a live agreement."""
-    ip = theatre.plants[Tier.IP]
     await theatre.warm_up()
     wish = theatre.wish(
         "london", "frankfurt", 1000, "order-execution", latency_seconds=0.02, availability=0.999, duration_seconds=_DAY
@@ -211,22 +204,22 @@ async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
     done = await theatre.negotiate(wish)
     if done.stage is not Stage.DONE:
         return Outcome("refused", {"check": done.refusal.check if done.refusal else ""})
-    root, before = done.terms.root, theatre.route(done.terms.root)
+    root, before = done.terms.root, await theatre.route(done.terms.root)
     theatre.say("an unrelated tenant grows on the way from London to Paris")
     for step in range(1, 13):
-        ip.load(dials.load * step / 12, ("london", "paris"))
+        await theatre.load(Tier.IP, dials.load * step / 12, ("london", "paris"))
         await theatre.wait(30)
     await theatre.wait(300)
-    moved = theatre.route(root)
+    moved = await theatre.route(root)
     theatre.say("the tenant leaves")
-    ip.load(0.0, ("london", "paris"))
+    await theatre.load(Tier.IP, 0.0, ("london", "paris"))
     await theatre.wait(3600)
     standing = theatre.standing(root)
     facts = {
         "strategies": [issue.terms.strategy.value for issue in standing.issues],
-        "routes": [before, moved, theatre.route(root)],
+        "routes": [before, moved, await theatre.route(root)],
         "service": standing.service,
-        "lost_bits": round(theatre.bookings.lost_bits),
+        **await packets(theatre),
         "flags": theatre.used(Tool.FLAG_RISK),
     }
     return Outcome("renegotiated in flight" if moved != before else "left alone", facts)
@@ -247,7 +240,7 @@ async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
         done = await theatre.negotiate(asked)
         found[name] = done.refusal.check if done.refusal and done.stage is not Stage.DONE else str(done.stage)
         theatre.is_revoked = False
-        theatre.bookings.refuses = set()
+        theatre.surroundings.refuse(is_refusing=False)
         theatre.reissue(good)
         return done
 
@@ -271,9 +264,9 @@ async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
     await attempt("unaffordable", lambda: theatre.reissue(replace(good, ceiling=Money(1, good.ceiling.currency))))
     floor = replace(good.floor, bandwidth=BitRate(10**9))
     await attempt("below the floor", lambda: theatre.reissue(replace(good, floor=floor)))
-    await attempt("provisioning fails", lambda: theatre.bookings.refuses.add("provision"))
+    await attempt("provisioning fails", lambda: theatre.surroundings.refuse(is_refusing=True))
     theatre.say("-- withdrawn: others fill every link")
-    theatre.plants[Tier.IP].load(dials.load)
+    await theatre.load(Tier.IP, dials.load)
     await theatre.wait(120)
     await attempt("withdrawn", lambda: None)
     facts = {"checks": found, "taken": str(theatre.taken), "effort": sorted({work.value for work in theatre.work})}

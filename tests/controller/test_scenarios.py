@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.scenarios.episodes import SCENARIOS, Market, Outcome
+from controller.scenarios.episodes import SCENARIOS, Outcome
+from controller.scenarios.surroundings import Market
 from tests.controller.market_samples import CATALOGUE, POLICY
 
 _PATIENCE_SECONDS = 100.0
@@ -40,7 +41,7 @@ async def test_service_switching_goes_as_load_and_wallet_have_it(
     outcome, story = await played("service-switching", **turned)
     assert outcome.verdict == verdict
     assert outcome.facts.get("tiers") == tiers
-    assert outcome.facts.get("lost_bits", 0) == 0
+    assert outcome.facts.get("lost", 0) == 0
     assert any("wants a service" in line for line in story)
 
 
@@ -79,7 +80,8 @@ async def test_foreign_congestion_is_renegotiated_in_flight_and_nothing_is_lost(
     outcome, _ = await played("foreign-congestion", **turned)
     assert outcome.verdict == verdict
     if verdict == "renegotiated in flight":
-        assert outcome.facts["lost_bits"] == 0
+        assert outcome.facts["lost"] == 0
+        assert outcome.facts["sent"] > 0
         assert outcome.facts["flags"] <= 2
         before, moved, _ = outcome.facts["routes"]
         assert "paris" in before
