@@ -123,7 +123,7 @@ class Assurance:
     def __post_init__(self) -> None:
         """Nothing is foreseen before the first tick."""
         self.deciding = Deciding(self.world, self.log, self.clock)
-        self.reporting = Reporting(self.world, self.log, self.measures.path)
+        self.reporting = Reporting(self.world, self.log, self.measures.way)
         self._symptoms = Symptoms(self.world.assurance.loop.trigger)
         self.foresight = Foresight(self.pace.horizons, self.pace.tick_seconds)
         self.take_over(self.pace)

@@ -1,11 +1,12 @@
 """Owns what an objective is measured by: which series tell its value now, and how far they can be trusted.
 
 Delays, jitter and loss come from the STAMP sessions (RFC 8762) of the service, or from sessions of others between the
-same routers as long as it has none. Bandwidth is what an access could have: the least that is free on the links of its
-paths, and what it sends itself. A service is available where test packets come back and an access port is up.
+same routers as long as it has none. Bandwidth is what an access could have: the least that is free on the links that
+its traffic takes - those of the tunnel that carries it (RFC 9256 steering), or else of the shortest path - and what it
+sends itself. A service is available where test packets come back and an access port is up.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from math import isfinite, nan
@@ -16,7 +17,8 @@ from controller.assurance.objectives import Objective, ObjectiveName
 from controller.assurance.objectives_l3sm import Access
 from controller.mapping.fragment import service_id
 from controller.mapping.measurement import Measurement, measurements_of
-from controller.mapping.tunnel import STAMP
+from controller.mapping.tunnel import STAMP, Tunnel
+from controller.mapping.tunnel_paths import is_alive
 from controller.model.errors import AccordError
 from controller.model.identifiers import DeviceName, ServiceId
 from controller.runtime.collection_series import SeriesBook
@@ -76,6 +78,8 @@ class Measures:
     """By router and revision of its configuration: sessions through the core as (number, address)."""
     _paths: dict[tuple[DeviceName, DeviceName], tuple[Link, ...]] = field(default_factory=dict)
     _paths_of: TeDatabase | None = None
+    _steered: Mapping[tuple[ServiceId, DeviceName, DeviceName], Tunnel] = field(default_factory=dict)
+    _steered_of: int = -1
     _scores: dict[SeriesKey, Score] = field(default_factory=dict)
     _scored_at: float = -1.0
 
@@ -122,6 +126,17 @@ class Measures:
         if (not pairs and "good" in ports.values()) or "good" in verdicts:
             return "good", quality if sessions else 1.0
         return "unknown", 0.0
+
+    def way(self, service: ServiceId, head: DeviceName, tail: DeviceName) -> tuple[Link, ...]:
+        """The links that a service's traffic takes: a tunnel of its own that carries, or else the shortest path."""
+        database = self.topology.database
+        if self._steered_of != self.world.tunnels.version:
+            self._steered, self._steered_of = _steered(self.world.tunnels), self.world.tunnels.version
+        tunnel = self._steered.get((service, head, tail))
+        for path in tunnel.ranked if tunnel else ():
+            if is_alive(database, path):
+                return tuple(database.network.links[hop] for hop in path.hops)
+        return self.path(head, tail)
 
     def path(self, head: DeviceName, tail: DeviceName) -> tuple[Link, ...]:
         """The links that the shortest path takes, none where there is no path."""
@@ -204,7 +219,7 @@ class Measures:
         """Bit/s that the access could have; a series of the paths that tells nothing leaves it unknown."""
         book = self.series()
         others = sorted({one.device for one in accesses} - {access.device})
-        links = {link.id: link for tail in others for link in self.path(access.device, tail)}
+        links = {link.id: link for tail in others for link in self.way(objective.service, access.device, tail)}
         keys = {id_: SeriesKey(link.source.node, "out-octets", link.source.name) for id_, link in links.items()}
         speed = book.speeds.get((access.device, access.port), 0)
         if not links:
@@ -239,6 +254,11 @@ class Measures:
         if not isfinite(value) or self._trust(key, now) < FLOOR:
             return "unknown"
         return "good" if value else "bad"
+
+
+def _steered(tunnels: Iterable[Tunnel]) -> Mapping[tuple[ServiceId, DeviceName, DeviceName], Tunnel]:
+    """The tunnel that the colour of a service's VRF steers into, by the service and the ends."""
+    return {(service_id(vpn), one.source, one.target): one for one in tunnels for vpn in one.services}
 
 
 def _nothing(objective: Objective) -> Measured:

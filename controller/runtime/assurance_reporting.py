@@ -26,7 +26,8 @@ from controller.intent.book import IntentRecord
 from controller.intent.codec import decode
 from controller.intent.lifecycle import IntentState
 from controller.intent.model import Intent
-from controller.model.identifiers import DeviceName, IntentId
+from controller.mapping.fragment import service_id
+from controller.model.identifiers import DeviceName, IntentId, ServiceId
 from controller.model.units import BitRate
 from controller.ports import EventLog, NewEvent
 from controller.runtime.world import World
@@ -62,11 +63,11 @@ Served = Mapping[str, tuple[IntentRecord | None, tuple[Access, ...]]]
 
 @dataclass(slots=True)
 class Reporting:
-    """Sends reports. `path` gives the links between two routers, for conflicts; without it none is found."""
+    """Sends reports. `way` gives a service's links between two routers, for conflicts; without it none is found."""
 
     world: World
     log: EventLog
-    path: Callable[[DeviceName, DeviceName], Iterable[Link]] | None = None
+    way: Callable[[ServiceId, DeviceName, DeviceName], Iterable[Link]] | None = None
     _conflicting: dict[str, tuple[Conflict, ...]] = field(default_factory=dict)
     _conflicting_of: tuple[int, int] = (-1, -1)
 
@@ -112,7 +113,7 @@ class Reporting:
     def _conflicts(self, served: Served, now: float) -> dict[str, tuple[Conflict, ...]]:
         """Looked for when services change, and now and then, since the network does too."""
         of = self.world.assurance.version, int(now // _CONFLICTS_SECONDS)
-        if self.path is None or of == self._conflicting_of:
+        if self.way is None or of == self._conflicting_of:
             return self._conflicting
         links: dict[str, Link] = {}
         claims = [claim for name, of in served.items() for claim in self._claims(name, *of, links)]
@@ -130,8 +131,8 @@ class Reporting:
             taken = {
                 str(link.id): link
                 for tail in devices
-                if tail != access.device and self.path
-                for link in self.path(access.device, tail)
+                if tail != access.device and self.way
+                for link in self.way(service_id(agreement), access.device, tail)
             }
             links.update(taken)
             for name in taken:

@@ -9,6 +9,8 @@ import pytest
 from controller.assurance.objectives import Objective, ObjectiveName
 from controller.assurance.objectives_l3sm import Access
 from controller.mapping.fragment import service_id
+from controller.mapping.tunnel import PRIMARY, Tunnel, TunnelPath
+from controller.mapping.tunnel_book import TunnelChange
 from controller.model.identifiers import DeviceName
 from controller.runtime.assurance_measures import Session
 from controller.runtime.collection_reading import Told
@@ -113,3 +115,67 @@ def test_without_links_an_access_has_what_its_port_has(world: AssuredWorld) -> N
     assert world.assurance.measures.look(bandwidth, ACCESSES, SESSIONS, world.clock.time).value == 1e10
     gone = replace(bandwidth, subject="nowhere/a1")
     assert world.assurance.measures.look(gone, ACCESSES, SESSIONS, world.clock.time).quality == 0.0
+
+
+MIDDLE = DeviceName("mid1")
+BANDWIDTH = Objective(service_id("acme"), ObjectiveName.BANDWIDTH, 1e8, subject="l/a1")
+
+
+async def steered(world: AssuredWorld, *services: str) -> tuple[TeDatabase, Tunnel]:
+    """London and Paris are joined directly and, farther, over the middle; a tunnel of these services goes there."""
+    network = drawn((LONDON, PARIS, 1), (LONDON, MIDDLE, 2), (MIDDLE, PARIS, 2))
+    database = TeDatabase(network)
+    world.assurance.measures.topology = SimpleNamespace(database=database)  # type: ignore[assignment]
+    hops = tuple(
+        link.id
+        for ends in ((LONDON, MIDDLE), (MIDDLE, PARIS))
+        for link in network.links.values()
+        if (link.source.node, link.target.node) == ends
+    )
+    tunnel = Tunnel("gold", LONDON, PARIS, 100, "fc00::3", paths=(TunnelPath(1, PRIMARY, hops, ()),), services=services)
+    await world.log.append([world.world.tunnels.changed(TunnelChange((tunnel,)))], actor="ada")
+    return database, tunnel
+
+
+def loaded(world: AssuredWorld, database: TeDatabase, rates: dict[tuple[DeviceName, DeviceName], float]) -> None:
+    """Every link carries so many Mbit/s, for some readings."""
+    for tick in range(4):
+        world.clock.time += TICK
+        for link in database.network.links.values():
+            rate = rates.get((link.source.node, link.target.node), 0.0)
+            key = SeriesKey(link.source.node, "out-octets", link.source.name)
+            reading = Reading(key, world.clock.time, world.clock.time, rate * 1e6 / 8 * TICK * tick)
+            world.series.take(link.source.node, Told((reading,), {}), TICK)
+
+
+async def test_what_an_access_could_have_is_what_is_free_where_the_colour_steers_its_traffic(
+    world: AssuredWorld,
+) -> None:
+    database, tunnel = await steered(world, "acme")
+    loaded(world, database, {(LONDON, PARIS): 7000.0, (MIDDLE, PARIS): 4000.0})
+    measures, now = world.assurance.measures, world.clock.time
+    along = measures.look(BANDWIDTH, ACCESSES, SESSIONS, now)
+    assert along.value == pytest.approx(6e9)
+    assert {key.device for key in along.series} == {LONDON, MIDDLE}
+    measures.topology.database = database.with_link_state(tunnel.paths[0].hops[:1], is_up=False)
+    assert measures.look(BANDWIDTH, ACCESSES, SESSIONS, now).value == pytest.approx(3e9), "a dead policy steers nothing"
+
+
+async def test_a_tunnel_of_others_steers_none_of_a_services_traffic(world: AssuredWorld) -> None:
+    database, _ = await steered(world, "beta")
+    loaded(world, database, {(LONDON, PARIS): 7000.0, (MIDDLE, PARIS): 4000.0})
+    measured = world.assurance.measures.look(BANDWIDTH, ACCESSES, SESSIONS, world.clock.time)
+    assert measured.value == pytest.approx(3e9)
+
+
+async def test_services_conflict_only_where_their_traffic_takes_the_same_links(world: AssuredWorld) -> None:
+    """Both want 6 of 10 Gbit/s each way; from London one of them goes over the middle, and back both go directly."""
+    database, _ = await steered(world, "acme")
+    wide = tuple(replace(one, bit_rate=6 * 10**9) for one in ACCESSES)
+    found = world.assurance.reporting._conflicts({"acme": (None, wide), "beta": (None, wide)}, world.clock.time)
+    direct = [
+        str(link.id)
+        for link in database.network.links.values()
+        if (link.source.node, link.target.node) == (PARIS, LONDON)
+    ]
+    assert {conflict.reason.partition(" is ")[0] for conflict in found["acme"]} == set(direct)
