@@ -1,9 +1,9 @@
 """Owns alarms: a value, a level or a trend that does not belong there, in many series at once.
 
-Three detectors that see different things: how far a value is from its forecast in robust deviations (Iglewicz and
-Hoaglin 1993), what deviations from an older forecast add up to (Page's CUSUM 1954), and how unheard of the values are
-whatever was forecast (half-space trees). An alarm takes two of three. What shape it has is decided a few ticks later by
-what stayed; silence is alarming by itself.
+Three detectors that see different things: how far a value is from its forecast, or from what it was a season ago, in
+robust deviations (Iglewicz and Hoaglin 1993), what deviations from an older forecast add up to (Page's CUSUM 1954), and
+how unheard of the values are whatever was forecast (half-space trees). An alarm takes two of three. What shape it has
+is decided a few ticks later by what stayed; silence is alarming by itself.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,8 @@ _WARM = 30
 _MEMORY = 0.02
 _NORMAL = 0.6745  # median absolute deviation of a normal law, in standard deviations
 _FAR_OFF = 5.0
+_FAR_FROM_AGO = 8.0
+"""A season ago is further off than a forecast, but has not learnt the drift."""
 _SLACK, _DECISION, _CLIP = 1.0, 12.0, 4.0
 _NOVEL = 0.08
 """Share of trees: one of them is enough. The vote alone alarms nobody."""
@@ -61,7 +63,8 @@ class Alarms:
 class Deviations:
     """Robust deviations of streams: the median and the median absolute deviation are tracked, not stored."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, memory: float = _MEMORY) -> None:
+        self._memory = memory
         self._median: Array = np.zeros(count)
         self._spread: Array = np.zeros(count)
         self._seen: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
@@ -72,7 +75,7 @@ class Deviations:
         off = np.where(known, values - self._median, 0.0)
         scores: Array = np.where(self._seen >= _WARM, _NORMAL * off / np.maximum(self._spread, 1e-12), 0.0)
         self._seen += known
-        memory = known * np.maximum(_MEMORY, 1.0 / np.maximum(self._seen, 1))
+        memory = known * np.maximum(self._memory, 1.0 / np.maximum(self._seen, 1))
         first = (self._seen <= 1) & known
         self._spread = np.where(first, np.abs(off), self._spread)
         # Tracked by the sign: one value moves either no further than a share of the spread, however far off it is.
@@ -90,10 +93,12 @@ class Detectors:
         self._rows = [tuple(horizons).index(horizon) for horizon in (self._near, self._far)]
         self._made: list[list[Array | None]] = [[None] * self._near, [None] * self._far]
         self._tick = 0
-        self._deviations = Deviations(count), Deviations(count)
+        self._deviations = Deviations(count), Deviations(count), Deviations(count, _SLOW)
         self._sums: Array = np.zeros((2, count))
         self._novelty = _Novelty(count)
         self._held: NDArray[np.int8] = np.zeros((3, count), dtype=np.int8)
+        self._stood: NDArray[np.int8] = np.zeros(count, dtype=np.int8)
+        """For how long yet a value counts as standing out from its forecast."""
         self._age: NDArray[np.int64] = np.full(count, -1)
         self._jump: Array = np.zeros(count)
         self._stayed: Array = np.zeros(count)
@@ -105,12 +110,14 @@ class Detectors:
         known = np.isfinite(values)
         near, far = (self._missed(number, values) for number in (0, 1))
         deviation = self._deviations[0].step(near)
-        votes = np.stack(
-            [np.abs(deviation) > _FAR_OFF, self._added_up(self._deviations[1].step(far)), self._novelty.step(values)]
-        )
+        stands_out = np.abs(deviation) > _FAR_OFF
+        self._stood = np.where(stands_out, _HELD, np.maximum(self._stood - 1, 0)).astype(np.int8)
+        if forecast.season_ago is not None:
+            stands_out = stands_out | (np.abs(self._deviations[2].step(values - forecast.season_ago)) > _FAR_FROM_AGO)
+        votes = np.stack([stands_out, self._added_up(self._deviations[1].step(far)), self._novelty.step(values)])
         self._held = np.where(votes, _HELD, np.maximum(self._held - 1, 0)).astype(np.int8)
         active = (self._held > 0).sum(axis=0) >= 2
-        began = self._shape(active, self._held[0] > 0, far)
+        began = self._shape(active, self._stood > 0, far)
         self._silence = np.where(known, 0, self._silence + 1)
         silent = self._silence >= _SILENT
         shapes = np.where(silent, Shape.SILENCE, self._shapes).astype(np.int8)

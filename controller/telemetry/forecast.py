@@ -34,6 +34,8 @@ class Forecast:
     horizons: tuple[int, ...]
     point: Array
     quantiles: Array
+    season_ago: Array | None = None
+    """What the series were a season before now; None as long as no season has gone by."""
 
     @property
     def lower(self) -> Array:
@@ -93,10 +95,12 @@ class Forecaster:
         self._learn(filled, known)
         self._remember(filled, known)
         points = [self._forecast(horizon, filled) for horizon in self.horizons]
+        season = self._seasons[0]
+        ago = self._at(season).copy() if season and self._tick >= season else None
         self._tick += 1
         self._next = points[0]
         quantiles = [self._errors[horizon].values * self._scale for horizon in self.horizons]
-        return Forecast(self.horizons, np.stack(points), np.stack(quantiles))
+        return Forecast(self.horizons, np.stack(points), np.stack(quantiles), ago)
 
     def _at(self, ticks_ago: int) -> Array:
         row: Array = self._past[(self._tick - ticks_ago) % len(self._past)]

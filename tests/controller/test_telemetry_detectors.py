@@ -65,6 +65,27 @@ def test_a_slow_rise_in_which_no_value_stands_out_is_a_drift():
     assert shapes.count(Shape.DRIFT) > 0.6 * COUNT
 
 
+def test_a_drift_that_forecasts_have_learnt_is_seen_beside_what_was_so_a_day_ago():
+    """It rises no faster than the day itself does, and from the day's trough on: no value is unheard of."""
+    turn = 2 * np.pi * np.arange(800)[:, None] / 288
+    values = 100 - 40 * np.cos(turn) + 2 * np.random.default_rng(7).normal(size=(800, COUNT))
+    begin = 576
+    values[begin:] += np.minimum(np.arange(800 - begin) / 60, 1.0)[:, None] * 40
+    forecaster, detectors = Forecaster(COUNT, HORIZONS, (288,)), Detectors(COUNT, HORIZONS)
+    alarms = [detectors.step(row, forecaster.step(row)) for row in values]
+    found = np.stack([one.began for one in alarms[begin : begin + 72]]).any(axis=0)
+    assert found.mean() > 0.8
+    assert said(alarms, begin, 72).count(Shape.DRIFT) > 0.8 * COUNT
+    assert not np.stack([one.votes[2] for one in alarms[begin : begin + 72]]).any(axis=0).mean() > 0.5
+
+
+def test_a_spike_has_no_echo_a_day_later():
+    values = quiet()
+    values[AT - DAY] += 80
+    alarms = watched(values)
+    assert not np.stack([one.began for one in alarms[AT - 1 : AT + 3]]).any()
+
+
 def test_silence_alarms_by_itself_after_three_ticks_and_ends_with_the_next_value():
     values = quiet()
     values[AT : AT + 6, 0] = np.nan
