@@ -18,7 +18,7 @@ def _list(session: Session) -> None:
     from controller.scenarios.episodes import SCENARIOS
 
     rows = [
-        {"name": one.name, "tiers": [tier.value for tier in one.tiers], "summary": one.summary, **asdict(one.dials)}
+        {"name": one.name, "tiers": [tier.value for tier in one.wires], "summary": one.summary, **asdict(one.dials)}
         for one in SCENARIOS.values()
     ]
     session.terminal.show(rows, table(rows, _COLUMNS))

@@ -15,7 +15,7 @@ from controller.model.errors import NotFoundError
 from controller.model.money import Money
 from controller.model.units import BitRate
 from controller.negotiation.agreement import ServiceLevel, Strategy, Terms
-from controller.negotiation.catalogue import Axis, Catalogue, Grade, Offering
+from controller.negotiation.catalogue import Axis, Catalogue, Grade, Offering, Tier
 from controller.negotiation.message_bodies import Variation
 from controller.negotiation.quote import Quote
 from controller.negotiation.request import ServiceRequest
@@ -55,6 +55,9 @@ TEMPERS: Mapping[str, Temper] = MappingProxyType(
         "bulk-transfer": _T.DEFERRABLE,
     }
 )
+
+_TIER_ABOVE: Mapping[Tier | None, Tier] = MappingProxyType({Tier.IP: Tier.OPTICAL})
+"""Where the grades that were asked of a tier are kept whatever others send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,9 @@ def _variation(strategy: Strategy, terms: Terms, risk: Risk, catalogue: Catalogu
         return Variation(strategy, rest, risk.avoid) if risk.avoid else None
     if strategy is Strategy.TIME_SHIFT:
         return Variation(strategy, replace(rest, start=rest.start + QUIETER_SECONDS))
+    if strategy is Strategy.STEP_UP and rest.tier in _TIER_ABOVE:
+        # What others' traffic does to a best-effort network, more of the same network does not mend.
+        return Variation(strategy, replace(rest, tier=_TIER_ABOVE[rest.tier]), risk.avoid)
     grade = _neighbour(catalogue, risk.axis, terms.level, 1 if strategy is Strategy.STEP_UP else -1)
     if grade is None:
         return None

@@ -12,6 +12,7 @@ from typing import Any
 from controller.model.errors import InvalidInputError, NotFoundError
 from controller.model.money import Money
 from controller.model.units import BitRate
+from controller.negotiation.agreement import Strategy
 from controller.negotiation.catalogue import Catalogue, Tier
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.enterprise import Purse
@@ -21,7 +22,7 @@ from controller.negotiation.roles import Tool
 from controller.negotiation.wallet import ClassTerms, ServiceLevelFloor, WalletTerms
 from controller.runtime.negotiation_holder import HeldWallet
 from controller.scenarios.simulation import simulated
-from controller.scenarios.surroundings import START, Market, OpenSurroundings, Tell, Wire
+from controller.scenarios.surroundings import START, Market, OpenSurroundings, Tell, Wire, Wires
 from controller.scenarios.theatre import ENVELOPE, TREASURY, Theatre
 from controller.scenarios.words import told
 
@@ -35,6 +36,20 @@ _SQUARE: tuple[Wire, ...] = (
 )
 """The short way takes 6 ms, the long one 12 ms."""
 _SHORT = (("london", "paris"), ("paris", "frankfurt"))
+_BOTH = {Tier.IP: _SQUARE, Tier.OPTICAL: _SQUARE}
+_SLOW_WAY_ROUND: tuple[Wire, ...] = (
+    ("london", "paris", 3, 10),
+    ("paris", "frankfurt", 3, 10),
+    ("london", "amsterdam", 11, 10),
+    ("amsterdam", "frankfurt", 11, 10),
+)
+"""The IP network's way round takes longer than the money path may."""
+_OTHER_DUCTS: tuple[Wire, ...] = (
+    ("london", "amsterdam", 4, 10),
+    ("amsterdam", "frankfurt", 4, 10),
+    ("london", "paris", 5, 10),
+    ("paris", "frankfurt", 5, 10),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +73,20 @@ Play = Callable[[Theatre, Dials], Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """An episode. `tiers` are the networks that it has."""
+    """An episode, and the networks that it has."""
 
     name: str
     summary: str
     dials: Dials
     play: Play
-    tiers: tuple[Tier, ...] = (Tier.IP,)
-    wires: tuple[Wire, ...] = _SQUARE
+    wires: Wires = field(default_factory=lambda: {Tier.IP: _SQUARE})
 
     async def run(
         self, market: Market, tell: Tell, dials: Dials | None = None, *, surroundings: OpenSurroundings = simulated
     ) -> Outcome:
         """Play it."""
         turned = dials or self.dials
-        async with surroundings(dict.fromkeys(self.tiers, self.wires), market, tell) as around:
+        async with surroundings(self.wires, market, tell) as around:
             theatre = Theatre(wallet_of(market.catalogue, turned.ceiling), around, market, tell, told)
             return await self.play(theatre, turned)
 
@@ -196,33 +210,42 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
 
 
 async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
-    """Somebody else congests a core path under a live agreement."""
+    """Somebody else congests a core path under a live agreement, and the way round cannot keep its latency."""
     await theatre.warm_up()
-    wish = theatre.wish(
-        "london", "frankfurt", 1000, "order-execution", latency_seconds=0.02, availability=0.999, duration_seconds=_DAY
-    )
-    done = await theatre.negotiate(wish)
+    asked = {"latency_seconds": 0.02, "availability": 0.999, "duration_seconds": _DAY, "tier": Tier.IP}
+    done = await theatre.negotiate(theatre.wish("london", "frankfurt", 1000, "order-execution", **asked))
     if done.stage is not Stage.DONE:
         return Outcome("refused", {"check": done.refusal.check if done.refusal else ""})
-    root, before = done.terms.root, await theatre.route(done.terms.root)
+    root, routes = done.terms.root, [await theatre.route(done.terms.root)]
     theatre.say("an unrelated tenant grows on the way from London to Paris")
     for step in range(1, 13):
         await theatre.load(Tier.IP, dials.load * step / 12, ("london", "paris"))
         await theatre.wait(30)
-    await theatre.wait(300)
-    moved = await theatre.route(root)
+    await theatre.wait(120)
+    routes.append(await theatre.route(root))
     theatre.say("the tenant leaves")
     await theatre.load(Tier.IP, 0.0, ("london", "paris"))
-    await theatre.wait(3600)
-    standing = theatre.standing(root)
+    is_moved = routes[0] != routes[1]
+    await theatre.wait_for(
+        lambda: theatre.standing(root).terms.strategy is Strategy.STEP_BACK, 1800 if is_moved else 60
+    )
+    await theatre.wait(60)
+    routes.append(await theatre.route(root))
+    standing, delivered = theatre.standing(root), await packets(theatre)
+    issues = [issue.terms for issue in standing.issues]
     facts = {
-        "strategies": [issue.terms.strategy.value for issue in standing.issues],
-        "routes": [before, moved, await theatre.route(root)],
+        "strategies": [terms.strategy.value for terms in issues],
+        "tiers": [terms.level.tier for terms in issues],
+        "per_hour": [str(terms.quote.price_per_hour) for terms in issues],
+        "routes": routes,
         "service": standing.service,
-        **await packets(theatre),
+        **delivered,
         "flags": theatre.used(Tool.FLAG_RISK),
     }
-    return Outcome("renegotiated in flight" if moved != before else "left alone", facts)
+    is_back = issues[-1].strategy is Strategy.STEP_BACK
+    if is_moved:
+        return Outcome(f"renegotiated in flight{', and back' if is_back else ''}", facts)
+    return Outcome("congested, and nothing else could be paid" if delivered["lost"] else "left alone", facts)
 
 
 # -- 5: refusals -------------------------------------------------------------------------------------------------------
@@ -283,7 +306,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             "a premium burst, a surging deterministic tier, a compromise on IP, and the way up when it clears",
             Dials(0.95, "30.00"),
             switching,
-            (Tier.IP, Tier.OPTICAL),
+            _BOTH,
         ),
         Scenario(
             "volatile-open",
@@ -296,13 +319,14 @@ SCENARIOS: Mapping[str, Scenario] = {
             "one event: risk replication pays for the shortest way, block synchronisation goes round",
             Dials(0.95, "400.00"),
             energy_shock,
-            (Tier.IP, Tier.OPTICAL),
+            _BOTH,
         ),
         Scenario(
             "foreign-congestion",
             "another tenant congests a core path: renegotiated in flight, and back when it clears",
             Dials(0.97, "4000.00"),
             foreign_congestion,
+            {Tier.IP: _SLOW_WAY_ROUND, Tier.OPTICAL: _OTHER_DUCTS},
         ),
         Scenario("refusals", "bad wallets, bad offers, and provisioning that fails", Dials(1.0, "40.00"), refusals),
     )
