@@ -42,7 +42,7 @@ demo: $(STAMP)  ## watch a sentence become an L3VPN on emulated routers
 lab-netns: $(STAMP)  ## real packets in namespaces: moves without loss, a failure; or why not here
 	$(BIN)/python -m lab.planes.netns.show
 
-BENCHES := netconf plan transaction restart paths mbb failure twin collection quotes forecast localise wallet negotiation
+BENCHES := netconf plan transaction restart paths mbb failure twin simulator collection quotes forecast localise wallet negotiation
 bench: $(STAMP)  ## every benchmark, one table; writes bench/results/*.json
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done

@@ -92,17 +92,19 @@ class DeviceCare:
     _repeats: dict[DeviceName, tuple[Edit, int]] = field(default_factory=dict)
 
     async def sync_from(self, device: DeviceName, actor: str) -> DeviceKnowledge:
-        """Read the whole configuration and take it as what the device holds."""
+        """Read the whole configuration and take it as what the device holds; a fight over it is over."""
         config, capabilities = await self._read(device)
         data = {"device": device, "config": to_json(config), "participant": capabilities.participant.value}
         await self.log.append([NewEvent(f"device/{device}", types.DEVICE_SYNCED, data)], actor=actor)
+        self._repeats.pop(device, None)
         return self.world.network.device(device)
 
     async def check_sync(self, device: DeviceName) -> SyncReport:
         """Compare a fresh reading with the mirror; changes nothing."""
         config, _ = await self._read(device)
         known = self.world.network.device(device)
-        return SyncReport(device, self._explain(known, diff(known.config, config)))
+        drift = diff(known.config, config)
+        return SyncReport(device, self._explain(known, drift), self._is_fight(device, drift))
 
     async def compare(self, device: DeviceName) -> SyncReport:
         """Compare a fresh reading with what all owners want: what a repair would change."""
@@ -121,12 +123,18 @@ class DeviceCare:
         return SyncReport(device, self._explain(known, tuple(changes)))
 
     async def note_drift(self, device: DeviceName, actor: str) -> SyncReport:
-        """Take a fresh reading into the mirror, so that a repair is planned against it; detects fights."""
+        """Take a fresh reading into the mirror, so that a repair is planned against it.
+
+        That of a fight is not taken in: it stays drift for every later look, and is refused each time.
+        """
         config, _ = await self._read(device)
         known = self.world.network.device(device)
         drift = diff(known.config, config)
-        report = SyncReport(device, self._explain(known, drift), self._is_fight(device, drift))
+        last, count = self._repeats.get(device, ((), 0))
         if drift:
+            self._repeats[device] = drift, count + 1 if drift == last else 1
+        report = SyncReport(device, self._explain(known, drift), self._is_fight(device, drift))
+        if drift and not report.is_fight:
             roots = [format_path(change.path) for change in drift if change.new is None]
             lines = {format_path(change.path): change.new for change in drift if change.new is not None}
             data = {"device": device, "roots": roots, "config": lines}
@@ -155,7 +163,7 @@ class DeviceCare:
         if report.is_fight:
             raise ConflictError(
                 f"the same drift on '{report.device}' came back after {_FIGHT_AFTER} repairs: somebody undoes them",
-                remedy=f"find out who with: accord device check-sync {report.device}; or accept it by policy",
+                remedy=f"find out who, or accept it by policy; once they stop: accord device sync-from {report.device}",
                 device=report.device,
             )
 
@@ -177,12 +185,8 @@ class DeviceCare:
         )
 
     def _is_fight(self, device: DeviceName, drift: Edit) -> bool:
-        if not drift:
-            return False
         last, count = self._repeats.get(device, ((), 0))
-        count = count + 1 if drift == last else 1
-        self._repeats[device] = (drift, count)
-        return count > _FIGHT_AFTER
+        return bool(drift) and drift == last and count > _FIGHT_AFTER
 
 
 async def _read_all(session: DeviceSession) -> tuple[Reading, Capabilities]:

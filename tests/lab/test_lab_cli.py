@@ -284,6 +284,7 @@ def test_an_edit_the_router_refuses_changes_nothing(directory: Path, tmp_path: P
         ("link", "fjord", "sideways"),
         ("link", "fjord", "up", "--silent"),
         ("link", "fjord", "down", "--loss", "2%"),
+        ("link", "fjord", "down", "--delay", "5"),
         ("link", "fjord", "up", "--loss", "101%"),
         ("link", "fjord", "up", "--loss", "much"),
         ("up", "--plane", "paper"),

@@ -11,10 +11,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bench.traffic_edits import HEAD, TAIL, vpn_edit
-from bench.traffic_lab import topology
+from bench.traffic_lab import LONG_HOP_SECONDS, SHORT_HOP_SECONDS, topology
 from lab.cli import app
 from lab.planes.choose import namespaces_refused
 from lab.topology_file import topology_document
+from tests.lab.test_lab_cli import connect
 
 NETNS = pytest.mark.netns, pytest.mark.skipif(bool(namespaces_refused()), reason=namespaces_refused() or "they work")
 
@@ -120,6 +121,44 @@ def test_packets_are_lost_by_chance_in_memory_and_wires_refuse_to(home: Path, pl
         refused = run("link", "pe1--p1", "up", "--loss", "50%", home=home)
         assert refused.exit_code == 1
         assert "the loss of link pe1--p1 cannot be 0.5: only the memory plane changes losses" in refused.stderr
+
+
+def test_a_link_is_slowed_in_memory_and_wires_refuse_to(home: Path, plane: str) -> None:
+    if plane == "memory":
+        for slowed in (True, False):
+            for link, usual in (("pe1--p1", SHORT_HOP_SECONDS), ("pe1--p3", LONG_HOP_SECONDS)):
+                delay = "20" if slowed else f"{usual * 1000:g}"
+                assert run("link", link, "up", "--delay", delay, home=home).exit_code == 0
+            flow = start(home, "--rate", "1000")["flow"]
+            until_sent(home, flow, 200)
+            (found,) = answer("traffic", "stop", flow, home=home)
+            assert (found["delay_minimum_seconds"] >= 0.02) is slowed
+    else:
+        refused = run("link", "pe1--p1", "up", "--delay", "20", home=home)
+        assert refused.exit_code == 1
+        assert "only the memory plane changes delays" in refused.stderr
+
+
+def test_a_router_is_managed_though_every_link_of_its_own_is_cut(home: Path) -> None:
+    links = [link.name for link in topology().links if HEAD in {link.a.node, link.b.node}]
+    assert len(links) == 2
+    with connect(home, HEAD) as before:
+        for link in links:
+            assert run("link", link, "down", home=home).exit_code == 0
+        try:
+            flow = start(home, "--rate", "1000")["flow"]
+            sent = until_sent(home, flow, 200)
+            with connect(home, HEAD) as session:
+                for each in (before, session):
+                    assert "access0.100" in each.get_config("running").data_xml
+                with session.locked("candidate"):
+                    session.discard_changes()
+            (found,) = answer("traffic", "stop", flow, home=home)
+        finally:
+            for link in links:
+                assert run("link", link, "up", home=home).exit_code == 0
+    assert found["sent"] >= sent["sent"]
+    assert found["received"] == 0
 
 
 @pytest.mark.parametrize(
