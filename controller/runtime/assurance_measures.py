@@ -101,7 +101,7 @@ class Measures:
             return self._free(objective, access, accesses, now) if access else _nothing(objective)
         session = _between(objective, sessions)
         if session is None:
-            return _nothing(objective)
+            return _nothing(objective, "; telemetry.service_probes: auto has provider edges measure one another")
         if objective.name is ObjectiveName.LOSS:
             keys = (session.key("sent-packets"), session.key("lost-packets"))
             return self._judged(objective, self._loss(keys), keys, now)
@@ -261,8 +261,8 @@ def _steered(tunnels: Iterable[Tunnel]) -> Mapping[tuple[ServiceId, DeviceName, 
     return {(service_id(vpn), one.source, one.target): one for one in tunnels for vpn in one.services}
 
 
-def _nothing(objective: Objective) -> Measured:
-    return Measured(nan, 0.0, (), f"{objective.name} is not measured: no series tells it")
+def _nothing(objective: Objective, remedy: str = "") -> Measured:
+    return Measured(nan, 0.0, (), f"{objective.name} is not measured: no series tells it{remedy}")
 
 
 def _between(objective: Objective, sessions: Sequence[Session]) -> Session | None:
