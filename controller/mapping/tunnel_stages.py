@@ -35,7 +35,8 @@ def replacement_reason(before: Tunnel, after: Tunnel) -> str:
 def stages_in_place(before: Tunnel, after: Tunnel, sessions: Iterable[int]) -> TunnelStages:
     """The way from `before` to `after` within the policy; each new path is probed by one of the `sessions`.
 
-    The larger of the two bandwidths is held from the beginning, so that nobody else takes it meanwhile.
+    The larger of the two bandwidths is held from the beginning, so that nobody else takes it meanwhile; a new bound on
+    the delay holds from when the new path carries.
     """
     new = [path for path in after.ranked if not _is_known(path, before.paths)]
     old = [path for path in before.ranked if not _is_known(path, after.paths)]
@@ -43,6 +44,7 @@ def stages_in_place(before: Tunnel, after: Tunnel, sessions: Iterable[int]) -> T
     built = replace(
         after,
         services=before.services,
+        delay_bound_seconds=before.delay_bound_seconds,
         bandwidth=max(before.bandwidth, after.bandwidth),
         paths=(*before.paths, *_demoted(new, len(old))),
         probes=probes,
@@ -59,6 +61,7 @@ def stages_replacement(before: Tunnel, after: Tunnel, sessions: Iterable[int]) -
         after,
         color=before.color,
         services=before.services,
+        delay_bound_seconds=before.delay_bound_seconds,
         bandwidth=max(before.bandwidth, after.bandwidth),
         paths=before.paths,
         beside=(new,),

@@ -19,7 +19,7 @@ Json = Any
 _MOST_KEPT = 500
 """Recoveries that are over; the oldest are forgotten, and stay in the log."""
 _PLAIN = ("started", "chosen", "verdict", "verification", "is_asked", "is_approved", "is_dismissed", "is_touched")
-_LISTS = ("services", "tried", "transactions")
+_LISTS = ("services", "tried", "transactions", "given_back")
 _TRIES = frozenset({Cue.EXECUTE, Cue.REFUSE, Cue.NO_HELP})
 
 
@@ -56,6 +56,8 @@ class Recovery:
     is_approved: bool = False
     is_dismissed: bool = False
     is_touched: bool = False
+    given_back: tuple[str, ...] = ()
+    """Tunnels that were to do with less, and have all that was promised again."""
     steps: tuple[Step, ...] = ()
 
     @property
@@ -196,7 +198,12 @@ def _advanced(one: Recovery, event: Event, data: Json) -> Recovery:
 
 
 def _undone(one: Recovery, data: Json) -> Recovery:
-    return replace(one, is_touched=False, transactions=(*one.transactions, *data.get("transactions", ())))
+    return replace(
+        one,
+        is_touched=False,
+        transactions=(*one.transactions, *data.get("transactions", ())),
+        given_back=(*one.given_back, *data.get("given_back", ())),
+    )
 
 
 def _to_json(one: Recovery) -> Json:
@@ -213,7 +220,7 @@ def _to_json(one: Recovery) -> Json:
 
 def _from_json(document: Json) -> Recovery:
     plain: dict[str, Any] = {name: document[name] for name in _PLAIN}
-    plain |= {name: tuple(document[name]) for name in _LISTS}
+    plain |= {name: tuple(document.get(name, ())) for name in _LISTS}
     return Recovery(
         id=document["id"],
         fault=Fault.from_json(document["fault"]),

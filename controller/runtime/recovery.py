@@ -8,7 +8,6 @@ by `tunnel_repair` first: a fault has to last a little before a recovery begins.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
 from typing import Any
 
 import structlog
@@ -24,8 +23,9 @@ from controller.recovery.situation import Fault, FaultKind
 from controller.recovery.states import Cue, Mode, RecoveryState, advance
 from controller.runtime.collection import Collection
 from controller.runtime.localisation import BLIND, Localisation
-from controller.runtime.recovery_evidence import LEAST_PACKETS, Finding, Verification
+from controller.runtime.recovery_evidence import Finding, Verification
 from controller.runtime.recovery_faults import Faults
+from controller.runtime.recovery_tidying import Tidying
 from controller.runtime.recovery_work import ACTOR, RecoveryWork
 from controller.runtime.world import World
 
@@ -51,7 +51,8 @@ class Pace:
     """How long the area is watched closely, reading its routers every `watch_interval`."""
     watch_interval: float = 1.0
     calm: float = 600.0
-    """Without any fault for so long, tunnels that remedies made are taken away again."""
+    """Without any fault for so long, tunnels that remedies made are taken away again; without its own fault for so
+    long, who gets less than was promised gets all again."""
 
 
 @dataclass(slots=True)
@@ -72,15 +73,15 @@ class Recoveries:
     """Called after a recovery with its area, how often to read it, and for how long."""
     faults: Faults = field(init=False)
     verification: Verification = field(init=False)
+    tidying: Tidying = field(init=False)
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
-    _calm_since: float = inf
-    _tidying: "asyncio.Task[None] | None" = None
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         """What sees a fault sees that it is gone."""
         self.faults = Faults(self.world, self.localisation)
         self.verification = Verification(self.localisation)
+        self.tidying = Tidying(self.world, self.log, self.work, self.faults, self.verification, self._changing)
 
     # -- the clockwork -----------------------------------------------------------------------------------------
 
@@ -96,29 +97,7 @@ class Recoveries:
         for recovery in self.world.recoveries:
             if not recovery.is_over:
                 self.go_on(recovery.id)
-        self._tidy(now)
-
-    def _tidy(self, now: float) -> None:
-        """What remedies made goes when all has been well for long enough: traffic takes its own way again."""
-        is_calm = not self.faults.now and all(one.is_over for one in self.world.recoveries)
-        self._calm_since = min(self._calm_since, now) if is_calm else inf
-        if self._tidying is not None or now - self._calm_since < self.pace.calm or self.mode() is not Mode.AUTO:
-            return
-        if made := self.work.made():
-            self._calm_since = now
-            self._tidying = asyncio.get_running_loop().create_task(self._take_away(made), name="recovery tidies")
-            self._tidying.add_done_callback(self._tidied)
-
-    async def _take_away(self, made: tuple[str, ...]) -> None:
-        """Beside the clockwork: a transaction that waits for a router must not keep faults from being seen."""
-        async with self._changing:
-            done = await self.work.take_away(made)
-        _log.info("recovery_tidied", tunnels=list(made), failure=done.failure)
-
-    def _tidied(self, task: "asyncio.Task[None]") -> None:
-        self._tidying = None
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("recovery_tidying_stopped", exc_info=task.exception())
+        self.tidying.tick(now, self.pace.calm, self.mode())
 
     def go_on(self, id_: str) -> None:
         """Let a recovery take its steps, unless it does already, or nothing is to be done."""
@@ -131,7 +110,8 @@ class Recoveries:
     async def stop(self) -> None:
         """Leave every recovery where the log says it is."""
         self.localisation.stop()
-        tasks = [*self._running.values(), *([self._tidying] if self._tidying else [])]
+        await self.tidying.stop()
+        tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -320,7 +300,8 @@ class Recoveries:
             # What was read to be repaired is known, and differs from nothing any more: its owners have to be asked.
             found, text = (Finding.WAIT, "") if is_seen else await self._judge(one)
             return text if found is Finding.HELPED else ""
-        if not is_seen and self._has_looked(one) and self._is_seen_well(one):
+        is_well = not is_seen and self._has_looked(one) and not self.verification.is_bad(one.fault)
+        if is_well and self.verification.is_crossed(one.fault):
             return "the fault is gone"
         if one.fault.kind != FaultKind.UNKNOWN and not await self.work.suffering(one.fault):
             return "everybody is carried clear of it by now"
@@ -331,18 +312,6 @@ class Recoveries:
         foretold = one.fault.reason.startswith(FORETOLD)
         seconds = self.pace.clear + self.localisation.patience.window
         return not foretold and self.localisation.has_looked_since(seconds)
-
-    def _is_seen_well(self, one: Recovery) -> bool:
-        """Whether what saw the fault sees it no more: a cause may have got another name, or nobody looks there now."""
-        fault, localisation = one.fault, self.localisation
-        if any(fault.hits(symptom.elements) for symptom in localisation.symptoms()):
-            return False
-        if not fault.elements or localisation.now is None or not any(each.endswith(" lost") for each in fault.symptoms):
-            return True
-        since = self.clock.now() - localisation.patience.window
-        crossing = (each for each in localisation.witness.sessions(localisation.now) if fault.hits(each[3]))
-        came = (localisation.witness.loss(device, number, since) for device, number, *_ in crossing)
-        return any(sent - lost >= LEAST_PACKETS for sent, lost in came)
 
     def _remedy(self, one: Recovery) -> Remedy:
         if one.candidate is None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from controller.assurance.root_cause_observations import Observation, ObservationKind
 from controller.recovery.history import Recovery
-from controller.recovery.situation import FaultKind, Flow
+from controller.recovery.situation import Fault, FaultKind, Flow
 from controller.runtime.localisation import Localisation
 from controller.runtime.localisation_observations import VPN
 from controller.runtime.recovery_flows import Flows
@@ -58,6 +58,21 @@ class Verification:
         if full := self._still_full(recovery, database, since):
             return full
         return self._along(recovery, moved, flows, database, since)
+
+    def is_bad(self, fault: Fault) -> bool:
+        """Whether anything bad is seen where a fault is, by whatever name, or nothing can be seen at all."""
+        localisation = self.localisation
+        return bool(localisation.blind) or any(fault.hits(symptom.elements) for symptom in localisation.symptoms())
+
+    def is_crossed(self, fault: Fault) -> bool:
+        """Whether what saw a fault goes on looking: of a loss, that packets have come over it lately."""
+        localisation, witness = self.localisation, self.localisation.witness
+        if not fault.elements or localisation.now is None or not any(each.endswith(" lost") for each in fault.symptoms):
+            return True
+        since = localisation.clock.now() - localisation.patience.window
+        crossing = (each for each in witness.sessions(localisation.now) if fault.hits(each[3]))
+        came = (witness.loss(device, number, since) for device, number, *_ in crossing)
+        return any(sent - lost >= LEAST_PACKETS for sent, lost in came)
 
     def _still_full(self, recovery: Recovery, database: TeDatabase, since: float) -> Evidence | None:
         if recovery.fault.kind != FaultKind.CONGESTION:

@@ -5,10 +5,13 @@ Each is safe to be done again: what is wanted is a state of tunnels or devices, 
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
+import structlog
+
+from controller.mapping.tunnel import Tunnel
 from controller.mapping.tunnel_book import TunnelChange
-from controller.mapping.tunnel_paths import is_alive
+from controller.mapping.tunnel_paths import Avoidance, is_alive, placed
 from controller.model.errors import AccordError, SupersededError
 from controller.model.identifiers import DeviceName
 from controller.recovery.history import Recovery
@@ -21,8 +24,10 @@ from controller.runtime.recovery_flows import Flows, flows_in
 from controller.runtime.recovery_situation import Situations
 from controller.runtime.staged_changes import StagedChanges
 from controller.runtime.topology_discovery import TopologyView
-from controller.runtime.tunnels import Tunnels
+from controller.runtime.tunnels import Tunnels, reserving
 from controller.runtime.world import World
+from controller.topology.network import LinkId
+from controller.topology.paths import NoPathError
 from controller.transaction.history import TransactionSummary
 from controller.transaction.plan import Plan
 from controller.transaction.stage_history import StagedChange
@@ -30,6 +35,7 @@ from controller.transaction.stages import Stage, StagedPlan
 from controller.transaction.states import Phase
 from controller.twin.verdict import Verdict
 
+_log = structlog.get_logger(__name__)
 ACTOR = "accord"
 _MOST_CANDIDATES = 8
 
@@ -139,11 +145,53 @@ class RecoveryWork:
             return Done("what there was before is dead: the remedy is left until there is a better one")
         return await self._to(recovery, remedy.before, f"{recovery.id}.{recovery.attempts}: undo", (remedy.wanted,))
 
-    def made(self) -> tuple[str, ...]:
-        """The tunnels that remedies made: what an operator made keeps its tunnel, whatever it is called."""
-        tried = [one.candidates[number].remedy for one in self.world.recoveries for number in one.tried]
-        ours = {name for remedy in tried for name in remedy.before.deleted}
-        return tuple(sorted(tunnel.name for tunnel in self.world.tunnels if tunnel.name in ours))
+    def made(self) -> dict[str, Recovery]:
+        """The tunnels that remedies made, by whom last: what an operator made stays his, whatever it is called."""
+        found: dict[str, Recovery] = {}
+        for one in self.world.recoveries:
+            for remedy in (one.candidates[number].remedy for number in one.tried):
+                ours = {*remedy.before.deleted, *(found.keys() & remedy.wanted.names)}
+                found.update((name, one) for name in ours if name in self.world.tunnels)
+        return found
+
+    def owed(self) -> dict[str, tuple[Recovery, Tunnel]]:
+        """The tunnels that do with less because of a remedy that is over, each with all that was promised before."""
+        found: dict[str, tuple[Recovery, Tunnel]] = {}
+        for one in self.world.recoveries:
+            remedy = one.candidate.remedy if one.is_over and one.candidate else None
+            lesser = {tunnel.name: tunnel for tunnel in remedy.wanted.upserted} if remedy and remedy.less else {}
+            for was in remedy.before.upserted if remedy else ():
+                if was.name not in lesser or was.name in one.given_back or was.name not in self.world.tunnels:
+                    continue
+                now = self.world.tunnels.get(was.name)
+                if _promised(now) == _promised(lesser[was.name]) != _promised(was):
+                    found[was.name] = (one, replace(now, **_promised(was)))
+        return found
+
+    async def give_back(
+        self, recovery: Recovery, promised: Iterable[Tunnel], bad: Iterable[str]
+    ) -> tuple[tuple[str, ...], Done]:
+        """Those for which there is room by now have all again, clear of what is bad now: who they are, what came."""
+        network = self.topology.network
+        faulty = network.both_directions({LinkId(each) for each in bad} & network.links.keys())
+        avoid = Avoidance(faulty | self.situations.shunned(self.localisation.clock.now()))
+        database, found = self.topology.database, list[Tunnel]()
+        for tunnel in promised:
+            try:
+                better = placed(database, replace(tunnel, probes=(), beside=()), avoid)
+            except NoPathError as error:
+                _log.info("promise_not_kept_yet", tunnel=tunnel.name, error=str(error))
+                continue
+            found.append(better)
+            database = reserving(database, better)
+        if not found:
+            return (), Done("there is no room for what was promised yet")
+        lesser = TunnelChange(tuple(self.world.tunnels.get(tunnel.name) for tunnel in found))
+        begun = sum(change.plan.summary.startswith(f"{recovery.id}+") for change in self.world.changes)
+        summary = f"{recovery.id}+{begun + 1}: all that was promised again"
+        sound = replace(recovery, fault=replace(recovery.fault, is_down=False))
+        done = await self._to(sound, TunnelChange(tuple(found)), summary, (lesser,))
+        return tuple(tunnel.name for tunnel in found), done
 
     async def take_away(self, names: tuple[str, ...]) -> Done:
         """The end of tunnels: what they carried follows the shortest path."""
@@ -157,26 +205,38 @@ class RecoveryWork:
     async def _to(
         self, recovery: Recovery, wanted: TunnelChange, summary: str, acceptable: tuple[TunnelChange, ...]
     ) -> Done:
-        """From one of the acceptable states to the wanted one; there already is done already."""
+        """From one of the acceptable states to the wanted one; there already is done already.
+
+        What gets more moves first and gets it then: the old way may have no room for it.
+        """
+        moved = TunnelChange(tuple(map(self._not_more, wanted.upserted)), wanted.deleted)
         begun = next((change for change in self.world.changes if change.plan.summary == summary), None)
         if begun is None and self.world.tunnels.holds(wanted):
             return Done()
         try:
             if begun is None and self._carries(recovery, wanted):
                 self._refuse_foreign(acceptable)
-                begun = await self.changes.begin(await self._staged(recovery, wanted, summary), ACTOR)
+                begun = await self.changes.begin(await self._staged(recovery, moved, summary), ACTOR)
         except AccordError as error:
             return Done(str(error))
+        ids: tuple[str, ...] = ()
         if begun is not None:
-            over = await self.changes.finish(begun.id)
-            return Done("" if over.stage is Stage.DONE else _why(over), (over.id,))
+            over, ids = await self.changes.finish(begun.id), (begun.id,)
+            if over.stage is not Stage.DONE or self.world.tunnels.holds(wanted):
+                return Done("" if over.stage is Stage.DONE else _why(over), ids)
 
         async def make_plan() -> Plan:
             if not self.world.tunnels.holds(wanted):
-                self._refuse_foreign(acceptable)
+                self._refuse_foreign((*acceptable, moved))
             return self.tunnels.plan(wanted, summary)
 
-        return await self._committed(make_plan, summary)
+        done = await self._committed(make_plan, summary)
+        return replace(done, ids=(*ids, *done.ids))
+
+    def _not_more(self, tunnel: Tunnel) -> Tunnel:
+        """A tunnel with no more of a rate than it has now."""
+        now = self.world.tunnels.get(tunnel.name) if tunnel.name in self.world.tunnels else tunnel
+        return replace(tunnel, bandwidth=min(tunnel.bandwidth, now.bandwidth))
 
     async def _staged(self, recovery: Recovery, wanted: TunnelChange, summary: str) -> StagedPlan:
         """In stages; without waiting for test packets where these would come back over the fault itself."""
@@ -206,6 +266,11 @@ class RecoveryWork:
         database = self.topology.database
         paths = [path for tunnel in change.upserted for path in tunnel.paths]
         return bool(paths) and not any(is_alive(database, path) for path in paths)
+
+
+def _promised(tunnel: Tunnel) -> dict[str, Any]:
+    """What a remedy may take away of a tunnel."""
+    return {name: getattr(tunnel, name) for name in ("bandwidth", "delay_bound_seconds", "protection")}
 
 
 def _why(change: StagedChange) -> str:

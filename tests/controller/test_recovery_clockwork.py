@@ -8,9 +8,12 @@ import pytest
 
 from controller.adapters.event_log_memory import MemoryEventLog
 from controller.assurance.root_cause_observations import Observation, ObservationKind
+from controller.events import types
+from controller.mapping.tunnel import Tunnel
 from controller.model.identifiers import Owner
 from controller.model.yang_path import Step
-from controller.recovery.history import Recovery
+from controller.ports import NewEvent
+from controller.recovery.history import Recovery, RecoveryHistory
 from controller.recovery.remedies import Remedy
 from controller.recovery.scoring import Candidate, Score
 from controller.recovery.situation import Fault, FaultKind
@@ -23,11 +26,13 @@ from controller.runtime.recovery_work import Done
 from controller.runtime.world import World
 from controller.topology.network import Network
 from tests.controller.assurance_world import LONDON, VirtualClock
+from tests.controller.test_tunnel_paths import tunnel
 
 PACE = Pace(settle=2.0, settle_unknown=60.0, clear=5.0, calm=20.0)
 NORTH = Fault(
     "link a>b", FaultKind.LINK.value, ("a>b", "b>a"), False, 0.97, ("probe: 9 of 90 lost",), reason="it loses"
 )
+SOUTH = Fault("link b>c", FaultKind.LINK.value, ("b>c", "c>b"), False, 0.97, ("probe: 9 of 90 lost",))
 MOVE = Candidate(Remedy("reroute", "reroute gold"), Score(0.9, (("acme", 1.0),), 0.5, 1, ("because",)))
 
 
@@ -82,6 +87,9 @@ class Hands:
     def __init__(self) -> None:
         self.sufferers: tuple[str, ...] = ("acme",)
         self.taken: list[tuple[str, ...]] = []
+        self.given: list[tuple[str, ...]] = []
+        self.made_by: dict[str, Recovery] = {}
+        self.owed_by: dict[str, tuple[Recovery, Tunnel]] = {}
 
     async def suffering(self, fault: Fault) -> tuple[str, ...]:
         return self.sufferers
@@ -95,8 +103,19 @@ class Hands:
     async def carry_out(self, recovery: Recovery) -> Done:
         return Done("", ("tx-1",))
 
-    def made(self) -> tuple[str, ...]:
-        return ("recovery-acme",)
+    def made(self) -> dict[str, Recovery]:
+        return self.made_by
+
+    def owed(self) -> dict[str, tuple[Recovery, Tunnel]]:
+        return self.owed_by
+
+    async def give_back(
+        self, recovery: Recovery, promised: tuple[Tunnel, ...], bad: list[str]
+    ) -> tuple[tuple[str, ...], Done]:
+        names = tuple(tunnel.name for tunnel in promised)
+        self.given.append(names)
+        self.owed_by = {}
+        return names, Done("", ("tx-9",))
 
     async def take_away(self, names: tuple[str, ...]) -> Done:
         """A router does not answer: nobody knows when this ends."""
@@ -143,6 +162,15 @@ class Plant:
     def state(self, one: Recovery) -> RecoveryState:
         return self.world.recoveries.get(one.id).state
 
+    async def helped(self) -> Recovery:
+        """A recovery that is over and changed something, and its fault not seen any more."""
+        one = await self.recoveries.begin(NORTH, ("acme",))
+        await self.tick()
+        assert self.state(one) is RecoveryState.RECOVERED
+        changed = NewEvent(f"recovery/{one.id}", types.RECOVERY_UNDONE, {"transactions": ["tx-1"]})
+        await self.log.append([changed], actor="accord")
+        return self.world.recoveries.get(one.id)
+
 
 async def test_what_waits_goes_on_waiting_while_nobody_can_see_whether_the_fault_is_gone() -> None:
     plant = Plant()
@@ -188,7 +216,7 @@ async def test_a_loss_is_gone_only_when_packets_have_come_over_it(counts: tuple[
 
 async def test_a_fault_is_seen_while_tunnels_are_taken_away_and_nobody_knows_when_that_ends() -> None:
     plant = Plant(Mode.AUTO)
-    await plant.tick(2)
+    plant.hands.made_by = {"recovery-acme": await plant.helped()}
     async with asyncio.timeout(60):
         await plant.tick(round(PACE.calm) + 1)
         assert plant.hands.taken == [("recovery-acme",)]
@@ -197,6 +225,52 @@ async def test_a_fault_is_seen_while_tunnels_are_taken_away_and_nobody_knows_whe
     assert NORTH.cause in plant.recoveries.faults.now
     assert len(plant.hands.taken) == 1, "one at a time"
     await plant.recoveries.stop()
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (90, 90)])
+async def test_a_tunnel_stays_much_longer_where_nobody_sees_that_the_loss_it_was_made_for_is_over(
+    counts: tuple[int, int],
+) -> None:
+    plant = Plant(Mode.AUTO)
+    plant.hands.made_by = {"recovery-acme": await plant.helped()}
+    plant.seeing.counts = counts
+    await plant.tick(5 * round(PACE.calm))
+    assert plant.hands.taken == []
+    await plant.tick(2 * round(PACE.calm))
+    assert plant.hands.taken == [("recovery-acme",)]
+    await plant.recoveries.stop()
+
+
+async def test_a_tunnel_stays_longer_each_time_that_what_it_was_made_for_comes_back() -> None:
+    plant = Plant(Mode.AUTO)
+    await plant.helped()
+    await plant.helped()
+    plant.hands.made_by = {"recovery-acme": await plant.helped()}
+    await plant.tick(round(3.5 * PACE.calm))
+    assert plant.hands.taken == []
+    await plant.tick(round(PACE.calm))
+    assert plant.hands.taken == [("recovery-acme",)]
+    await plant.recoveries.stop()
+
+
+async def test_who_gets_less_than_was_promised_gets_all_again_when_its_own_fault_is_over_whatever_else_there_is() -> (
+    None
+):
+    plant = Plant(Mode.ASK)
+    one = await plant.helped()
+    plant.seeing.sees(NORTH)
+    await plant.tick()
+    plant.hands.owed_by = {"gold": (one, tunnel("gold"))}
+    await plant.tick(2 * round(PACE.calm))
+    assert plant.hands.given == []
+    plant.seeing.sees(SOUTH)
+    await plant.tick(round(PACE.clear + PACE.calm) + 2)
+    assert plant.hands.given == [("gold",)]
+    over = plant.world.recoveries.get(one.id)
+    assert (over.given_back, over.transactions[-1], over.state) == (("gold",), "tx-9", RecoveryState.RECOVERED)
+    again = RecoveryHistory()
+    again.load_json(plant.world.recoveries.to_json())
+    assert again.get(one.id) == over
 
 
 async def test_a_device_that_was_restored_is_not_restored_again_for_what_was_read_of_it_before() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from controller.events import types
 from controller.mapping.tunnel_book import TunnelBook, TunnelChange
 from controller.mapping.tunnel_paths import placed
+from controller.model.units import BitRate
 from controller.recovery.remedies import candidates
 from controller.recovery.scoring import Candidate, Score, ranked
 from controller.recovery.situation import Situation
@@ -13,9 +14,11 @@ from controller.recovery.states import Cue
 from controller.runtime.recovery_flows import Flows
 from controller.runtime.recovery_work import RecoveryWork
 from controller.transaction.stages import Stage, StagedPlan
-from tests.controller.test_recovery_remedies import NORTH, fault, flow
+from controller.transaction.states import Phase
+from tests.controller.assurance_world import VirtualClock
+from tests.controller.test_recovery_remedies import MIDDLE, NORTH, SOUTH, fault, flow, held, links
 from tests.controller.test_recovery_states import folded, story
-from tests.controller.test_tunnel_paths import database, tunnel
+from tests.controller.test_tunnel_paths import GIGABIT, database, tunnel
 
 
 class Network:
@@ -39,6 +42,10 @@ class Network:
         self.changes.append(SimpleNamespace(id=f"change-{len(self.changes) + 1}", plan=plan, stage=Stage.DONE))
         return self.changes[-1]
 
+    async def commit_agreed(self, make_plan, summary, actor):
+        self.have((await make_plan()).after)
+        return SimpleNamespace(id="tx-1", phase=Phase.COMMITTED, reason="")
+
     async def finish(self, id_):
         return next(change for change in self.changes if change.id == id_)
 
@@ -49,9 +56,9 @@ def hands(network, *events):
     async def current():
         return Flows(database().network)
 
-    seeing = SimpleNamespace(flows=SimpleNamespace(current=current))
-    topology = SimpleNamespace(database=database())
-    return RecoveryWork(world, topology, network, network, None, seeing, None)
+    seeing = SimpleNamespace(flows=SimpleNamespace(current=current), clock=VirtualClock())
+    topology = SimpleNamespace(database=database(), network=database().network)
+    return RecoveryWork(world, topology, network, network, None, seeing, network)
 
 
 def tried(remedy, *cues):
@@ -75,7 +82,7 @@ def test_of_tunnels_that_are_called_alike_only_those_that_a_remedy_made_are_take
     remedy = ranked(situation, candidates(situation))[0].remedy
     network = Network(tunnel("recovery-spare"), *remedy.wanted.upserted)
     work = hands(network, *tried(remedy, Cue.COMMITTED, Cue.HELPED))
-    assert work.made() == remedy.before.deleted == ("recovery-acme-a-z",)
+    assert tuple(work.made()) == remedy.before.deleted == ("recovery-acme-a-z",)
     assert "recovery-spare" in network.tunnels
 
 
@@ -93,6 +100,57 @@ async def test_a_remedy_that_was_undone_is_carried_out_once_more_when_an_operato
     again = tried(remedy, Cue.COMMITTED, Cue.NO_HELP, ("undone", {}), Cue.EXHAUST, APPROVED, Cue.PROVE, Cue.EXECUTE)
     assert await carried_out(work, again) == "change-3"
     assert network.tunnels.holds(remedy.wanted)
+
+
+def degraded():
+    """A tunnel, and the remedy by which it goes on with half of its rate."""
+    base, (gold, _) = held(
+        database(), tunnel("gold", bandwidth=BitRate(GIGABIT)), tunnel("big", color=101, bandwidth=BitRate(GIGABIT))
+    )
+    base = base.with_reservation("third", base.network.path([f"a:{SOUTH}>{SOUTH}:a"]), BitRate(GIGABIT // 2))
+    situation = Situation(fault(NORTH), base, (gold,), (flow("gold", name="gold"),))
+    return gold, ranked(situation, candidates(situation))[0].remedy
+
+
+async def test_who_was_to_do_with_less_gets_what_was_promised_again_clear_of_what_is_bad_and_only_once():
+    gold, remedy = degraded()
+    assert remedy.less
+    network = Network(gold)
+    network.have(remedy.wanted)
+    assert hands(network, *tried(remedy, Cue.COMMITTED)).owed() == {}, "the recovery is not over"
+    work = hands(network, *tried(remedy, Cue.COMMITTED, Cue.HELPED))
+    ((one, promised),) = work.owed().values()
+    assert (promised.name, promised.bandwidth) == ("gold", gold.bandwidth)
+    given, done = await work.give_back(one, (promised,), links(NORTH))
+    assert (given, done.failure, done.ids) == (("gold",), "", ("change-1", "tx-1"))
+    (moved,) = network.changes[0].plan.after.upserted
+    assert moved.bandwidth < gold.bandwidth, "the way it comes from has no room for more"
+    after = network.tunnels.get("gold")
+    assert after.bandwidth == gold.bandwidth
+    assert not {hop for path in after.paths for hop in path.hops} & set(links(NORTH))
+    assert work.owed() == {}
+    network.have(remedy.wanted)
+    told = tried(remedy, Cue.COMMITTED, Cue.HELPED, ("undone", {"given_back": ["gold"]}))
+    assert hands(network, *told).owed() == {}, "now it is an operator who wants less"
+
+
+async def test_as_long_as_there_is_no_room_for_what_was_promised_nothing_is_changed():
+    gold, remedy = degraded()
+    network = Network(gold)
+    network.have(remedy.wanted)
+    work = hands(network, *tried(remedy, Cue.COMMITTED, Cue.HELPED))
+    ((one, promised),) = work.owed().values()
+    given, done = await work.give_back(one, (promised,), links(NORTH) + links(MIDDLE) + links(SOUTH))
+    assert (given, bool(done.failure), network.changes) == ((), True, [])
+    assert network.tunnels.holds(remedy.wanted)
+
+
+async def test_of_a_tunnel_that_somebody_changed_meanwhile_nothing_is_owed():
+    gold, remedy = degraded()
+    network = Network(gold)
+    (lesser,) = remedy.wanted.upserted
+    network.have(TunnelChange((replace(lesser, bandwidth=BitRate(GIGABIT // 4)),)))
+    assert hands(network, *tried(remedy, Cue.COMMITTED, Cue.HELPED)).owed() == {}
 
 
 APPROVED = (Cue.APPROVE, {"chosen": 0})

@@ -96,3 +96,11 @@ def test_names_of_policies_on_the_router_are_distinct_in_every_state():
     for state in states:
         names = [value for path, value in tunnel_lines(state, ()).items() if path[-1].name == "name"]
         assert len(set(names)) == len(state.policies)
+
+
+@pytest.mark.parametrize("stages", [stages_in_place, stages_replacement])
+def test_what_is_promised_of_the_delay_changes_when_the_new_path_begins_to_carry(stages):
+    before = tunnel(CONTENTS[0])
+    after = replace(tunnel(CONTENTS[1], color=101 if stages is stages_replacement else 100), delay_bound_seconds=0.005)
+    bounds = [state.delay_bound_seconds for state in stages(before, after, SESSIONS).states]
+    assert bounds == [None, None, 0.005, 0.005]

@@ -149,7 +149,9 @@ def is_on(source: str, target: str, way: str) -> bool:
     return (source, target) in {("pe-london", way), (way, "pe-frankfurt")}
 
 
-async def test_where_nothing_else_fits_a_service_is_carried_with_less_if_its_owner_allows_that(tmp_path: Path) -> None:
+async def test_where_nothing_else_fits_a_service_is_carried_with_less_if_its_owner_allows_that_until_all_is_well(
+    tmp_path: Path,
+) -> None:
     async with recovering(tmp_path) as provider:
         await allowed(provider, "reroute, degrade")
         let_assurance_be_first(provider)
@@ -162,6 +164,12 @@ async def test_where_nothing_else_fits_a_service_is_carried_with_less_if_its_own
         assert one.candidate is not None
         assert {service for service, _ in one.candidate.remedy.less} == {"acme-1"}
         assert all("later than" in what for _, what in one.candidate.remedy.less)
+        tunnels = provider.controller.world.tunnels
+        provider.controller.recoveries.pace = replace(provider.controller.recoveries.pace, calm=2.0)
+        lose(provider, NORTH_WIRE, 0.0)
+        bound = between(provider)
+        await until(lambda: {tunnels.get(n).delay_bound_seconds for n in BOTH} == {bound}, LONG, lambda: told(provider))
+        assert ways(provider, "gold") == ways(provider, "gold-back") == {BRUSSELS}
 
 
 async def test_where_its_owner_does_not_allow_less_nothing_is_proposed(tmp_path: Path) -> None:
