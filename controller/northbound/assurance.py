@@ -96,7 +96,7 @@ class AssuranceDoor:
         if of not in KINDS:
             raise InvalidInputError(f"there is no overlay '{of}'", remedy=f"one of: {', '.join(KINDS)}", path="of")
         controller = self.controller
-        return json_response(overlay(controller.topology, controller.collection.series, controller.records(), of))
+        return json_response(overlay(controller.topology.database, controller.records(), of))
 
 
 def assurance_view(assurance: Assurance, agreement: str) -> Json:

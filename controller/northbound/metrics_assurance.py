@@ -38,8 +38,7 @@ class AssuranceMetrics(Collector):
         yield from self._services()
         yield from self._objectives()
         load = GaugeMetricFamily("accord_link_load_ratio", "Share of a link in use.", labels=["device", "interface"])
-        collection = self.controller.collection
-        for (device, port), ratio in sorted(load_ratios(self.controller.topology, collection.series).items()):
+        for (device, port), ratio in sorted(load_ratios(self.controller.topology.database).items()):
             load.add_metric([device, port], ratio)
         yield load
 

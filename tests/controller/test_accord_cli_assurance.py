@@ -102,7 +102,7 @@ LINKS = {
             "capacity_bit_rate": 10**10,
             "bit_rate": 5e9,
             "value": 0.5,
-            "from": "out-octets",
+            "from": "counters",
             "utilisation": 0.5,
         }
     ],
