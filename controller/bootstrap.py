@@ -162,11 +162,14 @@ class Daemon:
         return is_drained
 
 
-async def open_daemon(loaded: LoadedSettings) -> Daemon:
-    """Build everything, restore the world, take up unfinished transactions. The errors name what is wrong."""
+async def open_daemon(loaded: LoadedSettings, clock: Clock | None = None) -> Daemon:
+    """Build everything, restore the world, take up unfinished transactions. The errors name what is wrong.
+
+    Without a clock it goes by the machine's.
+    """
     settings = loaded.settings
     catalogue = load_catalogue(settings)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = SqliteEventLog(settings.state_dir / "events.sqlite", clock=clock)
     world = World()

@@ -76,7 +76,7 @@ class LabNetwork:
     """A running network: `async with LabNetwork(topology) as net: net["pe-london"].netconf_port`.
 
     Raises `NetworkError` for a profile that does not exist or is given to an unknown router, OSError for a port that is
-    taken. `progress` is called with (started, all) after each router.
+    taken. `progress` is called with (started, all) after each router. Packets and counters go by the clock `now`.
     """
 
     def __init__(
@@ -86,8 +86,10 @@ class LabNetwork:
         *,
         faults: FaultScript | None = None,
         progress: Callable[[int, int], None] = lambda _started, _all: None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.topology = topology
+        self._now = now
         self.options = options or NetworkOptions()
         self.password = self.options.password or secrets.token_urlsafe(12)
         self.faults = faults or FaultScript()
@@ -268,11 +270,11 @@ class LabNetwork:
 
     def _data_plane(self) -> DataPlane:
         if self.options.plane == "memory":
-            return MemoryPlane(self.topology, self.forwarding, now=time.time)
+            return MemoryPlane(self.topology, self.forwarding, now=self._now)
         from lab.planes.choose import PlaneError, choose
 
         try:
-            return choose(self.topology, self.forwarding, self.options.plane, time.time)
+            return choose(self.topology, self.forwarding, self.options.plane, self._now)
         except PlaneError as error:
             raise NetworkError(str(error)) from error
 

@@ -1,13 +1,25 @@
-"""Owns `accord scenario`: the draft's episodes, played by the real agents over a played network, without a daemon."""
+"""Owns `accord scenario`: the draft's episodes, played by the real agents, simulated or on emulated routers.
 
+Where they can be played beside the simulation is told by entry points of the group `accord.stages`: nothing here names
+a package, so production never imports the lab.
+"""
+
+import importlib.metadata
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from controller.cli.plugins import missing
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, record, table
+from controller.model.errors import NotFoundError
 
+if TYPE_CHECKING:
+    from controller.scenarios.surroundings import OpenSurroundings
+
+GROUP = "accord.stages"
+SIMULATION = "simulation"
 app = group("scenario", "Episodes of negotiation: the surroundings are played, the agents decide.")
 _COLUMNS = ("name", "tiers", "summary")
 
@@ -29,11 +41,16 @@ def _list(session: Session) -> None:
     "run",
     "scenario run service-switching --watch",
     "scenario run service-switching --load 0.3 -o json",
+    "scenario run foreign-congestion --on lab --watch",
 )
 def _run(
     session: Session,
     *,
     name: Annotated[str, typer.Argument(metavar="NAME")],
+    on: Annotated[
+        str,
+        typer.Option("--on", metavar="simulation|lab", help="Numbers, in seconds; or emulated routers and packets."),
+    ] = SIMULATION,
     watch: Annotated[bool, typer.Option("--watch", help="Tell the story while it happens.")] = False,
     load: Annotated[float | None, typer.Option("--load", help="How full others make the scarce links, 0 to 1.")] = None,
     ceiling: Annotated[str, typer.Option("--ceiling", metavar="EUROS", help="Of the wallet, such as 40.00.")] = "",
@@ -47,7 +64,7 @@ def _run(
     from controller.scenarios.surroundings import Market
 
     directory = shared_directory("config") / "catalogue"
-    scenario, story = scenario_of(name), list[Json]()
+    scenario, story, surroundings = scenario_of(name), list[Json](), _surroundings(on)
 
     def tell(seconds: float, words: str) -> None:
         story.append({"seconds": seconds, "what": words})
@@ -56,9 +73,33 @@ def _run(
 
     market = Market(load_catalogue(directory), load_market_policy(directory))
     dials = dials_of(scenario, load, ceiling)
-    with session.terminal.progress("playing"):
-        outcome = asyncio.run(scenario.run(market, tell, dials))
-    found = {"name": name, "verdict": outcome.verdict, **asdict(dials), "facts": dict(outcome.facts), "story": story}
+    with session.terminal.progress(f"playing {name} ({on})"):
+        outcome = asyncio.run(scenario.run(market, tell, dials, surroundings=surroundings))
+    found = {
+        "name": name,
+        "on": on,
+        "verdict": outcome.verdict,
+        **asdict(dials),
+        "facts": dict(outcome.facts),
+        "story": story,
+    }
     lines = [] if watch else [f"[{one['seconds']:6.0f} s] {one['what']}" for one in story]
     facts = {"verdict": outcome.verdict, **outcome.facts}
     session.terminal.show(found, *lines, "", record(facts, tuple(facts)))
+
+
+def _surroundings(name: str) -> "OpenSurroundings":
+    """What opens the surroundings of that name."""
+    from controller.scenarios.simulation import simulated
+
+    if name == SIMULATION:
+        return simulated
+    stages = importlib.metadata.entry_points(group=GROUP)
+    if name not in stages.names:
+        known = ", ".join((SIMULATION, *sorted(stages.names)))
+        raise NotFoundError(f"nothing can be played on '{name}'", remedy=f"play it on one of: {known}", path="on")
+    try:
+        found: OpenSurroundings = stages[name].load()
+    except ImportError as error:
+        raise missing(error, name) from error
+    return found

@@ -5,8 +5,8 @@ break, under the same names, so what the consumer calls its service stays. What 
 order that is carried out a second time after a crash changes nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from controller.model.errors import ConflictError
 from controller.model.identifiers import PlanId
@@ -31,6 +31,8 @@ class TunnelProvisioner:
     """The agreements' services as tunnels `SERVICE` and `SERVICE-back`."""
 
     controller: Controller
+    serving: Callable[[Terms], tuple[str, ...]] = lambda _: ()
+    """The VPNs that go over a new one; a live one serves what it serves, whatever the terms."""
 
     async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """A new pair along these links."""
@@ -38,11 +40,11 @@ class TunnelProvisioner:
             return f"tunnel '{service}' is there already"
         path = self.controller.topology.network.path(links)
         source, target = path.nodes[0], path.nodes[-1]
+        wish = replace(wish_of(terms), services=self.serving(terms) or None)
         plan = await self.controller.plan_tunnels(
-            lambda tunnels: tunnels.create(service, source, target, wish_of(terms), both_ways=True, along_links=links),
-            ACTOR,
+            lambda tunnels: tunnels.create(service, source, target, wish, both_ways=True, along_links=links), ACTOR
         )
-        return await self._commit(plan)
+        return await commit(self.controller, plan)
 
     async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """The pair as these terms have it, in stages."""
@@ -51,7 +53,7 @@ class TunnelProvisioner:
         )
         if plan.is_empty:
             # Where only the booking changes there is nothing to build beside the old.
-            return await self._commit(plan) if plan.effects else f"tunnel '{service}' is so already"
+            return await commit(self.controller, plan) if plan.effects else f"tunnel '{service}' is so already"
         begun = await self.controller.begin_staged(plan.id, ACTOR)
         done = await self.controller.changes.finish(begun.id)
         if done.stage is not Stage.DONE:
@@ -63,17 +65,21 @@ class TunnelProvisioner:
         names = [name for name in (service, f"{service}{_BACK}") if name in self.controller.world.tunnels]
         if not names:
             return f"tunnel '{service}' is gone already"
-        return await self._commit(await self.controller.plan_tunnels(lambda tunnels: tunnels.delete(names), ACTOR))
+        return await commit(
+            self.controller, await self.controller.plan_tunnels(lambda tunnels: tunnels.delete(names), ACTOR)
+        )
 
-    async def _commit(self, plan: Plan) -> str:
-        done = await self.controller.commit(PlanId(plan.id), CommitOptions(comment=plan.summary), ACTOR)
-        if done.phase is not Phase.COMMITTED:
-            raise ConflictError(
-                f"'{plan.summary}' was not carried out: {done.reason}",
-                remedy=f"see: accord transaction show {done.id}",
-                path=done.id,
-            )
-        return f"{plan.summary}: {done.id}"
+
+async def commit(controller: Controller, plan: Plan) -> str:
+    """Carry a plan out; `ConflictError` when it was not."""
+    done = await controller.commit(PlanId(plan.id), CommitOptions(comment=plan.summary), ACTOR)
+    if done.phase is not Phase.COMMITTED:
+        raise ConflictError(
+            f"'{plan.summary}' was not carried out: {done.reason}",
+            remedy=f"see: accord transaction show {done.id}",
+            path=done.id,
+        )
+    return f"{plan.summary}: {done.id}"
 
 
 def wish_of(terms: Terms) -> TunnelWish:

@@ -1,0 +1,127 @@
+"""Owns carrying out agreements over both tiers: light for the deterministic one, tunnels for either.
+
+A service over the optical tier is an optical segment of its own, set up by the domain's controller, and the pair of
+tunnels over the link that it brings up. The light comes before the tunnels move onto it and goes after they have left,
+so an agreement changes its tier with both in place, make before break.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.mapping.optical_domain import OpticalDomain, as_te_database
+from controller.model.errors import AccordError, ConflictError
+from controller.model.identifiers import DeviceName
+from controller.model.units import BitRate
+from controller.negotiation.agreement import Terms
+from controller.negotiation.catalogue import Tier
+from controller.runtime.controller import Controller
+from controller.runtime.negotiation_tunnels import ACTOR, TunnelProvisioner, commit
+from controller.topology.network import Link, LinkId
+
+_MARGIN_SECONDS = 30.0
+"""On top of what the domain says that setting up takes."""
+_CARRIER_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LightProvisioner:
+    """The agreements' services over IP links or over light of `domain`; one optical tunnel, `SERVICE`, for each."""
+
+    controller: Controller
+    tunnels: TunnelProvisioner
+    domain: DeviceName
+
+    async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
+        """A new service; where it cannot be had its light is taken down again."""
+        if terms.level.tier != Tier.OPTICAL:
+            return await self.tunnels.provision(service, terms, links)
+        lit = await self._lit(service, terms, links)
+        try:
+            done = await self.tunnels.provision(service, terms, (lit.id,))
+        except AccordError:
+            await self._darken(service)
+            raise
+        return f"{await self._told(service)}; {done}"
+
+    async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
+        """A live service as these terms have it; the other tier is there until nothing is under way on it any more."""
+        was_lit = await self._is_lit(service)
+        if terms.level.tier != Tier.OPTICAL:
+            done = await self.tunnels.change(service, terms, links)
+            await self._darken(service)
+            return done
+        lit = await self._lit(service, terms, links)
+        try:
+            done = await self.tunnels.change(service, terms, (lit.id,))
+        except AccordError:
+            if not was_lit:
+                await self._darken(service)
+            raise
+        return f"{await self._told(service)}; {done}"
+
+    async def remove(self, service: str) -> str:
+        """The end of a service and of its light."""
+        done = await self.tunnels.remove(service)
+        await self._darken(service)
+        return done
+
+    async def _lit(self, service: str, terms: Terms, fibres: Sequence[LinkId]) -> Link:
+        """The link between routers that the service's light brings up, when they see its carrier."""
+        controller, late = self.controller, terms.level.latency_microseconds
+        domain = await controller.optical.read(self.domain)
+        link = self._link(domain, service, fibres)
+        plan = await controller.plan_optical(
+            self.domain,
+            service,
+            link.id,
+            ACTOR,
+            bandwidth=BitRate(terms.level.bit_rate),
+            delay_bound_seconds=None if late is None else late / 1_000_000,
+        )
+        if not plan.is_empty:
+            await commit(controller, plan)
+        found = await controller.optical.settled(self.domain, service, domain.setup_seconds + _MARGIN_SECONDS)
+        if not found.is_up:
+            await self._darken(service)
+            raise ConflictError(
+                f"the light of '{service}' is {found.status}: {found.reason or 'no reason told'}", path=service
+            )
+        await self._see_up(link)
+        return link
+
+    def _link(self, domain: OpticalDomain, service: str, fibres: Sequence[LinkId]) -> Link:
+        """The link that its light joins, or one between these ends whose client ports are free."""
+        standing = domain.tunnel(service)
+        own = {standing.source, standing.target} if standing else set()
+        ends = as_te_database(domain).network.path(fibres).nodes
+        for link in self.controller.topology.network.links.values():
+            ports = [domain.attached_to(end) for end in (link.source, link.target)]
+            found = [port for port in ports if port is not None]
+            is_free = not own and not any(str(port) in domain.taken_ports for port in found)
+            if [port.node for port in found] == [ends[0], ends[-1]] and (is_free or {*map(str, found)} == own):
+                return link
+        raise ConflictError(f"no client ports of '{self.domain}' are free from {ends[0]} to {ends[-1]}", path=service)
+
+    async def _see_up(self, link: Link) -> None:
+        """Ask the routers until they see a carrier; that they never do is found by the probe along it."""
+        clock, ends = self.controller.clock, (link.source.node, link.target.node)
+        deadline = clock.monotonic() + _CARRIER_SECONDS
+        while True:
+            await self.controller.topology.refresh(ends)
+            if self.controller.topology.database.is_up(link.id) or clock.monotonic() >= deadline:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _is_lit(self, service: str) -> bool:
+        return (await self.controller.optical.read(self.domain)).tunnel(service) is not None
+
+    async def _darken(self, service: str) -> None:
+        if await self._is_lit(service):
+            await commit(self.controller, await self.controller.plan_optical_removal(self.domain, service, ACTOR))
+            await self.controller.topology.refresh()
+
+    async def _told(self, service: str) -> str:
+        found = (await self.controller.optical.read(self.domain)).tunnel(service)
+        return f"light over {', '.join(found.route)}" if found else "no light"
