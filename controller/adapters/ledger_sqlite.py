@@ -234,5 +234,7 @@ def holdings_in(connection: sqlite3.Connection, root: str = "") -> tuple[Holding
 def reader(path: Path) -> sqlite3.Connection:
     """A connection for looking at a ledger that is there; `NotFoundError` when it is not."""
     if not path.is_file():
-        raise NotFoundError("there is no ledger", path=str(path))
+        raise NotFoundError(
+            "there is no ledger", path=str(path), remedy="say where it is: --ledger FILE, or --config of the daemon"
+        )
     return open_for_reading(path)

@@ -85,7 +85,8 @@ def show_outcome(session: Session, found: Json) -> None:
     row = {**found, "total": money(found["total"]), "refused": said}
     session.terminal.show(found, record(row, _OUTCOME))
     if found["stage"] != "done":
-        session.terminal.fail(f"not agreed ({found['stage']}): {said or 'it goes on'}", "accord agreement list")
+        why = said or "it goes on"
+        session.terminal.fail(f"not agreed ({found['stage']}): {why}", "what is sold, at what price: accord quote")
         leave(Exit.REFUSED if found["stage"] == "refused" else Exit.FAILURE)
 
 
