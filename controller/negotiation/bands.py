@@ -8,7 +8,7 @@ and some to spare, after the same while.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite
 
 from controller.model.errors import InvalidInputError
 
@@ -89,8 +89,12 @@ def banded(level: Level, price: float, now: float, policy: BandPolicy) -> Level:
     return level if rank == level.rank else Level(rank, now)
 
 
-def opened(level: Level, room: float, rates: Sequence[int], now: float, policy: BandPolicy) -> Level:
+def opened(
+    level: Level, room: float, rates: Sequence[int], now: float, policy: BandPolicy, *, whole: float = inf
+) -> Level:
     """How many of the bandwidth grades (`rates`, rising) are sold, after a look at the room in bit/s.
+
+    `whole` is the room when nothing is sold: with that much free there is enough to spare for any grade that fits.
 
     What does not fit is closed whatever the dwell says: what is on sale can always be held.
     """
@@ -99,7 +103,7 @@ def opened(level: Level, room: float, rates: Sequence[int], now: float, policy: 
         return Level(fits, now)
     if (waiting := _waiting(level, now, policy)) is not None:
         return waiting
-    with_margin = sum(rate * (1 + policy.reopen_margin) <= room for rate in rates)
+    with_margin = sum(rate <= room and min(rate * (1 + policy.reopen_margin), whole) <= room for rate in rates)
     return Level(with_margin, now) if with_margin > level.rank else level
 
 

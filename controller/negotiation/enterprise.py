@@ -7,6 +7,7 @@ nothing is done here.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 from controller.model.money import Money
@@ -237,7 +238,8 @@ class EnterprisePolicyAgent:
             _any_tier_at_the_floor,
             _least_rate,
         )
-        made = (step(request, purse.terms.floor) for step in steps[dialogue.round :])
+        live = self.desk.standing(dialogue.agreement).terms.request if dialogue.agreement else None
+        made = (_no_less(step(request, purse.terms.floor), request, live) for step in steps[dialogue.round :])
         conceded = next((one for one in made if one != request), None)
         return None if conceded is None else replace(conceded, id=f"{dialogue.id}.{dialogue.round + 1}")
 
@@ -302,6 +304,20 @@ def _worst(refused: Sequence[OfferRefusal], dialogue: Dialogue) -> Refusal:
     if refused:
         return Refusal(refused[0].check, refused[0].text)
     return Refusal("nothing-offered", dialogue.cause or "there was nothing to choose from")
+
+
+def _no_less(conceded: ServiceRequest, wanted: ServiceRequest, live: ServiceRequest | None) -> ServiceRequest:
+    """A change is conceded down to what runs already, and not below: else who asks for more would end with less."""
+    if live is None:
+        return conceded
+    late = [inf if one.latency_seconds is None else one.latency_seconds for one in (conceded, wanted, live)]
+    latency = min(late[0], max(late[1], late[2]))
+    return replace(
+        conceded,
+        bandwidth=max(conceded.bandwidth, min(wanted.bandwidth, live.bandwidth)),
+        latency_seconds=None if latency == inf else latency,
+        availability=max(conceded.availability, min(wanted.availability, live.availability)),
+    )
 
 
 def _any_tier_at_the_floor(request: ServiceRequest, floor: ServiceLevelFloor) -> ServiceRequest:

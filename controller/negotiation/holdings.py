@@ -8,8 +8,9 @@ for prices never keeps others out.
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from math import inf
 
 from controller.model.errors import ConflictError, NotFoundError
 from controller.negotiation.catalogue import Axis
@@ -17,10 +18,26 @@ from controller.topology.te_database import TeDatabase
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """What a running agreement has: `bit_rate` on each of these links (by position), on these axes."""
+
+    links: frozenset[int] = frozenset()
+    bit_rate: int = 0
+    axes: frozenset[Axis] = frozenset()
+
+    def rate_on(self, axis: Axis, link: int) -> int:
+        """In bit/s; 0 where it has nothing."""
+        return self.bit_rate if link in self.links and axis in self.axes else 0
+
+
+NOTHING_OWN = Own()
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """`bit_rate` on each of these links (by position), on these axes, for the `consumer` until `valid_until` (UTC).
 
-    `already`: the links on which it would take over what its buyer has of them by an agreement that it is to replace.
+    `own`: what its buyer has by an agreement that it is to replace, which it would take over where they meet.
     """
 
     id: str
@@ -29,12 +46,14 @@ class Holding:
     bit_rate: int
     axes: tuple[Axis, ...]
     valid_until: float
-    already: frozenset[int] = frozenset()
+    own: Own = NOTHING_OWN
 
-    @property
-    def more_links(self) -> list[int]:
-        """The links on which it takes something that its buyer does not have yet."""
-        return [link for link in self.links if link not in self.already]
+    def more(self, axis: Axis) -> dict[int, int]:
+        """By link what it takes of an axis that its buyer does not have yet, in bit/s; nothing where that is 0."""
+        if axis not in self.axes:
+            return {}
+        found = {link: self.bit_rate - self.own.rate_on(axis, link) for link in self.links}
+        return {link: more for link, more in found.items() if more > 0}
 
 
 class Holdings:
@@ -85,6 +104,20 @@ class Holdings:
         self._sold[holding_id] = holding
         self._names[holding_id] = tuple(reservations) or (holding_id,)
         return holding
+
+    def keep(self, holding_id: str) -> None:
+        """It is being provisioned: it does not run out any more."""
+        self._open[holding_id] = replace(self._open[holding_id], valid_until=inf)
+
+    def restore(self, holding: Holding, reservations: Collection[str]) -> None:
+        """It was bought before, and reserved under these names: after a restart."""
+        self._sold[holding.id] = holding
+        self._names[holding.id] = tuple(reservations)
+
+    def own(self, holding_id: str) -> Own:
+        """What was bought under this name; nothing where nothing was."""
+        sold = self._sold.get(holding_id)
+        return NOTHING_OWN if sold is None else Own(frozenset(sold.links), sold.bit_rate, frozenset(sold.axes))
 
     def give_back(self, holding_id: str) -> Holding:
         """It was not wanted; `NotFoundError` when it is not held."""
@@ -141,5 +174,5 @@ class Holdings:
     def _count(self, holding: Holding, sign: int) -> None:
         for axis in holding.axes:
             held = self._held[axis]
-            for link in holding.more_links:
-                held[link] += sign * holding.bit_rate
+            for link, more in holding.more(axis).items():
+                held[link] += sign * more

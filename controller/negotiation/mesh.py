@@ -78,8 +78,8 @@ class Window:
         """What was held is reserved from now on, under these names or its own; until the next look it counts here."""
         holding = self.holdings.buy(holding_id, reservations)
         for axis in holding.axes:
-            for link in holding.more_links:
-                self._used[axis][link] += holding.bit_rate
+            for link, more in holding.more(axis).items():
+                self._used[axis][link] += more
         return holding
 
     def restore(self, prices: ShadowPrices, published: Published, now: float) -> None:
@@ -91,25 +91,28 @@ class Window:
 
     def room(self, axis: Axis, link: int) -> float:
         """What can still be sold of a link on an axis, in bit/s; below 0 when it is overfull."""
-        share = self._policy.scarcity.targets[axis].share
-        return share * self._capacities[link] - self._used[axis][link] - self.holdings.held[axis][link]
+        return self._whole(axis, link) - self._used[axis][link] - self.holdings.held[axis][link]
+
+    def _whole(self, axis: Axis, link: int) -> float:
+        return self._policy.scarcity.targets[axis].share * self._capacities[link]
+
+    def _opened(self, axis: Axis, link: int, level: Level, now: float) -> Level:
+        room, whole = self.room(axis, link), self._whole(axis, link)
+        return opened(level, room, self._rates, now, self._policy.bands, whole=whole)
 
     def _open(self, now: float = _BEGINNING) -> None:
         for axis, levels in self._sales.items():
-            self._sales[axis] = [
-                opened(level, self.room(axis, link), self._rates, now, self._policy.bands)
-                for link, level in enumerate(levels)
-            ]
+            self._sales[axis] = [self._opened(axis, link, level, now) for link, level in enumerate(levels)]
         self._publish()
 
     def _narrow(self, holding: Holding, now: float) -> None:
         is_narrower = False
         for axis in holding.axes:
             levels = self._sales[axis]
-            for link in holding.more_links:
+            for link in holding.more(axis):
                 level = levels[link]
                 if level.rank and self._rates[level.rank - 1] > self.room(axis, link):
-                    levels[link] = opened(level, self.room(axis, link), self._rates, now, self._policy.bands)
+                    levels[link] = self._opened(axis, link, level, now)
                     is_narrower = True
         if is_narrower:
             self._publish()

@@ -5,7 +5,7 @@ nor how full a link is can show in one. What goes to the asker is the `Quote`; w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from hashlib import sha256
@@ -18,7 +18,7 @@ from controller.model.money import Money
 from controller.negotiation.bands import WITHDRAWN_RANK, Band
 from controller.negotiation.candidates import Candidate
 from controller.negotiation.catalogue import Axis, Catalogue, Offering, Tier
-from controller.negotiation.holdings import Holding
+from controller.negotiation.holdings import NOTHING_OWN, Holding, Own
 from controller.negotiation.mesh import Mesh, Window
 from controller.negotiation.pricing import SECONDS_PER_HOUR, MarketPolicy, bands_of
 from controller.negotiation.request import ServiceRequest
@@ -129,7 +129,8 @@ def price(
     """One offer for each tier that has the service, cheapest first; else what stands in the way.
 
     The same request at the same time gives the same quotes, by name too. Nothing is held before `hold`. `instead_of`
-    names the reservation of a running agreement that this is to replace: what that one has is not withdrawn from it.
+    names the reservation of a running agreement that this is to replace: what that one has is not withdrawn from it,
+    and of its links only what it would take beyond that has to be free.
     """
     if request.workload_class not in seller.catalogue.classes:
         return QuoteRefusal(QuoteCheck.WORKLOAD_CLASS, f"there is no workload class '{request.workload_class}'")
@@ -198,31 +199,38 @@ def _search(mesh: Mesh, request: ServiceRequest, seller: Seller, instead_of: str
     most = seller.policy.quotes.most_open
     if any(window.holdings.held_by(request.consumer) >= most for window in windows):
         return QuoteRefusal(QuoteCheck.OPEN_QUOTES, f"'{request.consumer}' has {most} quotes open: let some run out")
-    wanted = _Wanted(offering, windows, _has(windows, instead_of, offering))
+    own = _own(windows, instead_of)
+    wanted = _Wanted(offering, windows, own)
     return _Search(wanted, mesh.paths.between(ends[0], ends[1]))
 
 
-_NOTHING: frozenset[int] = frozenset()
-
-
-def _has(windows: Sequence[Window], reservation: str, offering: Offering) -> frozenset[int]:
-    """The links on which a running agreement has as much as this would take, in all of these windows."""
-    sold = [window.holdings.sold.get(reservation) for window in windows] if reservation else []
-    links: list[frozenset[int]] = []
-    for holding in sold:
-        if holding is None or holding.bit_rate < offering.bit_rate or not set(offering.axes) <= set(holding.axes):
-            return _NOTHING
-        links.append(frozenset(holding.links))
-    return frozenset.intersection(*links) if links else _NOTHING
+def _own(windows: Sequence[Window], reservation: str) -> Own:
+    """What a running agreement has in all of these windows."""
+    found = [window.holdings.own(reservation) for window in windows] if reservation else []
+    if not found:
+        return NOTHING_OWN
+    return Own(
+        frozenset.intersection(*(each.links for each in found)),
+        min(each.bit_rate for each in found),
+        frozenset.intersection(*(each.axes for each in found)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A service in its windows; `has`: the links on which the asker has as much already."""
+    """A service in its windows; `own` is what the asker has."""
 
     offering: Offering
     windows: tuple[Window, ...]
-    has: frozenset[int]
+    own: Own
+
+    def more_on(self, axis: Axis, link: int) -> int:
+        """What it takes there beyond what the asker has, in bit/s."""
+        return max(0, self.offering.bit_rate - self.own.rate_on(axis, link))
+
+    def fits(self, axis: Axis, link: int, window: Window) -> bool:
+        """Whether there is room for what it takes beyond the asker's own; where that is nothing, there is none."""
+        return self.own.rate_on(axis, link) > 0 and self.more_on(axis, link) <= max(0.0, window.room(axis, link))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +267,10 @@ def _cheapest(candidates: Sequence[Candidate], wanted: _Wanted, policy: MarketPo
             gone = ranks
             continue
         steps = sum(policy.tariff.steps[axis][rank] for axis, rank in ranks.items())
-        is_own = bool(wanted.has) and wanted.has.issuperset(candidate.links)
+        is_own = bool(wanted.own.links) and wanted.own.links.issuperset(candidate.links)
         if best is None or (steps, not is_own) < (best.steps, True):
             best = _Choice(wanted, candidate, steps, ranks)
-            if not steps and (is_own or not wanted.has):
+            if not steps and (is_own or not wanted.own.links):
                 break
     if best is not None:
         return best
@@ -288,18 +296,27 @@ def _ranks(candidate: Candidate, wanted: _Wanted) -> dict[Axis, int] | Axis:
         highest = 0
         for window in wanted.windows:
             published = window.published()
-            if min(of_links(published.on_sale[axis])) <= rank and _is_gone(candidate, published.on_sale[axis], wanted):
+            on_sale, bands = published.on_sale[axis], published.bands[axis]
+            if min(of_links(on_sale)) <= rank and _is_gone(candidate, axis, window, wanted):
                 return axis
-            highest = max(highest, *of_links(published.bands[axis]))
+            scarcest = max(of_links(bands))
+            if scarcest >= WITHDRAWN_RANK:
+                scarcest = max(_own_rank(axis, link, bands[link], wanted) for link in candidate.links)
+            highest = max(highest, scarcest)
         if highest >= WITHDRAWN_RANK:
             return axis
         ranks[axis] = highest
     return ranks
 
 
-def _is_gone(candidate: Candidate, on_sale: Sequence[int], wanted: _Wanted) -> bool:
-    rank = wanted.offering.bandwidth.rank
-    return any(on_sale[link] <= rank for link in candidate.links if link not in wanted.has)
+def _is_gone(candidate: Candidate, axis: Axis, window: Window, wanted: _Wanted) -> bool:
+    on_sale, rank = window.published().on_sale[axis], wanted.offering.bandwidth.rank
+    return any(on_sale[link] <= rank and not wanted.fits(axis, link, window) for link in candidate.links)
+
+
+def _own_rank(axis: Axis, link: int, rank: int, wanted: _Wanted) -> int:
+    """A link's band; what one has there is not withdrawn from one, and has the dearest price that is asked."""
+    return rank if wanted.more_on(axis, link) else min(rank, WITHDRAWN_RANK - 1)
 
 
 def _offer(request: ServiceRequest, chosen: _Choice, policy: MarketPolicy, now: float) -> Offer | QuoteRefusal:
@@ -326,10 +343,9 @@ def _offer(request: ServiceRequest, chosen: _Choice, policy: MarketPolicy, now: 
         reservation=f"hold-{name[:24]}",
         path=f"path-{name[24:40]}",
     )
-    links, already = chosen.path.links, wanted.has.intersection(chosen.path.links)
-    holding = Holding(
-        quote.reservation, request.consumer, links, offering.bit_rate, offering.axes, valid_until, already
-    )
+    links, rate = chosen.path.links, offering.bit_rate
+    own = replace(wanted.own, links=wanted.own.links.intersection(links))
+    holding = Holding(quote.reservation, request.consumer, links, rate, offering.axes, valid_until, own)
     return Offer(quote, chosen.path, wanted.windows, holding)
 
 

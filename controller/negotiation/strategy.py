@@ -79,7 +79,10 @@ def temper_of(workload_class: str, tempers: Mapping[str, Temper] = TEMPERS) -> T
 def variations(terms: Terms, risk: Risk, catalogue: Catalogue, now: float) -> tuple[Variation, ...]:
     """What to ask OSS for, the most fitting first; a strategy that has no grade to go to is left out."""
     made = (_variation(each, terms, risk, catalogue, now) for each in CHOICES[temper_of(terms.request.workload_class)])
-    return tuple(one for one in made if one is not None)
+    found = [one for one in made if one is not None]
+    # What takes less may also stay where it is.
+    stays = [replace(one, avoid=()) for one in found if one.strategy is Strategy.STEP_DOWN and one.avoid]
+    return (*found, *stays)
 
 
 def step_back(terms: Terms, now: float) -> Variation:

@@ -217,7 +217,7 @@ class Negotiations:
         if flag is None:
             return None
         terms = network.house.desk.standing(root).terms
-        found = network.market.cleared(step_back(terms, now), now)
+        found = network.market.cleared(step_back(terms, now), now, terms.quote.reservation)
         # What the network gives already is worth another way only where that is cheaper.
         is_same = terms.request.digest == replace(terms.asked, **_moved(terms.request)).digest
         better = [one for one in found if not is_same or one.price_per_hour < terms.quote.price_per_hour]

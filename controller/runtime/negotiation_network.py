@@ -4,17 +4,19 @@ Prices come from the market (`negotiation.quote`) over the live TE database; the
 seen. Where a quote would run stays in this party's log: what the other side gets of it is a handle that says nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, Protocol
 
 from controller.model.errors import AccordError, InvalidInputError, NotFoundError
 from controller.negotiation.agreement import Agreement, Terms, refuse_broken_link, verify_agreement
 from controller.negotiation.bands import Band
+from controller.negotiation.bookings import Booking, Bookings
 from controller.negotiation.candidates import Candidate, CandidatePaths
 from controller.negotiation.desk import Desk
 from controller.negotiation.jose import KeyOf
-from controller.negotiation.mesh import Mesh
+from controller.negotiation.mesh import Mesh, Window
 from controller.negotiation.message_bodies import Action, Feasible, Refusal, Variation
 from controller.negotiation.oss import OssNegotiationAgent
 from controller.negotiation.quote import Offer, Quote, QuoteRefusal, Seller, hold, price
@@ -66,58 +68,86 @@ class _Detour(CandidatePaths):
 
 @dataclass(slots=True)
 class Market:
-    """Prices requests and remembers what is held for whom."""
+    """Prices requests, and counts in its windows what is booked."""
 
     seller: Seller
-    _offers: dict[str, Offer] = field(default_factory=dict)
-    """By reservation: what is open, or was bought."""
 
-    def find(self, variation: Variation, now: float) -> tuple[Offer, ...] | QuoteRefusal:
-        """Offers for one variation, held until they run out."""
+    def find(self, variation: Variation, now: float, instead_of: str = "") -> tuple[Offer, ...] | QuoteRefusal:
+        """Offers for one variation, held until they run out.
+
+        `instead_of`: the reservation of the running agreement that is to be changed; what it has is its own.
+        """
         seller = self.seller
         if variation.avoid:
             seller = replace(seller, meshes=tuple(_around(mesh, variation.avoid) for mesh in seller.meshes))
-        found = price(variation.request, seller, now)
+        found = price(variation.request, seller, now, instead_of)
         if isinstance(found, QuoteRefusal):
             return found
         for offer in found:
             hold(offer, now)
-            self._offers[offer.quote.reservation] = offer
         return found
 
-    def prices(self, request: ServiceRequest, now: float) -> tuple[Quote, ...] | QuoteRefusal:
+    def prices(self, request: ServiceRequest, now: float, instead_of: str = "") -> tuple[Quote, ...] | QuoteRefusal:
         """What it would cost now; nothing is held, so nothing binds."""
-        found = price(request, self.seller, now)
+        found = price(request, self.seller, now, instead_of)
         return found if isinstance(found, QuoteRefusal) else tuple(offer.quote for offer in found)
 
-    def cleared(self, variation: Variation, now: float) -> tuple[Quote, ...]:
+    def cleared(self, variation: Variation, now: float, instead_of: str = "") -> tuple[Quote, ...]:
         """Offers as they are now that no scarcity makes dear; nothing is held."""
-        found = self.prices(variation.request, now)
+        found = self.prices(variation.request, now, instead_of)
         if isinstance(found, QuoteRefusal):
             return ()
         return tuple(quote for quote in found if set(quote.bands.values()) <= _CLEAR)
 
-    def buy(self, reservation: str, service: str) -> None:
-        """It was provisioned: the TE database has it from now on, as the service's pair of tunnels."""
-        offer = self._offers.get(reservation)
-        for window in offer.windows if offer else ():
-            if reservation in window.holdings.open:
-                window.buy(reservation, (service, f"{service}-back"))
+    def keep(self, booking: Booking, now: float) -> None:
+        """It is being provisioned: it does not run out on the way, and counts again where it had."""
+        for mesh, window in self._windows(booking):
+            if booking.reservation in window.holdings.open:
+                window.holdings.keep(booking.reservation)
+            elif booking.reservation not in window.holdings.sold:
+                self._hold(replace(booking, valid_until=inf), mesh, window, now)
+
+    def buy(self, booking: Booking) -> None:
+        """It runs: the TE database has it from now on, as the service's pair of tunnels."""
+        for mesh, window in self._windows(booking):
+            if booking.reservation in window.holdings.open:
+                window.buy(booking.reservation, booking.names)
+            elif (holding := booking.holding(self.seller.catalogue, mesh.paths.network)) is not None:
+                window.holdings.restore(holding, booking.names)
+
+    def restore(self, bookings: Iterable[Booking], now: float) -> None:
+        """Count again what was booked, where the windows are new."""
+        for booking in bookings:
+            if booking.service:
+                self.buy(booking)
+            elif booking.valid_until > now:
+                for mesh, window in self._windows(booking):
+                    self._hold(booking, mesh, window, now)
+
+    def _hold(self, booking: Booking, mesh: Mesh, window: Window, now: float) -> None:
+        holding = booking.holding(self.seller.catalogue, mesh.paths.network)
+        if holding is not None and booking.reservation not in window.holdings.open:
+            window.hold(replace(holding, own=window.holdings.own(booking.instead_of)), now)
+
+    def _windows(self, booking: Booking) -> Iterator[tuple[Mesh, Window]]:
+        for mesh in self.seller.meshes:
+            if mesh.tier is booking.tier:
+                for window in mesh.windows_of(booking.start, booking.duration_seconds):
+                    yield mesh, window
 
     def give_back(self, reservation: str) -> None:
         """Nobody wants it, or it has ended."""
-        offer = self._offers.pop(reservation, None)
-        for window in offer.windows if offer else ():
-            if reservation in window.holdings.open:
-                window.holdings.give_back(reservation)
-            window.holdings.end(reservation)
+        for mesh in self.seller.meshes:
+            for window in mesh.windows:
+                if reservation in window.holdings.open:
+                    window.holdings.give_back(reservation)
+                window.holdings.end(reservation)
 
     def run_out(self, now: float) -> None:
         """Forget what nobody bought in time."""
-        late = [id_ for id_, offer in self._offers.items() if offer.quote.valid_until <= now]
-        for id_ in late:
-            if all(id_ not in window.holdings.sold for window in self._offers[id_].windows):
-                self.give_back(id_)
+        for mesh in self.seller.meshes:
+            for window in mesh.windows:
+                window.holdings.run_out(now)
 
 
 def _around(mesh: Mesh, avoid: Sequence[str]) -> Mesh:
@@ -134,8 +164,12 @@ class NetworkTools:
     provisioner: Provisioner
     orders: OssNegotiationAgent
     domain_of: Mapping[str, Domain]
-    links: dict[str, tuple[LinkId, ...]] = field(default_factory=dict)
-    """By reservation."""
+    bookings: Bookings = field(default_factory=Bookings)
+
+    @property
+    def links(self) -> Mapping[str, tuple[LinkId, ...]]:
+        """Where what was offered or agreed runs, by reservation."""
+        return self.bookings.links
 
     def effects(self) -> Mapping[Tool, Effect]:
         """By tool."""
@@ -147,25 +181,31 @@ class NetworkTools:
         }
 
     def apply(self, record: Record) -> None:
-        """Fold where quotes would run, so that an order after a restart still finds its path."""
-        if record.tool is Tool.FIND_OFFERS and record.refusal is None:
-            self.links |= {name: tuple(map(LinkId, links)) for name, links in record.result["paths"].items()}
+        """Fold what is booked, so that an order after a restart still finds its path."""
+        self.bookings.apply(record, self.desk.dialogue(record.subject))
 
     async def find(self, call: ToolCall, _dialogue: Dialogue, now: float) -> Json:
         """Offers for each variation, and where they run; no offer says why."""
         found: list[Json] = []
         paths: dict[str, list[str]] = {}
         reasons: list[str] = []
+        own = self._own(call.arguments["agreement"])
         for document in call.arguments["variations"]:
             variation = Variation.from_json(document)
-            answer = self.market.find(variation, now)
+            answer = self.market.find(variation, now, own)
             if isinstance(answer, QuoteRefusal):
                 reasons.append(f"{variation.strategy}: {answer.check}: {answer.text}")
                 continue
             for offer in answer:
                 paths[offer.quote.reservation] = [str(link) for link in offer.path.path.link_ids]
                 found.append(Feasible(variation.strategy, variation.request, offer.quote).to_json())
-        return {"found": found, "paths": paths, "reason": "" if found else "; ".join(reasons)[:900]}
+        reason = "" if found else "; ".join(reasons)[:900]
+        return {"found": found, "paths": paths, "reason": reason, "instead_of": own}
+
+    def _own(self, agreement: str) -> str:
+        """The reservation of a running agreement; empty where none is to be changed."""
+        standing = self.desk.agreements.get(agreement)
+        return "" if standing is None or standing.is_over else standing.terms.quote.reservation
 
     async def validate(self, call: ToolCall, dialogue: Dialogue, _now: float) -> Json:
         """Signatures, the link to the parent, and what is under way already."""
@@ -184,39 +224,43 @@ class NetworkTools:
         against = self.orders.refusal_of(dialogue)
         if against is None and dialogue.action is not Action.DELETE:
             held = agreement.terms.quote.reservation
-            against = None if held in self.links else Refusal("reservation", f"nothing was held as '{held}'")
+            against = None if self.bookings.find(held) else Refusal("reservation", f"nothing was held as '{held}'")
         return {} if against is None else refused(against.check, against.text)
 
-    async def provision(self, _call: ToolCall, dialogue: Dialogue, _now: float) -> Json:
+    async def provision(self, _call: ToolCall, dialogue: Dialogue, now: float) -> Json:
         """Plan, twin proof, transaction; what was held for the other offers is free again."""
         terms = dialogue.terms
         service = service_name(terms.root)
         held = terms.quote.reservation
         others = [name for name in dialogue.held if name != held]
         try:
-            done = await self._carry_out(service, dialogue, terms)
+            done = await self._carry_out(service, dialogue, terms, now)
         except AccordError as error:
-            for name in (*others, held):
+            gone = () if dialogue.action is Action.DELETE else (*others, held)
+            for name in gone:
                 self.market.give_back(name)
             return refused("provisioning", str(error)[:900])
         for name in others:
             self.market.give_back(name)
         return {"service": service, "done": done}
 
-    async def _carry_out(self, service: str, dialogue: Dialogue, terms: Terms) -> str:
+    async def _carry_out(self, service: str, dialogue: Dialogue, terms: Terms, now: float) -> str:
         held = terms.quote.reservation
         if dialogue.action is Action.DELETE:
             done = await self.provisioner.remove(service)
             self.market.give_back(held)
             return done
-        links = self.links[held]
+        booking = self.bookings.find(held)
+        if booking is None:
+            raise NotFoundError(f"nothing is held as '{held}' any more", remedy="ask for another quote", path=held)
+        self.market.keep(booking, now)
         if dialogue.action is Action.ADD:
-            done = await self.provisioner.provision(service, terms, links)
+            done = await self.provisioner.provision(service, terms, booking.links)
         else:
             before = self.desk.standing(terms.root).terms.quote.reservation
-            done = await self.provisioner.change(service, terms, links)
+            done = await self.provisioner.change(service, terms, booking.links)
             self.market.give_back(before)
-        self.market.buy(held, service)
+        self.market.buy(replace(booking, service=service))
         return done
 
     async def free(self, call: ToolCall, _dialogue: Dialogue, _now: float) -> Json:

@@ -3,6 +3,7 @@
 import pytest
 
 from controller.negotiation.agreement import Agreement, sign_terms
+from controller.negotiation.bookings import Booking
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.jose import SigningKey
 from controller.negotiation.message_bodies import Action, Body, Feasibility, Finding, Order, Report
@@ -91,7 +92,18 @@ async def test_nothing_is_provisioned_that_its_seller_sells_to_itself() -> None:
     body = Order(Action.ADD, Agreement(own, signature, signature))
     network = plane.negotiations.house(NETWORK)
     # As if something were held for it: all that is wrong is who buys.
-    plane.network_tools.links[own.quote.reservation] = ()
+    quote, wish = own.quote, own.request
+    plane.network_tools.bookings.open[quote.reservation] = Booking(
+        quote.reservation,
+        wish.consumer,
+        quote.offering,
+        quote.tier,
+        quote.bit_rate,
+        (),
+        wish.start,
+        wish.duration_seconds,
+        quote.valid_until,
+    )
     await network.receive(
         said(_K.ORDER, _R.BSS_NEGOTIATION, _R.OSS_NEGOTIATION, body, "self-1", key=PROVIDER_KEY, to=NETWORK)
     )

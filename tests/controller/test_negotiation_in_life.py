@@ -32,13 +32,15 @@ def breach(probability: float, latency_seconds: float = 0.02) -> Breach:
     return Breach(objective, 300.0, 0.03, 0.02, 0.04, probability, 1.0)
 
 
-async def forecast(plane: Plane, probability: float, seconds: float, links: Sequence[str] = ()) -> None:
+async def forecast(
+    plane: Plane, probability: float, seconds: float, links: Sequence[str] = (), axis: Axis = Axis.LATENCY
+) -> None:
     """So long this is forecast of the only agreement; every ten seconds it is looked at."""
     (standing,) = plane.negotiations.agreements()
     until = plane.clock.time + seconds
     while plane.clock.time < until:
         plane.clock.time += 10.0
-        risk = Risk(Axis.LATENCY, tuple(links))
+        risk = Risk(axis, tuple(links))
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await plane.negotiations.watch({standing.root: ((breach(probability),), risk)})
             await plane.negotiations.tick()

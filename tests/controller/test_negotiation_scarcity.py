@@ -106,3 +106,11 @@ def test_an_exhausted_grade_is_withdrawn_at_once_and_back_when_there_is_room_to_
     assert opened(level, 10_000, RATES, NOW + DWELL - 1, BANDS_POLICY).rank == 2
     assert opened(level, 200, RATES, NOW + DWELL, BANDS_POLICY).rank == 2
     assert opened(level, 250, RATES, NOW + DWELL, BANDS_POLICY).rank == 3
+
+
+def test_a_grade_as_large_as_the_link_comes_back_when_the_link_is_empty() -> None:
+    policy, rates, later = POLICY.bands, (10, 100), NOW + POLICY.bands.dwell_seconds
+    sold = opened(Level(2, 0.0), 90.0, rates, NOW, policy, whole=100.0)
+    assert sold.rank == 1
+    assert opened(sold, 99.0, rates, later, policy, whole=100.0).rank == 1
+    assert opened(sold, 100.0, rates, later, policy, whole=100.0).rank == 2
