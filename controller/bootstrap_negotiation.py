@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from controller.adapters.catalogue import load_catalogue, load_market_policy
+from controller.adapters.label_key import label_key
 from controller.adapters.ledger_sqlite import SqliteLedger
 from controller.adapters.parties_file import Parties, PartyHere, load_parties
 from controller.adapters.peer_https import PeersOverHttps
@@ -27,6 +28,8 @@ from controller.negotiation.ledger_state import LedgerState
 from controller.negotiation.oss import OssAssuranceAgent, OssNegotiationAgent, OssPlanningAgent
 from controller.negotiation.pricing import MarketPolicy
 from controller.negotiation.roles import Domain
+from controller.negotiation.sensitivity import DisclosurePolicy, PriceSensitivity
+from controller.negotiation.sensitivity_keeping import SensitivityKeeper
 from controller.negotiation.verification import Door, read_chain
 from controller.ports import Clock, EventLog, Peers
 from controller.runtime.controller import Controller
@@ -114,11 +117,14 @@ def open_plane(settings: Settings, log: EventLog, clock: Clock, controller: Cont
         load_catalogue(directory),
         load_market_policy(directory),
         GuardLimits(horizon_seconds=wanted.horizon_seconds, tick_seconds=wanted.tick_seconds),
+        wanted,
     )
     builder.plane.forecasts = AgreementForecasts(wanted.tick_seconds)
     builder.plane.controller = controller
     for party in parties.here:
         builder.add(party, settings.state_dir, TunnelProvisioner(controller))
+    if builder.plane.tools is not None:
+        builder.plane.tools.has_vpn = lambda vpn: vpn in controller.world.services.services
     builder.plane.lane.houses = {house.party: house for house in builder.plane.negotiations.houses()}
     builder.plane.negotiations.load()
     return builder.plane
@@ -139,6 +145,7 @@ class _Builder:
     catalogue: Catalogue
     policy: MarketPolicy
     limits: GuardLimits
+    wanted: Negotiation
 
     def add(self, party: PartyHere, state_dir: Path, provisioner: Provisioner) -> None:
         match party.domain:
@@ -194,7 +201,11 @@ class _Builder:
         tools = BusinessTools(desk, party.identity.key, self.plane.parties.key_of, ledger, lambda: door)
         house = self._house(party, desk)
         house.agents, house.tools = (BssPolicyAgent(desk), agent), tools.effects()
-        return Business(house, agent)
+        key = label_key(self.wanted.label_key or state_dir / "label.key")
+        record = PriceSensitivity(DisclosurePolicy(least_labels=self.wanted.least_labels))
+        keeper = SensitivityKeeper(desk, self.catalogue, key, record)
+        house.followers = (keeper,)
+        return Business(house, agent, keeper)
 
     def _network(self, party: PartyHere, provisioner: Provisioner) -> Network:
         desk = Desk(Domain.OSS)

@@ -188,6 +188,14 @@ class Negotiation(Section):
         default=300.0, description="How far breaches are foreseen; twice that lies between two changes of an agreement."
     )
 
+    label_key: Path | None = Field(
+        default=None,
+        description="Key that makes pseudonyms of those who ask for prices; without it one is made in state_dir.",
+    )
+    least_labels: int = Field(
+        default=5, ge=2, description="Demand is told of so many different askers together, and of no fewer."
+    )
+
     @model_validator(mode="after")
     def _has_certificates(self) -> Self:
         files = (self.peer_certificate, self.peer_key, self.peer_ca)

@@ -10,7 +10,9 @@ from controller.cli.session import Session, command, group, leave
 from controller.cli.terminal import Json, record, table
 
 app = group("agreement", "Agreements between consumer and operator, and their chain of issues.")
-_COLUMNS = ("id", "state", "instance", "class", "from", "to", "rate", "latency", "per_hour", "strategy", "service")
+_COLUMNS = (
+    "id", "state", "instance", "class", "from", "to", "rate", "latency", "per_hour", "strategy", "service", "vpn",
+)  # fmt: skip
 _ISSUES = ("id", "strategy", "offering", "total", "on_top", "hash")
 _OUTCOME = ("id", "stage", "agreement", "strategy", "offering", "total", "rounds", "service", "refused")
 _WAIT_SECONDS = 120.0

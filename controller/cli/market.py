@@ -1,5 +1,9 @@
-"""Owns `accord market`: what pricing by scarcity comes to on a network, beside flat pricing, without the daemon."""
+"""Owns `accord market`: what pricing by scarcity does.
 
+`simulate` needs no daemon; `sensitivity` asks one how buyers have answered its prices.
+"""
+
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +22,7 @@ _COLUMNS = (
     "pricing", "worth_per_hour", "worth_share", "worth_share_at_target", "revenue_per_hour", "served",
     "max_utilisation", "price_volatility", "moved_share", "settled_round",
 )  # fmt: skip
+_CELLS = ("begins", "class", "tier", "markup", "asked", "accepted")
 _BANDS = ("baseline", "modest", "steep", "withdrawn")
 
 
@@ -80,6 +85,21 @@ def _simulate(
     }
     rows = [_row(outcome) for outcome in outcomes]
     session.terminal.show({**head, "outcomes": rows}, record(head), Text(""), table(rows, _COLUMNS))
+
+
+@command(app, "sensitivity", "market sensitivity", "market sensitivity -o json")
+def _sensitivity(session: Session) -> None:
+    """Show how demand answers prices: how many were asked a markup over the base price, and how many took it.
+
+    Of periods that are over, of enough different askers together, in rounded counts; never of one. For operators.
+    """
+    found = session.client.get("market", "sensitivity")
+    rows = [
+        {**cell, "begins": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(cell["begins"]))} for cell in found["cells"]
+    ]
+    session.terminal.show(found, table(rows, _CELLS))
+    if not rows:
+        session.terminal.say(f"no period that is over has {found['least_labels']} askers with the same class and price")
 
 
 def _network(topology: str) -> "Network":

@@ -13,6 +13,7 @@ from controller.cli.agreement import (
     money,
     show_outcome,
 )
+from controller.cli.completion_names import complete_service
 from controller.cli.session import Session, command
 from controller.cli.terminal import Json, table
 
@@ -41,6 +42,7 @@ def register_negotiate(app: typer.Typer) -> None:
         "negotiate",
         "intent negotiate --from pe-london --to pe-paris --bandwidth 200M --class general --duration 2h",
         "intent negotiate --from pe-london --to pe-paris --bandwidth 1G --latency 20ms --class order-execution -o json",
+        "intent negotiate --from pe-london --to pe-paris --bandwidth 200M --vpn acme-1",
     )(_negotiate)
 
 
@@ -76,9 +78,13 @@ def _negotiate(
     latency: LatencyOption = "",
     availability: AvailabilityOption = None,
     tier: TierOption = "",
+    vpn: Annotated[
+        str, typer.Option("--vpn", metavar="VPN", help="What it is to carry.", autocompletion=complete_service)
+    ] = "",
 ) -> None:
     """Declare an intent: the agents verify, quote, decide, sign and provision. Refused: exit 4."""
     body = _asked(source, target, workload_class, duration) | level(bandwidth, latency, availability, tier)
+    body |= {"vpn": vpn} if vpn else {}
     with session.terminal.progress("negotiating"):
         found = session.client.post("negotiations", body={**body, "wait": _WAIT_SECONDS}, seconds=_WAIT_SECONDS + 30)
     show_outcome(session, found)

@@ -16,7 +16,16 @@ from controller.cli.terminal import Json, record, table
 
 app = group("tunnel", "Traffic engineering tunnels.")
 _COLUMNS = ("name", "state", "source", "target", "color", "bandwidth_bit_rate", "protection", "services", "route")
-_SHOWN = (*_COLUMNS, "delay_bound_seconds", "link_loss_limit", "objective", "exclude_any", "include_any", "include_all")
+_SHOWN = (
+    *_COLUMNS,
+    "agreement",
+    "delay_bound_seconds",
+    "link_loss_limit",
+    "objective",
+    "exclude_any",
+    "include_any",
+    "include_all",
+)
 _PATHS = ("discriminator", "preference", "is_alive", "delay_seconds", "links")
 _CHANGE = ("id", "stage", "summary", "reason")
 _GAIN = ("utilisation_before", "utilisation_after", "bound", "method")

@@ -33,6 +33,8 @@ class ServiceRequest:
     duration_seconds: int
     consumer: str = ""
     tier: Tier | None = None
+    vpn: str = ""
+    """The L3VPN service (RFC 8299) whose traffic it is to carry; empty where none is named."""
     digest: str = field(init=False, compare=False)
     """SHA-256 over the canonical form."""
 
@@ -50,7 +52,7 @@ class ServiceRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The form on the wire."""
-        return {
+        document = {
             "id": self.id,
             "a": self.a,
             "z": self.z,
@@ -63,12 +65,13 @@ class ServiceRequest:
             "consumer": self.consumer,
             "tier": self.tier,
         }
+        return document | {"vpn": self.vpn} if self.vpn else document
 
     @classmethod
     def from_json(cls, document: object) -> "ServiceRequest":
         """Read what `to_json` writes and nothing else; `InvalidInputError` names what is wrong."""
-        members = set(cls.__slots__) - {"digest"}
-        if not isinstance(document, Mapping) or set(document) != members:
+        members = set(cls.__slots__) - {"digest", "vpn"}
+        if not isinstance(document, Mapping) or set(document) - {"vpn"} != members or document.get("vpn") == "":
             raise InvalidInputError("a request is an object of exactly " + ", ".join(sorted(members)))
         rate, tier = document["bandwidth"], document["tier"]
         if tier is not None and tier not in set(Tier):
@@ -79,7 +82,9 @@ class ServiceRequest:
 
 
 _REMEDIES = {
-    **dict.fromkeys(("id", "a", "z", "workload_class", "consumer"), f"write a text of up to {_MOST_TEXT} characters"),
+    **dict.fromkeys(
+        ("id", "a", "z", "workload_class", "consumer", "vpn"), f"write a text of up to {_MOST_TEXT} characters"
+    ),
     "bandwidth": f"ask for whole bit/s from 1 to {_MOST_RATE}",
     "latency_seconds": "ask for seconds above 0, or for none",
     "availability": "ask for a share from 0 to 1, such as 0.9999",
@@ -94,6 +99,7 @@ def _problems(request: ServiceRequest) -> list[tuple[str, object]]:
     wrong: dict[str, bool] = {name: not _is_text(value) for name, value in required.items()}
     wrong["z"] = wrong["z"] or request.a == request.z
     wrong["consumer"] = request.consumer != "" and not _is_text(request.consumer)
+    wrong["vpn"] = request.vpn != "" and not _is_text(request.vpn)
     rate = request.bandwidth.bits_per_second
     wrong["bandwidth"] = not (type(rate) is int and 0 < rate <= _MOST_RATE)
     latency = request.latency_seconds

@@ -28,7 +28,9 @@ from controller.northbound import views
 from controller.northbound.assurance import assurance_view
 from controller.northbound.auth import Action
 from controller.northbound.door import Call, Door, json_response
+from controller.northbound.negotiation_views import agreements_of
 from controller.runtime.controller import Controller
+from controller.runtime.negotiation import Negotiations
 from controller.runtime.transactions import CommitOptions
 from controller.transaction.history import TransactionSummary
 from controller.transaction.plan import Plan
@@ -46,6 +48,7 @@ class Api:
     """The handlers; each turns a call into one use case."""
 
     controller: Controller
+    negotiations: Negotiations | None = None
 
     def routes(self, door: Door) -> list[Route]:
         """Every route of the API."""
@@ -221,6 +224,7 @@ class Api:
             {
                 "assurance": assurance_view(self.controller.assurance, vpn_id) if is_assured else None,
                 "service": state.services[vpn_id],
+                "agreements": agreements_of(self.negotiations, vpn_id),
                 "sites": [state.sites[site] for site in sites],
                 "placements": [
                     {"site": site, "access": access, "device": at.device, "port": at.port, "vlan": at.vlan}

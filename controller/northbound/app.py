@@ -75,9 +75,9 @@ class Doors:
         door = Door(self.tokens, _limits(self.settings()), self.flows.observe_request)
         restconf = Restconf(self.controller, self.schema, self._confirm_timeout_seconds)
         self.routes = [
-            *Api(self.controller).routes(door),
+            *Api(self.controller, self.negotiations).routes(door),
             *Changes(self.controller.changes).routes(door),
-            *TunnelDoor(self.controller).routes(door),
+            *TunnelDoor(self.controller, self.negotiations).routes(door),
             *Twin(self.controller).routes(door),
             *TelemetryDoor(self.controller).routes(door),
             *RecoveryDoor(self.controller.recoveries, self.controller.localisation).routes(door),

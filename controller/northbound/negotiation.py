@@ -5,12 +5,14 @@
 | GET /negotiations, /negotiations/ID | where each stands at each party of this daemon, and why |
 | POST /negotiations {from, to, bandwidth, class, ...} | declare an intent; the agents do the rest; waits for the end |
 | POST /quotes {from, to, bandwidth, class, ...} | what it would cost now; holds nothing and asks for no wallet |
+| GET /market/sensitivity | how demand answers prices, of crowds and whole periods; to operators only |
 | GET /agreements, /agreements/ID | agreements with the chain of their issues |
 | POST /agreements/ID/renegotiate {bandwidth?, latency?, availability?} | another level, in place |
 | POST /agreements/ID/terminate {reason?} | the end; what is not used up comes back |
 
 What is asked of a service: from, to (router or city), bandwidth ("200 Mbit/s"), class (of workload), duration ("1 h"),
-latency ("20 ms"), availability (0.999), tier (ip, optical), start (UTC seconds), wait (seconds to wait for the end).
+latency ("20 ms"), availability (0.999), tier (ip, optical), vpn (the L3VPN service that it is to carry), start (UTC
+seconds), wait (seconds to wait for the end).
 """
 
 import asyncio
@@ -28,11 +30,13 @@ from controller.negotiation.quote import QuoteRefusal
 from controller.negotiation.request import ServiceRequest
 from controller.northbound.auth import Action
 from controller.northbound.door import Call, Door, json_response
-from controller.northbound.negotiation_views import agreement_view, dialogue_view, quote_view
+from controller.northbound.negotiation_views import agreement_view, dialogue_view, quote_view, sensitivity_view
 from controller.runtime.negotiation import Negotiations
 
 Json = Any
-_ASKED = ("from", "to", "bandwidth", "class", "duration", "latency", "availability", "tier", "start", "wait", "party")
+_ASKED = (
+    "from", "to", "bandwidth", "class", "duration", "latency", "availability", "tier", "vpn", "start", "wait", "party",
+)  # fmt: skip
 _CHANGED = ("bandwidth", "latency", "availability", "tier", "wait", "party")
 _USUAL_WAIT_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 600.0
@@ -51,6 +55,7 @@ class NegotiationDoor:
             "/negotiations": {"GET": (read, self.list), "POST": (change, self.negotiate)},
             "/negotiations/{id}": {"GET": (read, self.show)},
             "/quotes": {"POST": (plan, self.quote)},
+            "/market/sensitivity": {"GET": (Action.MANAGE, self.sensitivity)},
             "/agreements": {"GET": (read, self.agreements)},
             "/agreements/{id}": {"GET": (read, self.agreement)},
             "/agreements/{id}/renegotiate": {"POST": (change, self.renegotiate)},
@@ -110,6 +115,14 @@ class NegotiationDoor:
             raise InvalidInputError(found.text, path=found.check, app_tag=found.check)
         return json_response([quote_view(quote) for quote in found])
 
+    async def sensitivity(self, call: Call) -> Response:
+        """GET /market/sensitivity."""
+        call.require(Action.MANAGE, "the price-sensitivity record")
+        business = self._plane.business
+        if business is None or business.sensitivity is None:
+            raise NotSupportedError("this daemon quotes no prices", remedy="ask the operator's business side")
+        return json_response(sensitivity_view(business.sensitivity.record, business.house.clock.now()))
+
     async def agreements(self, call: Call) -> Response:
         """GET /agreements."""
         call.require(Action.READ, "agreement")
@@ -167,6 +180,7 @@ def request_of(body: Mapping[str, Json], now: float) -> ServiceRequest:
         start=_number(body, "start", now, most=1e11),
         duration_seconds=max(1, round(Duration.parse(_text(body, "duration", "1 h")).seconds)),
         tier=changes.get("tier"),
+        vpn=_text(body, "vpn", ""),
     )
 
 

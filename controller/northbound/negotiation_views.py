@@ -4,6 +4,7 @@ from typing import Any
 
 from controller.negotiation.quote import Quote
 from controller.negotiation.records import Dialogue, Standing
+from controller.negotiation.sensitivity import Audience, PriceSensitivity
 from controller.runtime.negotiation import Negotiations
 from controller.runtime.negotiation_house import House
 
@@ -48,6 +49,8 @@ def agreement_view(standing: Standing, negotiations: Negotiations) -> Json:
         "from": terms.request.a,
         "to": terms.request.z,
         "service": standing.service,
+        "tunnels": [standing.service, f"{standing.service}-back"] if standing.service else [],
+        "vpn": terms.request.vpn,
         "level": terms.level.to_json(),
         "is_as_asked": terms.asked.digest == terms.request.digest,
         "strategy": terms.strategy.value,
@@ -70,6 +73,48 @@ def agreement_view(standing: Standing, negotiations: Negotiations) -> Json:
     }
 
 
+def agreements_by_tunnel(negotiations: Negotiations | None) -> dict[str, str]:
+    """Which agreement in force each tunnel was made for."""
+    standings = negotiations.standings() if negotiations else ()
+    return {
+        name: one.root
+        for one in standings
+        if one.service and not one.is_over
+        for name in (one.service, f"{one.service}-back")
+    }
+
+
+def agreements_of(negotiations: Negotiations | None, vpn: str) -> list[Json]:
+    """The agreements in force that carry a VPN, and over which tunnels."""
+    standings = negotiations.standings() if negotiations else ()
+    return [
+        {"id": one.root, "consumer": one.consumer, "tunnel": one.service, "offering": one.terms.quote.offering}
+        for one in standings
+        if one.terms.request.vpn == vpn and not one.is_over
+    ]
+
+
 def quote_view(quote: Quote) -> Json:
     """A quote as it goes to the consumer."""
     return quote.to_json()
+
+
+def sensitivity_view(record: PriceSensitivity, now: float) -> Json:
+    """What the disclosure policy tells an operator: no askers, and nothing of a crowd that is too small."""
+    policy = record.policy
+    return {
+        "least_labels": policy.least_labels,
+        "count_step": policy.count_step,
+        "period_seconds": policy.period_seconds,
+        "cells": [
+            {
+                "begins": cell.period * policy.period_seconds,
+                "class": cell.workload_class,
+                "tier": cell.tier.value,
+                "markup": float(cell.markup),
+                "asked": cell.asked,
+                "accepted": cell.accepted,
+            }
+            for cell in record.demand(Audience.PRICING, now)
+        ],
+    }

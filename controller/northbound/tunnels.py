@@ -28,8 +28,10 @@ from controller.northbound import views
 from controller.northbound.auth import Action
 from controller.northbound.changes import change_view
 from controller.northbound.door import Call, Door, json_response
+from controller.northbound.negotiation_views import agreements_by_tunnel
 from controller.northbound.tunnel_views import reoptimisation_view, topology_view, tunnel_view
 from controller.runtime.controller import Controller
+from controller.runtime.negotiation import Negotiations
 from controller.runtime.topology_names import avoidance
 from controller.runtime.tunnels import Tunnels, TunnelWish
 from controller.topology.network import ADMIN_GROUP_BITS, LinkId
@@ -55,6 +57,7 @@ class TunnelDoor:
     """The handlers; each turns a call into one use case."""
 
     controller: Controller
+    negotiations: Negotiations | None = None
 
     def routes(self, door: Door) -> list[Route]:
         """Every route."""
@@ -96,13 +99,19 @@ class TunnelDoor:
         """GET /tunnels."""
         call.require(Action.READ, "tunnels")
         database = self.controller.topology.database
-        return json_response([tunnel_view(tunnel, database) for tunnel in self.controller.world.tunnels])
+        agreed = agreements_by_tunnel(self.negotiations)
+        found = [
+            tunnel_view(tunnel, database) | {"agreement": agreed.get(tunnel.name, "")}
+            for tunnel in self.controller.world.tunnels
+        ]
+        return json_response(found)
 
     async def show(self, call: Call) -> Response:
         """GET /tunnels/NAME."""
         call.require(Action.READ, "tunnel")
         tunnel = self.controller.world.tunnels.get(call.path("name"))
-        return json_response(tunnel_view(tunnel, self.controller.topology.database))
+        agreement = agreements_by_tunnel(self.negotiations).get(tunnel.name, "")
+        return json_response(tunnel_view(tunnel, self.controller.topology.database) | {"agreement": agreement})
 
     async def create(self, call: Call) -> Response:
         """POST /tunnels."""

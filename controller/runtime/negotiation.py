@@ -15,6 +15,7 @@ from controller.negotiation.enterprise import EnterprisePolicyAgent, Requirement
 from controller.negotiation.oss import OssAssuranceAgent
 from controller.negotiation.records import Dialogue, Standing
 from controller.negotiation.request import ServiceRequest
+from controller.negotiation.sensitivity_keeping import SensitivityKeeper
 from controller.negotiation.strategy import Risk, rest_of, step_back
 from controller.ports import Peers
 from controller.runtime.negotiation_house import EVENT_PREFIX, House
@@ -56,6 +57,7 @@ class Business:
 
     house: House
     agent: BssNegotiationAgent
+    sensitivity: SensitivityKeeper | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,10 @@ class Negotiations:
     def agreements(self) -> Sequence[Standing]:
         """As the party nearest to the consumer in this process has them."""
         return tuple(self._nearest().desk.agreements.values())
+
+    def standings(self) -> Sequence[Standing]:
+        """As `agreements`; none where this process takes no part."""
+        return self.agreements() if self.houses() else ()
 
     def agreement(self, root: str) -> Standing:
         """One, in force or over."""

@@ -4,7 +4,7 @@ Prices come from the market (`negotiation.quote`) over the live TE database; the
 seen. Where a quote would run stays in this party's log: what the other side gets of it is a handle that says nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Protocol
@@ -165,6 +165,8 @@ class NetworkTools:
     orders: OssNegotiationAgent
     domain_of: Mapping[str, Domain]
     bookings: Bookings = field(default_factory=Bookings)
+    has_vpn: Callable[[str], bool] = lambda _: True
+    """Whether there is an L3VPN service of that name to carry."""
 
     @property
     def links(self) -> Mapping[str, tuple[LinkId, ...]]:
@@ -192,6 +194,9 @@ class NetworkTools:
         own = self._own(call.arguments["agreement"])
         for document in call.arguments["variations"]:
             variation = Variation.from_json(document)
+            if (vpn := variation.request.vpn) and not self.has_vpn(vpn):
+                reasons.append(f"vpn: there is no VPN '{vpn}'")
+                continue
             answer = self.market.find(variation, now, own)
             if isinstance(answer, QuoteRefusal):
                 reasons.append(f"{variation.strategy}: {answer.check}: {answer.text}")

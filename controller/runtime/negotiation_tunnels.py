@@ -90,4 +90,5 @@ def wish_of(terms: Terms) -> TunnelWish:
         delay_bound_seconds=None if late is None else late / 1_000_000,
         is_unbounded=late is None,
         protection="link" if terms.level.availability_ppm >= _PROTECTED_PPM else "none",
+        services=(terms.request.vpn,) if terms.request.vpn else None,
     )

@@ -16,16 +16,19 @@ from controller.negotiation.wallet import ServiceLevelFloor
 from controller.topology.te_database import TeDatabase
 from tests.controller.market_samples import NOW, REQUEST, bought, loads, seller, ticked
 from tests.controller.negotiation_plane import START, TERMS, Plane, held
+from tests.controller.negotiation_samples import euro
 from tests.controller.test_negotiation_in_life import forecast, negotiated_change, strategies
 from tests.controller.test_negotiation_plane import WISH, negotiated
 from tests.controller.topology_samples import drawn
 
 GIGABIT = 10**9
 WIRE = drawn(("a", "d", 1))
-FILLING = replace(WISH, bandwidth=BitRate(10 * GIGABIT), workload_class="general", latency_seconds=None)
+FILLING = replace(
+    WISH, bandwidth=BitRate(10 * GIGABIT), workload_class="general", latency_seconds=None, availability=0.0
+)
 
 
-ANY_DELAY = ServiceLevelFloor(BitRate(10_000_000))
+RICH = replace(TERMS, ceiling=euro("1000.00"), floor=ServiceLevelFloor(BitRate(10_000_000)))
 
 
 def wire() -> Seller:
@@ -101,7 +104,7 @@ def test_an_axis_that_one_has_nothing_of_is_withdrawn_from_one_as_from_anybody()
 
 
 async def test_an_agreement_that_fills_its_link_steps_down_in_place_and_another_tenant_finds_it_withdrawn() -> None:
-    plane = Plane(operator=wire(), held=held(replace(TERMS, floor=ANY_DELAY)))
+    plane = Plane(operator=wire(), held=held(RICH))
     first = await negotiated(plane, FILLING)
     plane.clock.time = full(plane.operator, START)
     done = await negotiated_change(plane, first.terms.root, bandwidth=BitRate(GIGABIT))
@@ -116,7 +119,7 @@ async def test_an_agreement_that_fills_its_link_steps_down_in_place_and_another_
 
 
 async def test_the_operator_steps_it_down_where_it_is_when_there_is_no_other_way() -> None:
-    plane = Plane(operator=wire(), held=held(replace(TERMS, floor=ANY_DELAY)))
+    plane = Plane(operator=wire(), held=held(RICH))
     first = await negotiated(plane, replace(FILLING, duration_seconds=36_000))
     (links,) = {links for _, links in plane.carrier.services.values()}
     await forecast(plane, 0.95, 60.0, links, Axis.BANDWIDTH)
@@ -127,7 +130,7 @@ async def test_the_operator_steps_it_down_where_it_is_when_there_is_no_other_way
 
 
 async def test_after_a_restart_the_market_holds_what_it_held_for_whom_it_held_it() -> None:
-    plane = Plane(operator=wire(), held=held(replace(TERMS, floor=ANY_DELAY)))
+    plane = Plane(operator=wire(), held=held(RICH))
     first = await negotiated(plane, FILLING)
     after = replace(plane.restarted(), operator=wire())
     after.negotiations.load()
@@ -145,7 +148,7 @@ async def test_after_a_restart_the_market_holds_what_it_held_for_whom_it_held_it
 
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_an_offer_that_is_open_at_a_restart_holds_its_capacity_until_it_runs_out(is_late: bool) -> None:
-    plane = Plane(operator=wire(), held=held(replace(TERMS, floor=ANY_DELAY)))
+    plane = Plane(operator=wire(), held=held(RICH))
     network = plane.negotiations.network
     assert network is not None
     first = await negotiated(plane, FILLING)

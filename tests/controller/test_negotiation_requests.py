@@ -106,3 +106,14 @@ def test_a_request_can_be_made_one_grade_less_on_each_axis_that_has_one() -> Non
     assert less[Axis.LATENCY].latency_seconds == 0.05
     assert less[Axis.AVAILABILITY].availability == 0.999
     assert set(one_grade_less(replace(REQUEST, bandwidth=BitRate(1)), CATALOGUE)) == set()
+
+
+def test_a_request_that_names_no_vpn_has_the_form_and_the_digest_that_it_had_before_there_were_any() -> None:
+    assert "vpn" not in REQUEST.to_json()
+    named = replace(REQUEST, vpn="acme-1")
+    assert named.digest != REQUEST.digest
+    assert ServiceRequest.from_json(named.to_json()) == named
+    with pytest.raises(InvalidInputError, match="exactly"):
+        ServiceRequest.from_json({**REQUEST.to_json(), "vpn": ""})
+    with pytest.raises(InvalidInputError, match="vpn"):
+        ServiceRequest.from_json({**REQUEST.to_json(), "vpn": 7})

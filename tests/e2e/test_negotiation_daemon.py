@@ -66,7 +66,12 @@ def test_an_agreement_lives_on_the_routers_from_its_quote_to_its_end(
         accord = Accord(daemon, monkeypatch, capfd, tmp_path)
         ready(daemon)
         quoted = accord("quote", *_WISH, "-o", "json").document["items"]
-        done = accord("intent", "negotiate", *_WISH, "-o", "json")
+        vpn = daemon.commit(daemon.intend("Connect London and Frankfurt for acme with 100 Mbit/s")["plan"]["id"])
+        assert vpn["phase"] == "committed"
+        (carried,) = (one["vpn_id"] for one in daemon.get("/api/v1/services").json())
+        unknown = accord("intent", "negotiate", *_WISH, "--vpn", "nobodys", "-o", "json")
+        assert "there is no VPN 'nobodys'" in unknown.document["refusal"]["text"]
+        done = accord("intent", "negotiate", *_WISH, "--vpn", carried, "-o", "json")
         assert done.code == 0, done.err
         agreed = done.document
         assert agreed["stage"] == "done"
@@ -84,6 +89,11 @@ def test_an_agreement_lives_on_the_routers_from_its_quote_to_its_end(
         daemon.kill()
         daemon.start()
         shown = accord("agreement", "show", agreed["agreement"], "-o", "json").document
+        assert (shown["vpn"], shown["tunnels"]) == (carried, [service, f"{service}-back"])
+        assert tunnels(daemon)[service]["services"] == [carried]
+        assert tunnels(daemon)[service]["agreement"] == agreed["agreement"]
+        (named,) = accord("service", "show", carried, "-o", "json").document["agreements"]
+        assert (named["id"], named["tunnel"]) == (agreed["agreement"], service)
         assert [issue["parent"] for issue in shown["issues"]] == ["", shown["issues"][0]["id"]]
         assert shown["issues"][1]["parent_hash"] == shown["issues"][0]["hash"]
         ready(daemon)
