@@ -32,7 +32,7 @@ class TunnelProvisioner:
 
     controller: Controller
     serving: Callable[[Terms], tuple[str, ...]] = lambda _: ()
-    """The VPNs that go over a new one; a live one serves what it serves, whatever the terms."""
+    """The VPNs that go over a new one whose terms name none."""
 
     async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """A new pair along these links."""
@@ -40,7 +40,8 @@ class TunnelProvisioner:
             return f"tunnel '{service}' is there already"
         path = self.controller.topology.network.path(links)
         source, target = path.nodes[0], path.nodes[-1]
-        wish = replace(wish_of(terms), services=self.serving(terms) or None)
+        wish = wish_of(terms)
+        wish = replace(wish, services=wish.services or self.serving(terms) or None)
         plan = await self.controller.plan_tunnels(
             lambda tunnels: tunnels.create(service, source, target, wish, both_ways=True, along_links=links), ACTOR
         )
