@@ -29,8 +29,8 @@ def _show(session: Session, service: ServiceArgument) -> None:
     found = session.client.get("services", service)
     places = table(found["placements"], ("site", "access", "device", "port", "vlan"))
     assured = ["", *shown(found["assurance"])] if found["assurance"] else []
-    agreed = ["", table(found["agreements"], ("id", "consumer", "tunnel", "offering"))] if found["agreements"] else []
-    session.terminal.show(found, record(found["service"]), "", places, *agreed, *assured)
+    agreed = table(found["agreements"], ("id", "consumer", "tunnel", "offering")) if found["agreements"] else ""
+    session.terminal.show(found, record(found["service"]), "", places, agreed, *assured)
 
 
 @command(app, "validate", "service validate")

@@ -101,7 +101,7 @@ class TunnelDoor:
         database = self.controller.topology.database
         agreed = agreements_by_tunnel(self.negotiations)
         found = [
-            tunnel_view(tunnel, database) | {"agreement": agreed.get(tunnel.name, "")}
+            {**tunnel_view(tunnel, database), "agreement": agreed.get(tunnel.name, "")}
             for tunnel in self.controller.world.tunnels
         ]
         return json_response(found)
@@ -111,7 +111,7 @@ class TunnelDoor:
         call.require(Action.READ, "tunnel")
         tunnel = self.controller.world.tunnels.get(call.path("name"))
         agreement = agreements_by_tunnel(self.negotiations).get(tunnel.name, "")
-        return json_response(tunnel_view(tunnel, self.controller.topology.database) | {"agreement": agreement})
+        return json_response({**tunnel_view(tunnel, self.controller.topology.database), "agreement": agreement})
 
     async def create(self, call: Call) -> Response:
         """POST /tunnels."""
