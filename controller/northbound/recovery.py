@@ -8,16 +8,18 @@
 | POST /inbox/ID/approve {remedy?} | carry out the chosen remedy, or one by its number from 1; it is proved again |
 | POST /inbox/ID/dismiss {reason?} | have nothing done |
 
-Operators decide what waits in the inbox, and so do approvers.
+Operators decide what waits in the inbox, and so do approvers. Who reaches some services only sees the recoveries that
+touch them: how these stand, and nothing of other services or of the network.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.model.errors import InvalidInputError, NotFoundError
-from controller.northbound.auth import Action, authorize_role
+from controller.northbound.auth import Action, Principal, authorize_role
 from controller.northbound.door import Call, Door, Json, json_response
 from controller.recovery.history import Recovery
 from controller.recovery.scoring import Candidate
@@ -49,14 +51,12 @@ class RecoveryDoor:
         ]
 
     async def list(self, call: Call) -> Response:
-        """GET /recoveries, newest first."""
-        call.require(Action.READ, "recoveries")
-        return json_response([recovery_view(one) for one in reversed(tuple(self.recoveries.world.recoveries))])
+        """GET /recoveries, newest first: those that touch what the caller reaches."""
+        return json_response(_seen(call.principal, reversed(tuple(self.recoveries.world.recoveries))))
 
     async def show(self, call: Call) -> Response:
         """GET /recoveries/ID."""
-        call.require(Action.READ, "recovery")
-        return json_response(recovery_view(self.recoveries.world.recoveries.get(call.path("id"))))
+        return json_response(_shown(call, self.recoveries.world.recoveries.get(call.path("id"))))
 
     async def diagnosis(self, call: Call) -> Response:
         """GET /diagnosis."""
@@ -73,14 +73,12 @@ class RecoveryDoor:
         return json_response(document)
 
     async def inbox(self, call: Call) -> Response:
-        """GET /inbox, oldest first."""
-        call.require(Action.READ, "inbox")
-        return json_response([recovery_view(one) for one in self.recoveries.world.recoveries.inbox])
+        """GET /inbox, oldest first: those that touch what the caller reaches."""
+        return json_response(_seen(call.principal, self.recoveries.world.recoveries.inbox))
 
     async def item(self, call: Call) -> Response:
         """GET /inbox/ID."""
-        call.require(Action.READ, "inbox")
-        return json_response(recovery_view(self._waiting(call.path("id"))))
+        return json_response(_shown(call, self._waiting(call.path("id"))))
 
     async def approve(self, call: Call) -> Response:
         """POST /inbox/ID/approve."""
@@ -113,6 +111,41 @@ def _require_decision(call: Call, one: Recovery) -> None:
     """An operator decides by the right to change, an approver by the right to approve."""
     may_change = authorize_role(call.principal, Action.CHANGE).is_allowed
     call.require(Action.CHANGE if may_change else Action.APPROVE, "recovery", one.services)
+
+
+def _seen(principal: Principal, recoveries: Iterable[Recovery]) -> Json:
+    if not principal.is_scoped:
+        return [recovery_view(one) for one in recoveries]
+    return [_scoped_view(one, touched) for one in recoveries if (touched := _touched(principal, one))]
+
+
+def _shown(call: Call, one: Recovery) -> Json:
+    touched = _touched(call.principal, one) if call.principal.is_scoped else []
+    if touched:
+        return _scoped_view(one, touched)
+    call.require(Action.READ, "recovery")
+    return recovery_view(one)
+
+
+def _touched(principal: Principal, one: Recovery) -> list[str]:
+    """The services of a recovery that somebody reaches."""
+    return [service for service in one.services if principal.reaches(service)]
+
+
+def _scoped_view(one: Recovery, services: Sequence[str]) -> Json:
+    """The same members, for one who reaches these services: sentences and remedies name others and are left out."""
+    remedy = one.candidate.remedy if one.candidate else None
+    return {
+        **recovery_view(one),
+        "fault": {"cause": one.cause, "kind": one.fault.kind, "severity": one.fault.severity},
+        "services": list(services),
+        "remedy": remedy.kind if remedy else "",
+        "remedies": [],
+        "gives_up": [{"service": s, "what": what} for s, what in (remedy.less if remedy else ()) if s in services],
+        "steps": [{"state": step.state, "cue": step.cue, "time": step.time} for step in one.steps],
+        **dict.fromkeys(("reason", "verdict", "verification"), ""),
+        "transactions": [],
+    }
 
 
 def recovery_view(one: Recovery) -> Json:
