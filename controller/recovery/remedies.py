@@ -276,18 +276,22 @@ def _shift(situation: Situation) -> Iterator[Remedy]:
 
 
 def _enough(situation: Situation, order: Sequence[Flow]) -> tuple[Flow, ...]:
-    """The first of them that make the link carry no more than it should."""
-    database, scale = situation.database, situation.scale
-    links = [LinkId(link) for link in situation.fault.elements if link in database.network.links]
-    load = max((database.load(link).bits_per_second for link in links), default=0)
-    carries = min((database.capacity(link).bits_per_second for link in links), default=0)
-    over = load - _SHIFT_BELOW * carries
+    """The first of them that make each full link carry no more than it should: of each link at least one."""
+    database = situation.database
+    over = {
+        link: database.load(link).bits_per_second - _SHIFT_BELOW * database.capacity(link).bits_per_second
+        for link in situation.full
+    }
+    relieved: set[LinkId] = set()
     chosen: list[Flow] = []
     for flow in order:
-        if over <= 0 and chosen:
-            break
+        on = over.keys() & set(flow.links)
+        if all(link in relieved and over[link] <= 0 for link in on):
+            continue
         chosen.append(flow)
-        over -= flow.bit_rate * scale
+        relieved |= on
+        for link in on:
+            over[link] -= situation.sent(flow)
     return tuple(chosen)
 
 

@@ -136,7 +136,7 @@ class _View:
     def _of_flow(self, flow: Flow) -> tuple[float, str]:
         is_helped = flow.name in self.remedy.flows
         if flow.name in self.hit and not is_helped and self.situation.fault.kind == FaultKind.CONGESTION:
-            return self._relieved()
+            return self._relieved(flow)
         if flow.name in self.hit and not is_helped:
             why = dict(self.remedy.missed).get(flow.name, "nothing is done for it")
             return (0.0 if self.situation.fault.is_down else _SUFFERING), why
@@ -145,13 +145,15 @@ class _View:
             return _crowding(flow.links, self.after)
         return self._in_tunnel(flow, tunnel)
 
-    def _relieved(self) -> tuple[float, str]:
+    def _relieved(self, flow: Flow) -> tuple[float, str]:
         """Who stays on a link that is too full has what the others leave."""
-        stays = sum(flow.bit_rate for flow in self.situation.affected if flow.name not in self.remedy.flows)
-        capacity = min(
-            (self.after.capacity(LinkId(link)).bits_per_second for link in self.situation.fault.elements), default=0
-        )
-        asked = stays * self.situation.scale
+        stay = [one for one in self.situation.affected if one.name not in self.remedy.flows]
+        found = (self._left_on(link, stay) for link in self.situation.full if link in flow.links)
+        return min(found, default=(1.0, "relieved"))
+
+    def _left_on(self, link: LinkId, stay: Iterable[Flow]) -> tuple[float, str]:
+        asked = sum(self.situation.sent(flow) for flow in stay if link in flow.links)
+        capacity = self.after.capacity(link).bits_per_second
         share = min(1.0, capacity / asked) if asked else 1.0
         return share, "relieved" if share >= 1 else f"{asked / capacity:.0%} of the link is still asked for"
 
@@ -190,8 +192,7 @@ def _crowding(links: Iterable[LinkId], after: TeDatabase) -> tuple[float, str]:
 
 def _free(situation: Situation, remedy: Remedy, after: TeDatabase) -> tuple[float, str]:
     """Of the fullest link that carries more than before, by reservation or by what was measured and comes on top."""
-    scale = situation.scale
-    rates = {flow.tunnel or new_name(flow): round(flow.bit_rate * scale) for flow in situation.affected}
+    rates = {flow.tunnel or new_name(flow): round(situation.sent(flow)) for flow in situation.affected}
     was = {tunnel.name: tunnel.links for tunnel in situation.tunnels}
     extra: dict[LinkId, int] = {}
     for tunnel in remedy.wanted.upserted:

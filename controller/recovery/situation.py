@@ -134,6 +134,11 @@ class Situation:
     promises: Mapping[str, Promise] = field(default_factory=dict)
     shunned: frozenset[LinkId] = frozenset()
     """Links that are up and not to be relied on: they flap."""
+    _scales: dict[LinkId, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """How much more is sent over full links than the flows on them are taken to send."""
+        self._scales.update((link, self._scale(link)) for link in self.full)
 
     @property
     def affected(self) -> tuple[Flow, ...]:
@@ -143,12 +148,19 @@ class Situation:
         return tuple(sorted(hit, key=lambda flow: (self.promise(flow.service).priority, flow.name)))
 
     @property
-    def scale(self) -> float:
-        """What flows are taken to send is a forecast: on a full link they share what is measured in its proportions."""
-        links = [LinkId(link) for link in self.fault.elements if link in self.database.network.links]
-        load = max((self.database.load(link).bits_per_second for link in links), default=0)
-        taken = sum(flow.bit_rate for flow in self.affected)
-        return load / taken if self.fault.kind == FaultKind.CONGESTION and taken and load else 1.0
+    def full(self) -> tuple[LinkId, ...]:
+        """The faulty links, where the fault is that they carry too much."""
+        is_full = self.fault.kind == FaultKind.CONGESTION
+        return tuple(LinkId(e) for e in self.fault.elements if is_full and e in self.database.network.links)
+
+    def sent(self, flow: Flow) -> float:
+        """Bit/s of a flow: rates are forecast, and on a full link all share what is measured in their proportions."""
+        return flow.bit_rate * max((self._scales[link] for link in self.full if link in flow.links), default=1.0)
+
+    def _scale(self, link: LinkId) -> float:
+        load = self.database.load(link).bits_per_second
+        taken = sum(flow.bit_rate for flow in self.flows if link in flow.links)
+        return load / taken if load and taken else 1.0
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -4,22 +4,26 @@ Where a cause is known, it is kept away from; where none is, the fullest link of
 to becomes a recovery of its own, with its proof, its verification and, if it does not help, its undoing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from controller.assurance.breach import Breach
 from controller.assurance.decision import NO_CAUSE, CauseFinding
 from controller.model.errors import AccordError
+from controller.model.identifiers import DeviceName
 from controller.recovery.scoring import Candidate
-from controller.recovery.situation import Fault, FaultKind
+from controller.recovery.situation import Fault, FaultKind, Flow
 from controller.recovery.states import Mode
 from controller.runtime.localisation import Localisation
 from controller.runtime.recovery import FORETOLD, Recoveries
 from controller.runtime.recovery_work import RecoveryWork
 from controller.runtime.remedies import Proposal
+from controller.topology.network import LinkId
 from controller.twin.verdict import Verdict
 
 _MOST_TRIED = 4
+_ALSO = 0.8
+"""Of how full the fullest link is, from which on the way back is relieved as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +89,28 @@ class RecoveryRemedies:
         return Fault(
             cause=f"risk to {service}",
             kind=FaultKind.CONGESTION.value,
-            elements=(fullest,),
+            elements=(fullest, *_as_full_on_the_way_back(fullest, flows, busy)),
             confidence=breach.confidence,
             symptoms=(str(breach),),
             reason=f"{FORETOLD}: {breach}; the fullest link is {fullest} at {busy[fullest]:.0%}",
             severity="minor",
         )
+
+
+def _as_full_on_the_way_back(
+    fullest: LinkId, flows: Iterable[Flow], busy: Mapping[LinkId, float]
+) -> tuple[LinkId, ...]:
+    """The fullest link of each flow opposite to those on the fullest of all, where that is about as full."""
+    found = tuple(flows)
+    opposite = {(flow.target, flow.source) for flow in found if fullest in flow.links}
+    back = [
+        max(flow.links, key=lambda link: (busy[link], link)) for flow in found if flow.links and _ends(flow) in opposite
+    ]
+    return tuple(dict.fromkeys(link for link in back if link != fullest and busy[link] >= _ALSO * busy[fullest]))
+
+
+def _ends(flow: Flow) -> tuple[DeviceName, DeviceName]:
+    return flow.source, flow.target
 
 
 def _is_for(candidate: Candidate, service: str) -> bool:

@@ -138,6 +138,36 @@ def test_of_a_full_link_the_least_important_goes_elsewhere_and_the_rest_stays():
     assert dict(best.score.intents) == {"gold": 1.0, "tin": 1.0}
 
 
+def test_of_a_link_that_is_full_both_ways_each_direction_is_relieved_by_one_remedy():
+    back = replace(tunnel("gold-back"), source=DeviceName("z"), target=DeviceName("a"))
+    base, tunnels = held(database(), tunnel("gold"), back)
+    for link in links(NORTH):
+        base = base.with_measured(LinkId(link), load=BitRate(950_000_000))
+    flows = (flow("gold", name="gold", rate=500_000_000), backwards(flow("gold", name="gold-back", rate=500_000_000)))
+    congested = fault(NORTH, kind=FaultKind.CONGESTION, is_down=False)
+    found = candidates(Situation(congested, base, tunnels, flows))
+    assert [sorted(ways(one)) for one in found] == [["gold", "gold-back"]]
+    (best,) = ranked(Situation(congested, base, tunnels, flows), found)
+    assert best.score.intents == (("gold", 1.0),)
+
+
+def test_what_flows_on_a_full_link_send_is_what_is_measured_there_each_direction_for_itself():
+    base = database()
+    for link in links(NORTH):
+        load = 900_000_000 if link in flow().links else 300_000_000
+        base = base.with_measured(LinkId(link), load=BitRate(load))
+    there, back = flow(rate=100), backwards(flow(rate=100))
+    situation = Situation(fault(NORTH, kind=FaultKind.CONGESTION, is_down=False), base, (), (there, back))
+    assert (situation.sent(there), situation.sent(back)) == (900_000_000, 300_000_000)
+    assert Situation(fault(NORTH), base, (), (there, back)).sent(there) == 100
+
+
+def backwards(one):
+    """The same flow the other way."""
+    hops = tuple(LinkId(">".join(reversed(hop.split(">")))) for hop in reversed(one.links))
+    return replace(one, source=one.target, target=one.source, links=hops)
+
+
 def test_a_remedy_is_worth_more_the_more_important_those_are_whom_it_helps():
     base, tunnels = held(
         database(),
