@@ -13,7 +13,9 @@ from controller.assurance.closed_loop import ClosedLoop
 from controller.assurance.guards import GuardLimits
 from controller.assurance.instance import TRANSITIONS, Happening, InstanceEvent, InstanceState
 from controller.assurance.objectives import Availability, Objective, ObjectiveName, Spell
+from controller.assurance.own_change import OwnChange, of_services, of_tunnels
 from controller.events import types
+from controller.mapping.codec import from_json, to_json
 from controller.mapping.fragment import service_id
 from controller.ports import Event
 
@@ -21,6 +23,7 @@ Json = Any
 DECISIONS_KEPT = 20
 POSITIONS_KEPT = 100
 CARRIERS_KEPT = 200
+CHANGES_KEPT = 200
 AGREEMENTS_KEPT = 1000
 """Terminated ones; the event log has all of them."""
 LONGEST_WINDOW_SECONDS = 366 * 86_400.0
@@ -66,8 +69,10 @@ class AssuranceBook:
         """How each service was, from `_told_at` on."""
         self._told_at = 0.0
         self._carriers: list[Carrier] = []
+        self._changes: list[OwnChange] = []
         self._handlers: Mapping[str, Callable[[Event, Json], None]] = {
             types.SERVICES_CHANGED: self._services_changed,
+            types.TUNNELS_CHANGED: self._tunnels_changed,
             types.INTENT_ADVANCED: self._intent_advanced,
             types.ASSURANCE_HAPPENING: self._happened,
             types.ASSURANCE_DECISION: self._decided,
@@ -120,6 +125,11 @@ class AssuranceBook:
         """The latest that came or went, oldest first."""
         return tuple(self._carriers)
 
+    @property
+    def changes(self) -> tuple[OwnChange, ...]:
+        """The latest of our own that moved traffic, oldest first."""
+        return tuple(self._changes)
+
     # -- folding -----------------------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
@@ -132,6 +142,7 @@ class AssuranceBook:
         change = data["change"]
         deleted = set(change["edit"]["deleted-services"])
         touched = {vpn for _, vpns in change["site_vpns"] for vpn in vpns} | set(change["edit"]["upserted-services"])
+        self._keep_change(of_services(event, touched))
         for vpn in sorted(touched - deleted):
             self._provisioned(vpn, event)
         for vpn in sorted(deleted):
@@ -244,6 +255,14 @@ class AssuranceBook:
         self._carriers.append(Carrier(event.position, event.time, bool(data["up"]), links))
         del self._carriers[:-CARRIERS_KEPT]
 
+    def _tunnels_changed(self, event: Event, _data: Json) -> None:
+        self._keep_change(of_tunnels(event))
+
+    def _keep_change(self, change: OwnChange | None) -> None:
+        if change is not None:
+            self._changes.append(change)
+            del self._changes[:-CHANGES_KEPT]
+
     def _started(self, _event: Event, _data: Json) -> None:
         """Nobody looked since what was told last."""
         self._told.clear()
@@ -264,6 +283,7 @@ class AssuranceBook:
                 for name, one in self._availability.items()
             },
             "carriers": [[one.position, one.time, one.is_up, list(one.links)] for one in self._carriers],
+            "changes": [to_json(one) for one in self._changes],
             "told": self._told,
             "told-at": self._told_at,
         }
@@ -285,6 +305,7 @@ class AssuranceBook:
         self._carriers = [
             Carrier(position, time, up, tuple(links)) for position, time, up, links in document["carriers"]
         ]
+        self._changes = [from_json(OwnChange, one) for one in document["changes"]]
         self._told, self._told_at = dict(document["told"]), document["told-at"]
         self.version += 1
 

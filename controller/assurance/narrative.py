@@ -171,8 +171,13 @@ class CauseEvent:
     confidence: float = 1.0
 
 
-def explain(change: SeriesChange, moved: LoadMove | None = None, cause: CauseEvent | None = None) -> Narrative:
-    """The sentence about a change, the load that moved meanwhile and what began it.
+def explain(
+    change: SeriesChange,
+    moved: LoadMove | None = None,
+    cause: CauseEvent | None = None,
+    then: CauseEvent | None = None,
+) -> Narrative:
+    """The sentence about a change, the load that moved meanwhile, what began it, and what was done about that `then`.
 
     `InvalidInputError` where nothing was measured, or where the cause comes after all that it is said to have caused.
     """
@@ -190,6 +195,8 @@ def explain(change: SeriesChange, moved: LoadMove | None = None, cause: CauseEve
         clauses.append(Clause(f"{because} {share.text}", share.figures))
     if cause:
         clauses.append(_caused(cause, "after" if share else because))
+    if cause and then:
+        clauses.append(_caused(then, "and then"))
     return Narrative(tuple(clauses))
 
 

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.assurance.book import Carrier, Recorded
-from controller.assurance.decision import NO_CAUSE
 from controller.assurance.instance import InstanceEvent
 from controller.assurance.narrative import (
-    CauseEvent,
     Clause,
     EventReference,
-    LoadMove,
     Narrative,
     SampleReference,
     SeriesChange,
@@ -27,12 +23,10 @@ from controller.model.errors import InvalidInputError
 from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.runtime.assurance import Assurance, ObjectiveStanding
+from controller.runtime.assurance_origins import Origins, Turn
 from controller.telemetry.sample import Sample, SeriesKey
-from controller.topology.network import LinkId
 
 Json = Any
-_BEFORE_SECONDS = 60.0
-"""How long before a change what began it may have happened."""
 _MOST = 10
 _WORDS = {
     ObjectiveName.ONE_WAY_DELAY: "one-way delay",
@@ -86,18 +80,20 @@ class Explaining:
             if (found := levels(self._kept(key))) is not None
         ]
         told.sort(key=lambda each: (each[0].objective.name is ObjectiveName.BANDWIDTH, -_size(*each[3])))
-        for _, what, _, (before, during) in told[:_MOST]:
-            yield self._changed(agreement, what, before, during)
+        for one, what, _, (before, during) in told[:_MOST]:
+            yield self._changed(agreement, one, what, before, during)
         if not told and standing:
             yield from self._unchanged(standing.objectives)
 
-    def _changed(self, agreement: str, what: str, before: list[Sample], during: list[Sample]) -> Narrative:
-        carrier = self._carrier(before[-1].source_time, during[0].source_time)
-        cause = self._cause(carrier) if carrier else self._found(agreement, during)
+    def _changed(
+        self, agreement: str, one: ObjectiveStanding, what: str, before: list[Sample], during: list[Sample]
+    ) -> Narrative:
+        head, _, tail = one.objective.subject.partition(">")
+        ends = (DeviceName(head), DeviceName(tail)) if tail else None
+        origin = Origins(self.assurance).of(agreement, Turn(before, during, ends))
         change = SeriesChange(what, before, during)
-        moved = self._moved(carrier, during[0].source_time) if carrier and not carrier.is_up else None
         try:
-            return explain(change, moved, cause)
+            return explain(change, origin.moved, origin.cause, origin.then)
         except InvalidInputError:
             return explain(change)
 
@@ -138,54 +134,6 @@ class Explaining:
         series = standing.measured.series[-1:] if objective.name is ObjectiveName.LOSS else standing.measured.series
         for key in series:
             yield f"{word} {self._place(head)} to {self._place(tail)}", key
-
-    def _cause(self, carrier: Carrier) -> CauseEvent:
-        what = "got its carrier back" if carrier.is_up else "lost carrier"
-        return CauseEvent(EventReference(carrier.position), carrier.time, self._wire(carrier), what)
-
-    def _found(self, agreement: str, during: list[Sample]) -> CauseEvent | None:
-        """What localisation found for the decision about this risk."""
-        last = _last_since(self.assurance.world.assurance.decisions(agreement), during[0].source_time)
-        if last is None or not last.data["cause"]:
-            return None
-        reference = EventReference(last.position)
-        if last.data["cause"] == NO_CAUSE:
-            return CauseEvent(reference, during[0].source_time)
-        confidence = float(last.data.get("confidence", 0.0))
-        return CauseEvent(reference, during[0].source_time, last.data["cause"], "is at fault", confidence)
-
-    def _carrier(self, before: float, first: float) -> Carrier | None:
-        """The carrier that came or went when the change began: the last one until its first sample."""
-        found = [
-            one
-            for one in self.assurance.world.assurance.carriers
-            if before - _BEFORE_SECONDS <= one.time <= first and one.links
-        ]
-        return found[-1] if found else None
-
-    def _moved(self, carrier: Carrier, since: float) -> LoadMove | None:
-        """The link that the load of the lost one went onto: the one that grew most."""
-        network = self.assurance.measures.topology.network
-        lost = [network.links[LinkId(name)] for name in carrier.links if name in network.links]
-        wholes = [self._parted(_key(link.source.node, link.source.name), since)[0] for link in lost]
-        whole = max(wholes, key=_mean, default=[])
-        gone = set(carrier.links)
-        grown = [
-            (link, *self._parted(_key(link.source.node, link.source.name), since))
-            for link in network.links.values()
-            if link.id not in gone
-        ]
-        grown = [each for each in grown if each[1] and each[2]]
-        if not grown or _mean(whole) <= 0:
-            return None
-        link, before, during = max(grown, key=lambda each: _mean(each[2]) - _mean(each[1]))
-        if not 0 < _mean(during) - _mean(before) <= _mean(whole):
-            return None
-        return LoadMove(f"{link.source.node}-{link.target.node}", before, during, whole)
-
-    def _parted(self, key: SeriesKey, since: float) -> tuple[list[Sample], list[Sample]]:
-        samples = [one for one in self._kept(key) if one.counts_for_billing]
-        return [one for one in samples if one.source_time < since], [one for one in samples if one.source_time >= since]
 
     def _kept(self, key: SeriesKey) -> list[Sample]:
         return self.assurance.measures.series().store.samples(key, float("-inf"), float("inf"))
@@ -231,26 +179,11 @@ class Explaining:
                 return f"{link.source.node}-{link.target.node}"
         return f"{key.device}:{key.object}"
 
-    def _wire(self, carrier: Carrier) -> str:
-        network = self.assurance.measures.topology.network
-        for name in sorted(carrier.links):
-            if (link := network.links.get(LinkId(name))) is not None:
-                return "-".join(sorted((link.source.node, link.target.node)))
-        return min(carrier.links)
-
 
 def value_of(explanation: Json) -> Callable[[SampleReference], float]:
     """The values that an explanation brings along, for checking its sentences."""
     values = {(name, time): value for name, samples in explanation["samples"].items() for time, value in samples}
     return lambda reference: float(values[reference.series, reference.time])
-
-
-def _last_since(recorded: Iterable[Recorded], time: float) -> Recorded | None:
-    return next((one for one in reversed(tuple(recorded)) if one.data["time"] >= time), None)
-
-
-def _key(device: DeviceName, port: str) -> SeriesKey:
-    return SeriesKey(device, "out-octets", port)
 
 
 def _mean(samples: list[Sample]) -> float:

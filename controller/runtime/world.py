@@ -28,7 +28,7 @@ from controller.transaction.plan import Plan
 from controller.transaction.plan_json import Json, plan_from_json, plan_to_json
 from controller.transaction.stage_history import StagedHistory
 
-_SNAPSHOT = "world@6"
+_SNAPSHOT = "world@7"
 """The version is of the form of its parts: a snapshot of another version is passed over, and replay takes its place."""
 _HEAD = (
     "services",

@@ -137,6 +137,13 @@ def test_a_doubtful_cause_is_probable_and_an_unknown_one_is_said_to_be():
     assert unknown.clauses[-1].events == (EventReference(12),)
 
 
+def test_what_the_controller_did_about_it_is_told_after_what_began_it():
+    own = CauseEvent(EventReference(4714), BEGIN - 4, "tx-8", "moved gold (repair after p1-p2)")
+    story = explain(CHANGE, MOVE, CUT, own)
+    assert str(story).endswith("moved to p3-p4 after p1-p2 lost carrier and then tx-8 moved gold (repair after p1-p2).")
+    assert story.clauses[-1].events == (EventReference(4714),)
+
+
 def test_load_that_did_not_move_is_not_mentioned():
     still = replace(MOVE, during=MOVE.before)
     assert str(explain(CHANGE, still, CUT)).endswith("(10.1 to 13.9 ms) because p1-p2 lost carrier.")

@@ -18,6 +18,7 @@ from controller.northbound.auth import Role, add_token, load_tokens, new_token
 from controller.runtime.assurance import Pace as AssurancePace
 from controller.runtime.collection import Pace
 from controller.runtime.collection_series import SeriesBook
+from lab.topology import Topology
 from tests.controller.test_northbound_doors import doors_of
 from tests.e2e.provider import ACTOR, Provider
 from tests.e2e.test_collection_lab import demo
@@ -35,11 +36,13 @@ Json = Any
 
 
 @asynccontextmanager
-async def assured(directory: Path) -> AsyncIterator[tuple[Provider, httpx2.AsyncClient]]:
+async def assured(
+    directory: Path, topology: Topology | None = None
+) -> AsyncIterator[tuple[Provider, httpx2.AsyncClient]]:
     """A service in the demonstration's network that measures itself and is assured; and an operator's client."""
     token, entry = new_token("ada", [Role.OPERATOR])
     add_token(directory / "tokens.yaml", entry)
-    async with demo(directory, Pace(0.2, jitter=0.0)) as provider:
+    async with demo(directory, Pace(0.2, jitter=0.0), topology) as provider:
         controller = provider.controller
         controller.collection.series = SeriesBook(0.2, 120.0)
         controller.collection.series.subscribe(controller.topology.measurements.take)

@@ -16,6 +16,7 @@ from controller.runtime.collection_campaigns import STREAM, CampaignWish
 from controller.telemetry.campaign import Answer, Question
 from controller.telemetry.sample import Provenance, SeriesKey
 from controller.telemetry.schedule import Outcome
+from lab.topology import Topology
 from lab.topology_file import load_topology
 from tests.e2e.provider import ACTOR, Provider, open_provider, profiles
 
@@ -25,9 +26,9 @@ QUICK = Pace(0.2, jitter=0.0)
 
 
 @asynccontextmanager
-async def demo(directory: Path, pace: Pace = QUICK) -> AsyncIterator[Provider]:
-    """The demonstration's network, read at the pace, as the daemon's clockwork does it."""
-    async with open_provider(directory, load_topology(DEMO)) as provider:
+async def demo(directory: Path, pace: Pace = QUICK, topology: Topology | None = None) -> AsyncIterator[Provider]:
+    """The demonstration's network, or another, read at the pace, as the daemon's clockwork does it."""
+    async with open_provider(directory, topology or load_topology(DEMO)) as provider:
         await provider.controller.topology.refresh()
         provider.controller.collection.take_over(pace)
         provider.controller.collection.start()

@@ -1,0 +1,96 @@
+"""What began a change of a service: carriers and changes of the controller's own, where the time fits; nothing else."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from controller.assurance.book import AssuranceBook
+from controller.mapping.tunnel import PRIMARY, Tunnel, TunnelPath
+from controller.mapping.tunnel_book import TunnelChange
+from controller.model.identifiers import DeviceName
+from controller.runtime.assurance_explaining import Explaining
+from controller.runtime.world import World
+from controller.topology.network import LinkId
+from controller.topology.te_database import TeDatabase
+from tests.controller.assurance_world import DELAY, LONDON, PARIS, AssuredWorld
+from tests.controller.mapping_samples import two_sites
+from tests.controller.topology_samples import drawn
+
+MIDDLE = DeviceName("mid1")
+NETWORK = drawn((LONDON, PARIS, 1), (LONDON, MIDDLE, 2), (MIDDLE, PARIS, 2))
+NEAR, FAR = (
+    tuple(
+        link.id
+        for one, other in pairwise(way)
+        for link in NETWORK.links.values()
+        if (link.source.node, link.target.node) == (one, other)
+    )
+    for way in ((LONDON, PARIS), (LONDON, MIDDLE, PARIS))
+)
+
+
+def gold(hops: tuple[LinkId, ...], *services: str) -> Tunnel:
+    return Tunnel("gold", LONDON, PARIS, 100, "fc00::3", paths=(TunnelPath(1, PRIMARY, hops, ()),), services=services)
+
+
+async def changed(world: AssuredWorld, tunnel: Tunnel, transaction: str, actor: str = "ada") -> None:
+    event = world.world.tunnels.changed(TunnelChange((tunnel,)))
+    await world.log.append([event], actor=actor, cause=transaction)
+
+
+@pytest.fixture
+async def world() -> AssuredWorld:
+    """A service that a tunnel carries, measured for a while."""
+    world = AssuredWorld()
+    view = SimpleNamespace(database=TeDatabase(NETWORK), network=NETWORK)
+    world.assurance.measures.topology = view  # type: ignore[assignment]
+    await world.serve(two_sites())
+    await world.promise(DELAY)
+    await changed(world, gold(NEAR, "acme"), "tx-1")
+    for _ in range(20):
+        await world.tick(0.010)
+    return world
+
+
+async def told(world: AssuredWorld) -> str:
+    for _ in range(6):
+        await world.tick(0.012)
+    explained = Explaining(world.assurance, dict).explain("acme")
+    return " ".join(one["text"] for one in explained["sentences"])
+
+
+async def test_a_renegotiation_is_named_as_what_moved_the_traffic(world: AssuredWorld) -> None:
+    await changed(world, gold(FAR, "acme"), "tx-9", actor="oss-planning")
+    assert "delay lon1 to par1 rose 20 % (10 to 12 ms) because tx-9 of a renegotiation moved gold." in await told(world)
+
+
+async def test_what_was_changed_long_before_began_nothing(world: AssuredWorld) -> None:
+    text = await told(world)
+    assert "rose 20 % (10 to 12 ms)" in text
+    assert "tx-1" not in text
+
+
+async def test_a_change_after_which_the_same_links_carry_moved_nothing(world: AssuredWorld) -> None:
+    await changed(world, gold(NEAR, "acme", "beta"), "tx-2")
+    assert "tx-2" not in await told(world)
+
+
+async def test_a_change_of_the_service_itself_is_told_before_one_of_anothers_tunnel(world: AssuredWorld) -> None:
+    await changed(world, gold(FAR, "acme"), "tx-3")
+    other = Tunnel("tin", LONDON, PARIS, 101, "fc00::3", paths=(TunnelPath(1, PRIMARY, NEAR, ()),))
+    await changed(world, other, "tx-4")
+    assert "because tx-3 moved gold." in await told(world)
+
+
+async def test_own_changes_are_the_same_after_a_restart_from_events_or_from_a_snapshot(world: AssuredWorld) -> None:
+    await changed(world, gold(FAR, "acme"), "tx-9")
+    known = world.world.assurance.changes
+    assert [(one.transaction, one.left, one.taken) for one in known if one.tunnels] == [
+        ("tx-1", (), tuple(sorted(NEAR))),
+        ("tx-9", tuple(sorted(NEAR)), tuple(sorted(FAR))),
+    ]
+    again, loaded = World(), AssuranceBook()
+    again.apply_all(list(world.log.read()))
+    loaded.load_json(world.world.assurance.to_json())
+    assert again.assurance.changes == loaded.changes == known
