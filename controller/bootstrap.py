@@ -36,6 +36,7 @@ from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
 from controller.model.units import BitRate
 from controller.ports import Clock, DeviceConnector, DeviceSession, DeviceTarget, EventLog, NewEvent, Transport
+from controller.recovery.fallback import FallbackPolicies
 from controller.recovery.states import Mode
 from controller.runtime.assurance import Pace as AssurancePace
 from controller.runtime.collection import Pace
@@ -266,6 +267,7 @@ def take_over_recovery(controller: Controller, settings: Settings) -> None:
     wanted = settings.recovery
     mode = Mode(wanted.mode)
     controller.recoveries.mode = lambda: mode
+    controller.recoveries.work.situations.policies = FallbackPolicies.of(wanted.fallback_policies)
     controller.recoveries.pace = RecoveryPace(
         settle=wanted.settle_seconds, verify=wanted.verify_seconds, watch=wanted.watch_seconds
     )

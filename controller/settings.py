@@ -14,6 +14,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from controller.model.errors import InvalidInputError
+from controller.recovery.fallback import FallbackPolicies
+
 _DEFAULT_STATE = Path("/var/lib/accord")
 _DEFAULT_CONFIGURATION = Path("/etc/accord")
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -162,6 +165,20 @@ class Recovery(Section):
     )
     verify_seconds: Seconds = Field(default=60.0, description="How long a remedy may take to be seen to help.")
     watch_seconds: Seconds = Field(default=300.0, description="How long the area of a fault is read more often.")
+    fallback_policies: dict[str, str] = Field(
+        default={},
+        description="Remedies allowed, such as 'protect, reroute', by VPN, 'customer:NAME', 'priority:1-9' or '*'.",
+    )
+
+    @field_validator("fallback_policies")
+    @classmethod
+    def _are_policies(cls, policies: dict[str, str]) -> dict[str, str]:
+        """What no service could be meant by, and words that are no remedy, are refused at the start."""
+        try:
+            FallbackPolicies.of(policies)
+        except InvalidInputError as error:
+            raise ValueError(f"{error.message}; {error.remedy}") from error
+        return policies
 
     @field_validator("mode", mode="before")
     @classmethod

@@ -56,7 +56,12 @@ class LoadedSettings:
 
     def origins(self) -> Sequence[Origin]:
         """Every key there is, in the order of the model, with value and source."""
-        return [Origin(key, _shown(value), self.sources.get(key, "default")) for key, value in _leaves(self.settings)]
+        return [Origin(key, _shown(value), self._source(key)) for key, value in _leaves(self.settings)]
+
+    def _source(self, key: str) -> str:
+        """Where a value comes from; one with entries of its own, from where the first of them does."""
+        within = (name for known, name in self.sources.items() if known.startswith(f"{key}."))
+        return self.sources.get(key) or next(within, "default")
 
 
 @dataclass(slots=True)
@@ -234,7 +239,7 @@ def _merge(into: _Tree, tree: Mapping[str, Any]) -> None:
 
 def _flat(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[Any, Any]]:
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield (f"{prefix}{key}" if isinstance(key, str) else key), value

@@ -58,7 +58,7 @@ class ClosedLoop:
         """One; `NotFoundError` names it."""
         if agreement not in self._instances:
             raise NotFoundError(
-                f"there is no agreement '{agreement}'", remedy="list them: accord assurance list", path=agreement
+                f"no service '{agreement}' is assured", remedy="list them: accord assurance list", path=agreement
             )
         return self._instances[agreement]
 

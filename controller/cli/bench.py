@@ -38,7 +38,8 @@ def _assure(
     from controller.adapters.series_file import read_series
 
     with session.terminal.progress("forecasting"):
-        rows = _judged(read_series(series), horizon, season)
+        recorded = read_series(series)
+        rows = _judged(recorded, horizon, season)
     overall = {
         "horizon": horizon,
         "series": len(rows),
@@ -46,7 +47,9 @@ def _assure(
     }
     unknown = [row["series"] for row in rows if not row["scored"]]
     told = [Text(f"too few values to be judged at this horizon: {', '.join(unknown)}")] if unknown else []
-    session.terminal.show({**overall, "per_series": rows}, record(overall, _OVERALL), table(rows, _COLUMNS), *told)
+    notes = list(dict.fromkeys(note for one in recorded for note in one.notes))
+    document = {**overall, "notes": notes, "per_series": rows}
+    session.terminal.show(document, record(overall, _OVERALL), table(rows, _COLUMNS), *told, *map(Text, notes))
 
 
 def _judged(recorded: "Sequence[RecordedSeries]", horizon: str, season: int) -> list[dict[str, Any]]:

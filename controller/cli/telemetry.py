@@ -110,7 +110,7 @@ def _start(
     to: Annotated[str, typer.Option("--to", metavar="PLACE", help="Likewise.")],
     above: Annotated[str, typer.Option("--above", metavar="DELAY", help="The bound, e.g. 15ms.")],
     until: Annotated[
-        str, typer.Option("--until", metavar="TIME", help="A time (RFC 3339) or a span such as 2h.")
+        str, typer.Option("--until", metavar="TIME", help="A time (RFC 3339), or how long from now: 10m, 2h.")
     ] = "1h",
     confidence: Annotated[float, typer.Option("--confidence", help="How sure the answer has to be.")] = 0.95,
     ratio: Annotated[float, typer.Option("--ratio", help="Share of the time that may be above the bound.")] = 0.01,

@@ -14,6 +14,7 @@ What is asked of a campaign: from, to (router or city), above ("15 ms"), until (
 confidence, ratio (of the time that may be above), metric (one-way, round-trip), rate (test packets a second).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,7 @@ from controller.runtime.service_probes import series_of
 from controller.telemetry.campaign import Question
 from controller.telemetry.sample import SeriesKey
 
+_MINUTES = re.compile(r"^([0-9.]+)\s*m$")
 _ASKED = ("from", "to", "above", "until", "confidence", "ratio", "metric", "rate", "sample_seconds")
 _USUAL_SECONDS = 3600.0
 _ENHANCED_SECONDS = 300.0
@@ -244,11 +246,13 @@ def _until(said: Json, now: float) -> float:
                 raise InvalidInputError(f"'{said}' has no time zone", remedy=f"say {said}Z for UTC", path="until")
             return time.timestamp()
         try:
-            return now + Duration.parse(said).seconds
+            return now + Duration.parse(_MINUTES.sub(r"\1 min", said)).seconds
         except AccordError:
             pass
     raise InvalidInputError(
-        f"'{said}' is no time", remedy="say 2026-11-22T23:00:00Z, or a span: 10 min, 2 h", path="until"
+        f"until '{said}' is neither a time nor a span from now",
+        remedy="say 2026-11-22T23:00:00Z, or a span: 10 min (or 10m), 2 h, 1 d",
+        path="until",
     )
 
 

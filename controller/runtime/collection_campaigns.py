@@ -1,8 +1,9 @@
 """Owns measurement campaigns: a question about a path becomes probes, faster reading and a test that stops by itself.
 
 What a campaign takes - test packets of the probe budget, a STAMP session, readings - it gives back when its answer is
-known, its time is over, somebody stops it or the daemon is started anew. What is concluded before the time is over
-holds for as long as the path goes on as it did: the answer says how much of the time was seen.
+known, its time is over or somebody stops it. A restarted daemon goes on with it: what was seen is told now and then,
+and its test packets have gone on meanwhile. What is concluded before the time is over holds for as long as the path
+goes on as it did: the answer says how much of the time was seen.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ _log = structlog.get_logger(__name__)
 STREAM = "campaigns"
 METRICS = {"one-way": "last-forward-delay", "round-trip": "last-round-trip-delay"}
 _RENEW_SECONDS = 5.0
+_TELL_SECONDS = 30.0
+"""What a crash forgets of a campaign at most."""
 _MOST_KEPT = 100
 _RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
 Json = Any
@@ -90,10 +93,12 @@ class Campaign:
             "ended": self.ended,
             "actor": self.actor,
             "packets_per_second": self.wish.packets_per_second,
+            "sample_seconds": self.wish.sample_seconds,
             "samples": test.taken,
             "samples_needed_if_quiet": samples_needed(question),
             "samples_above": test.above,
             "samples_lost": test.lost,
+            "alike": test.alike,
             "effective_samples": round(test.taken * test.effective_share, 1),
             "highest_seconds": test.highest,
             "share_above": {"low": low, "high": high},
@@ -168,27 +173,32 @@ class Campaigns:
         return campaign
 
     async def stop(self) -> None:
-        """The daemon ends: what campaigns have taken is given back when it is started again."""
+        """The daemon ends: campaigns go on when it is started again, from what is told of them now."""
         tasks, self._running = list(self._running.values()), {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for campaign in self:
+            if campaign.state == "measuring":
+                await self._tell(campaign)
 
     def resume(self) -> None:
-        """After a restart: campaigns that were under way are over; their sessions are taken away."""
-        open_: dict[str, Event] = {}
-        for event in self.log.read(stream=STREAM):
-            id_ = str(event.data["id"])
-            self._last_number = max(self._last_number, int(id_.rpartition("-")[2]))
-            if event.type == types.CAMPAIGN_BEGUN:
-                open_[id_] = event
-            else:
-                open_.pop(id_, None)
-        for id_, event in open_.items():
-            campaign = _from_event(event)
-            campaign.state, campaign.reason = "stopped", "the daemon was started anew meanwhile"
+        """After a restart: campaigns that were under way go on, those that are over are known."""
+        for campaign in _told(self.log.read(stream=STREAM)):
+            self._last_number = max(self._last_number, int(campaign.id.rpartition("-")[2]))
             self._keep(campaign)
-            self._running[id_] = asyncio.get_running_loop().create_task(self._give_back(campaign), name=id_)
+            if not campaign.is_over:
+                self._go_on(campaign)
+
+    def _go_on(self, campaign: Campaign) -> None:
+        """Its time may be over meanwhile, and the budget another one: then it ends, and gives back what it has."""
+        self._stopping[campaign.id] = asyncio.Event()
+        try:
+            self.budget.take(campaign.id, campaign.wish.packets_per_second)
+        except AccordError as error:
+            campaign.state, campaign.reason = "stopped", f"the daemon was started anew, and {error}"
+        work = self._give_back(campaign) if campaign.is_over else self._run(campaign)
+        self._running[campaign.id] = asyncio.get_running_loop().create_task(work, name=campaign.id)
 
     # -- what it is about --------------------------------------------------------------------------------------
 
@@ -242,7 +252,8 @@ class Campaigns:
         wanted = Measurement(
             campaign.id, campaign.source, campaign.target, self._address(campaign.target), milliseconds
         )
-        await self.commit([wanted], [], f"measure for {campaign.id}", campaign.actor)
+        if not self._held(campaign):
+            await self.commit([wanted], [], f"measure for {campaign.id}", campaign.actor)
         return next(iter(self._held(campaign)))
 
     def _held(self, campaign: Campaign) -> list[Measurement]:
@@ -255,6 +266,7 @@ class Campaigns:
     async def _measure(self, campaign: Campaign, measurement: Measurement) -> None:
         observations = _Observations(campaign, str(measurement.number))
         leave = self.collection.series.subscribe(observations.hear)
+        told_at = self.clock.now()
         try:
             while not observations.known.is_set() and not self._stopping[campaign.id].is_set():
                 left = campaign.wish.until - self.clock.now()
@@ -262,6 +274,9 @@ class Campaigns:
                     break
                 self.collection.hasten([campaign.source], campaign.wish.sample_seconds, 2 * _RENEW_SECONDS)
                 await self._wait(observations, self._stopping[campaign.id], min(left, _RENEW_SECONDS))
+                if self.clock.now() - told_at >= _TELL_SECONDS:
+                    told_at = self.clock.now()
+                    await self._tell(campaign)
         finally:
             leave()
         _conclude(campaign, self.clock.now(), was_stopped=self._stopping[campaign.id].is_set())
@@ -295,6 +310,12 @@ class Campaigns:
             _log.warning("campaign_end_not_recorded", campaign=campaign.id, error=str(error))
         self._running.pop(campaign.id, None)
         self._stopping.pop(campaign.id, None)
+
+    async def _tell(self, campaign: Campaign) -> None:
+        try:
+            await self._record(types.CAMPAIGN_MEASURED, campaign, "accord")
+        except AccordError as error:
+            _log.warning("campaign_not_recorded", campaign=campaign.id, error=str(error))
 
     async def _record(self, type_: str, campaign: Campaign, actor: str) -> None:
         await self.log.append([NewEvent(STREAM, type_, campaign.to_json())], actor=actor, cause=campaign.id)
@@ -357,11 +378,33 @@ def _conclude(campaign: Campaign, now: float, *, was_stopped: bool) -> None:
     )
 
 
+def _told(events: Iterable[Event]) -> Iterator[Campaign]:
+    """Every campaign as the log has it last, in the order of their beginnings."""
+    found: dict[str, Campaign] = {}
+    for event in events:
+        data: Json = event.data
+        if event.type == types.CAMPAIGN_BEGUN:
+            found[data["id"]] = _from_event(event)
+        elif (campaign := found.get(data["id"])) is not None:
+            test, highest = campaign.test, data["highest_seconds"]
+            test.go_on(data["samples"], data["samples_above"], data["samples_lost"], highest, data.get("alike", 0.0))
+            if event.type == types.CAMPAIGN_ENDED:
+                test.answer = Answer(data["answer"])
+                campaign.state, campaign.reason, campaign.ended = data["state"], data["reason"], data["ended"]
+    yield from found.values()
+
+
 def _from_event(event: Event) -> Campaign:
     data: Json = event.data
     question = Question(data["above_seconds"], data["confidence"], data["tolerated_ratio"])
     wish = CampaignWish(
-        data["source"], data["target"], question, data["until"], data["metric"], data["packets_per_second"]
+        data["source"],
+        data["target"],
+        question,
+        data["until"],
+        data["metric"],
+        data["packets_per_second"],
+        data.get("sample_seconds", 1.0),
     )
     return Campaign(
         data["id"],

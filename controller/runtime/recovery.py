@@ -215,7 +215,7 @@ class Recoveries:
         if not found:
             return await self._advance(one, Cue.NOTHING, f"nothing that could be changed helps against {one.cause}")
         documents = [each.to_json() for each in found]
-        reason = f"{len(found)} remedies; {found[0].remedy.summary}"
+        reason = f"{_remedies(len(found))}; {found[0].remedy.summary}"
         return await self._advance(one, Cue.PLAN, reason, candidates=documents, chosen=0)
 
     async def _prove(self, one: Recovery) -> bool:
@@ -329,7 +329,7 @@ class Recoveries:
         chosen = (one.chosen if one.chosen is not None else 0) if number is None else number - 1
         if not 0 <= chosen < len(one.candidates):
             raise InvalidInputError(
-                f"'{id_}' has {len(one.candidates)} remedies",
+                f"'{id_}' has no remedy {chosen + 1}: there {_remedies(len(one.candidates), 'is', 'are')}",
                 remedy=f"see: accord inbox show {id_}; dismiss it when you have seen to it",
                 path=id_,
             )
@@ -369,3 +369,7 @@ class Recoveries:
 
 FORETOLD = "foretold"
 """What begins the reason of a fault that has not happened yet."""
+
+
+def _remedies(count: int, one: str = "", several: str = "") -> str:
+    return f"{one} 1 remedy".strip() if count == 1 else f"{several} {count or 'no'} remedies".strip()

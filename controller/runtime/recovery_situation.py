@@ -1,14 +1,15 @@
 """Owns what a recovery knows of the moment: the situation that remedies are made of, and what intents were promised."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from controller.intent.codec import decode
 from controller.intent.model import FALLBACK_POLICY, Intent, Property
 from controller.model.errors import AccordError
-from controller.recovery.situation import FALLBACK, Fault, Promise, RemedyKind, Situation, fallback_of
+from controller.recovery.fallback import FallbackPolicies
+from controller.recovery.situation import USUAL, Fault, Promise, RemedyKind, Situation, fallback_of
 from controller.runtime.recovery_flows import Flows
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.world import World
@@ -24,6 +25,8 @@ class Situations:
 
     world: World
     topology: TopologyView
+    policies: FallbackPolicies = field(default_factory=FallbackPolicies)
+    """What is allowed by configuration."""
 
     def of(self, fault: Fault, flows: Flows, now: float, others: Iterable[Fault] = ()) -> Situation:
         """Everything that may help against a fault is made of this; `others` are faults that there are besides."""
@@ -50,7 +53,7 @@ class Situations:
         record = self.world.intents.of_vpn(service)
         wish = decode(record.intent) if record is not None and record.intent else None
         if not isinstance(wish, Intent):
-            return Promise(service)
+            return Promise(service, fallback=self.policies.policy(service, self._customer(service), USUAL, None))
         values = {expectation.about: expectation.value for expectation in wish.properties}
         latency = values.get(Property.LATENCY)
         rates = (values.get(about, 0) for about in (Property.BANDWIDTH, Property.INPUT_BANDWIDTH))
@@ -59,16 +62,19 @@ class Situations:
             wish.priority,
             None if latency is None else latency * _MICROSECONDS,
             max(rates),
-            _fallback(wish),
+            self.policies.policy(service, wish.customer, wish.priority, _fallback(wish)),
         )
 
+    def _customer(self, service: str) -> str:
+        return str(self.world.services.services.get(service, {}).get("customer-name", ""))
 
-def _fallback(intent: Intent) -> tuple[RemedyKind, ...]:
-    """What its owner allows; everything where nothing is said that can be read."""
+
+def _fallback(intent: Intent) -> tuple[RemedyKind, ...] | None:
+    """What its owner allows; None where nothing is said that can be read."""
     for context in intent.contexts:
         if context.name == FALLBACK_POLICY:
             try:
                 return fallback_of(context.value)
             except AccordError as error:
                 _log.warning("fallback_policy_unreadable", intent=intent.intent_id, error=str(error))
-    return FALLBACK
+    return None

@@ -186,3 +186,42 @@ def test_what_could_not_be_judged_is_named(tmp_path, capsys):
     file = written(tmp_path, "time,series,value\n0,brief,1\n1,brief,2\n")
     assert main(["bench", "assure", "--series", str(file), "--horizon", "3"]) == 0
     assert "to be judged at this horizon: brief" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "factor, word", [(1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds")], ids=["ms", "us", "ns"]
+)
+def test_times_in_smaller_units_since_1970_are_taken_as_such_and_it_is_said(tmp_path, capsys, factor, word):
+    rows = "".join(f"{round((1_700_000_000 + 300 * n) * factor)},a,{n % 7}\n" for n in range(60))
+    file = written(tmp_path, f"time,series,value\n{rows}")
+    (one,) = read_series(file)
+    assert (round(one.step_seconds), len(one.values)) == (300, 60)
+    assert main(["bench", "assure", "--series", str(file), "--horizon", "5m", "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["notes"] == [f"times are taken as {word} since 1970"]
+    assert told["per_series"][0]["scored"] > 0
+
+
+def test_seconds_since_1970_are_seconds_and_nothing_is_said(tmp_path):
+    rows = "".join(f"{1_700_000_000 + 300 * n},a,{n % 7}\n" for n in range(60))
+    (one,) = read_series(written(tmp_path, f"time,series,value\n{rows}"))
+    assert (one.step_seconds, one.notes) == (300.0, ())
+
+
+def test_a_time_that_is_far_from_all_others_is_refused_by_name_or_its_hole_is_told(tmp_path):
+    rows = "".join(f"{10 * n},a,{n}\n" for n in range(50))
+    with pytest.raises(InvalidInputError, match="most of them before the time 17000000000") as refused:
+        read_series(written(tmp_path, f"time,series,value\n{rows}17000000000,a,1\n"))
+    assert "leave them out" in refused.value.remedy
+    (one,) = read_series(written(tmp_path, f"time,series,value\n{rows}5000,a,1\n"))
+    assert one.notes == ("a: nothing for 450 of 501 steps before the time 5000",)
+
+
+def test_times_that_come_wildly_are_taken_to_the_nearest_step_and_it_is_said(tmp_path, capsys):
+    times = np.cumsum(np.random.default_rng(3).exponential(30.0, 300))
+    rows = "".join(f"{time:.3f},a,{n % 5}\n" for n, time in enumerate(times))
+    file = written(tmp_path, f"time,series,value\n{rows}")
+    (one,) = read_series(file)
+    assert [note.partition(";")[0] for note in one.notes] == ["a: times come unevenly"]
+    assert main(["bench", "assure", "--series", str(file), "--horizon", "3"]) == 0
+    assert "times come unevenly" in capsys.readouterr().out

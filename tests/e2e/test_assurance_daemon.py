@@ -121,6 +121,52 @@ def test_a_service_is_at_risk_while_a_link_is_slow_and_a_crash_forgets_nothing_o
     assert events[-1] in {"clear", "assure"}
 
 
+ASKED = ["--from", "London", "--to", "Paris", "--above", "900ms", "--until", "120m", "--ratio", "0.0001"]
+
+
+def test_a_campaign_goes_on_over_a_crash_and_reports_come_on_change_and_on_schedule(
+    lab: Path, daemon: DaemonProcess, accord: Accord
+) -> None:
+    id_ = accord("telemetry", "campaign", "start", *ASKED, "-o", "json").document["id"]
+
+    def campaign() -> Any:
+        listed = accord("telemetry", "campaign", "list", "-o", "json")
+        return next((row for row in listed.document["items"] if row["id"] == id_), {}) if listed.code == 0 else {}
+
+    eventually(lambda: campaign().get("samples", 0) >= 5, "the campaign measures", PATIENCE_SECONDS)
+    eventually(lambda: "FULFILLED" in verdicts(daemon), "it is reported that the service is as promised")
+    began = campaign()["started"]
+    daemon.kill()
+    reported = len(verdicts(daemon))
+    daemon.configure(assurance={**SETTINGS["assurance"], "report_seconds": 1})
+    daemon.start()
+    assert (campaign()["started"], campaign()["state"] in {"starting", "measuring"}) == (began, True)
+    eventually(lambda: campaign()["samples"] >= 5, "the campaign goes on", PATIENCE_SECONDS)
+    summaries = [row["summary"] for row in daemon.get("/api/v1/transactions").json()]
+    assert summaries.count(f"measure for {id_}") == 1, "its test packets were sent all the time"
+    assert accord("telemetry", "campaign", "stop", id_).code == 0
+    eventually(lambda: campaign()["state"] == "stopped", "it is stopped", PATIENCE_SECONDS)
+
+    eventually(lambda: len(verdicts(daemon)) >= reported + 4, "reports come on schedule", PATIENCE_SECONDS)
+    slow(lab, 80)
+    eventually(lambda: "NOT_FULFILLED" in verdicts(daemon), "a report comes on change", PATIENCE_SECONDS)
+
+
+def verdicts(daemon: DaemonProcess) -> list[str]:
+    """What the reports about the service said (TS 28.312 words), from its event log, the oldest first."""
+    from controller.adapters.clock import SystemClock
+    from controller.adapters.event_log_sqlite import SqliteEventLog
+    from controller.events import types
+
+    log = SqliteEventLog(daemon.state / "events.sqlite", clock=SystemClock())
+    try:
+        events: list[Any] = [one for one in log.read(stream="assurance/acme-1") if one.type == types.ASSURANCE_REPORTED]
+    finally:
+        log.close()
+    bodies = [one.data["report"]["expression"]["expressionValue"]["intentFulfilmentReport"] for one in events]
+    return [one["intentFulfilmentInfo"]["fulfilmentStatus"] for one in bodies]
+
+
 def availability(daemon: DaemonProcess) -> Any:
     """The error budget of the service."""
     for one in agreement(daemon).get("objectives", ()):

@@ -229,7 +229,11 @@ async def test_objectives_set_over_the_api_are_measured_and_nonsense_is_refused(
             answer = await client.post(path, json={"objectives": [wrong]})
             assert answer.status_code == 400, (wrong, answer.text)
             assert "objectives/0" in answer.text
-        assert (await client.get("/api/v1/assurance/nobody")).status_code == 404
+        for unknown in ("nobody", "nobody/explanation"):
+            answer = await client.get(f"/api/v1/assurance/{unknown}")
+            assert answer.status_code == 404
+            assert "no service 'nobody' is assured" in answer.text
+            assert "accord assurance list" in answer.text
 
 
 async def test_what_is_measured_of_a_service_goes_with_it(tmp_path: Path) -> None:

@@ -87,6 +87,19 @@ async def test_a_campaign_is_asked_followed_and_stopped_over_the_api(tmp_path: P
         assert held(provider) == []
 
 
+async def test_until_is_a_time_or_a_span_from_now_in_minutes_too(tmp_path: Path) -> None:
+    async with door(tmp_path) as (provider, client):
+        for span, seconds in (("10m", 600), ("90 min", 5400), ("2h", 7200)):
+            before = provider.controller.clock.now()
+            begun = (await client.post("/api/v1/telemetry/campaigns", json=ASKED | {"until": span})).json()
+            assert before + seconds <= begun["until"] <= provider.controller.clock.now() + seconds
+            await client.post(f"/api/v1/telemetry/campaigns/{begun['id']}/stop")
+            await asyncio.wait_for(provider.controller.campaigns.finish(begun["id"]), 60)
+        refused = (await client.post("/api/v1/telemetry/campaigns", json=ASKED | {"until": "10 moons"})).text
+        assert "until '10 moons' is neither a time nor a span from now" in refused
+        assert "10 min (or 10m)" in refused
+
+
 async def test_a_campaign_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     async with door(tmp_path) as (_, client):
         for wrong in ({"above": "far"}, {"until": "2026-11-22T23:00:00"}, {"until": "soon"}, {"ratio": 2}, {"to": ""}):

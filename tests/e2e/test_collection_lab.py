@@ -169,18 +169,60 @@ async def test_a_campaign_can_be_stopped(tmp_path: Path) -> None:
         assert held(provider) == []
 
 
-async def test_a_restarted_controller_gives_back_what_a_campaign_had(tmp_path: Path) -> None:
+async def test_a_restarted_controller_goes_on_with_a_campaign_from_what_was_told_of_it(tmp_path: Path) -> None:
     async with demo(tmp_path) as provider:
         campaigns = provider.controller.campaigns
-        campaign = await campaigns.begin(asking(1.0), ACTOR)
+        campaign = await campaigns.begin(asking(1.0, packets_per_second=50.0, sample_seconds=0.2), ACTOR)
+        await until(lambda: campaign.test.taken >= 3)
+        await campaigns.stop()
+        campaigns.budget.give_back(campaign.id)
+        before, sent = campaign.to_json(), len(list(provider.controller.world.transactions))
+        campaigns.resume()
+        again = campaigns.get(campaign.id)
+        assert again is not campaign
+        assert again.to_json() == before | {"state": "starting"}
+        assert campaigns.budget.granted[campaign.id] == 50.0
+        await until(lambda: again.state == "measuring" and again.test.taken > before["samples"], 60)
+        assert held(provider) == [campaign.id]
+        assert len(list(provider.controller.world.transactions)) == sent, "its session stood all the time"
+        done = await asyncio.wait_for(campaigns.finish(campaign.id), 120)
+        assert (done.state, done.test.answer) == ("answered", Answer.STAYS_BELOW)
+        assert held(provider) == []
+        await campaigns.stop()
+        campaigns.resume()
+        assert campaigns.get(campaign.id).to_json() == done.to_json()
+        assert (await campaigns.begin(asking(1.0, packets_per_second=1.0), ACTOR)).id == "campaign-2"
+
+
+async def test_a_campaign_that_a_restarted_controller_has_no_budget_for_ends_and_says_so(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        campaigns = provider.controller.campaigns
+        campaign = await campaigns.begin(asking(1.0, packets_per_second=20.0), ACTOR)
         await until(lambda: campaign.state == "measuring")
         await campaigns.stop()
-        assert held(provider) == [campaign.id]
+        campaigns.budget.give_back(campaign.id)
+        campaigns.budget.packets_per_second = 5.0
         campaigns.resume()
-        done = await asyncio.wait_for(campaigns.finish(campaign.id), 30)
-        assert (done.state, done.reason) == ("stopped", "the daemon was started anew meanwhile")
+        done = await asyncio.wait_for(campaigns.finish(campaign.id), 60)
+        assert done.state == "stopped"
+        assert done.reason.startswith("the daemon was started anew, and campaign-1 asks for 20 test packets a second")
         assert held(provider) == []
-        assert (await campaigns.begin(asking(1.0, packets_per_second=1.0), ACTOR)).id == "campaign-2"
+
+
+async def test_a_campaign_whose_time_went_by_while_no_daemon_ran_ends_with_what_it_knew(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        campaigns = provider.controller.campaigns
+        wish = asking(1.0, until=provider.controller.clock.now() + 15.0, packets_per_second=20.0)
+        campaign = await campaigns.begin(wish, ACTOR)
+        await until(lambda: campaign.test.taken >= 1)
+        await campaigns.stop()
+        campaigns.budget.give_back(campaign.id)
+        await until(lambda: provider.controller.clock.now() > wish.until, 60)
+        campaigns.resume()
+        done = await asyncio.wait_for(campaigns.finish(campaign.id), 60)
+        assert (done.state, "its time is over" in done.reason) == ("undecided", True)
+        assert done.test.taken >= campaign.test.taken
+        assert held(provider) == []
 
 
 async def test_a_campaign_that_cannot_be_is_refused_and_takes_nothing(tmp_path: Path) -> None:
