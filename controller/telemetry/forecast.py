@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.telemetry.least_squares import LeastSquares
-from controller.telemetry.quantiles import LOWER, UPPER, TrackedQuantiles, probability_above
+from controller.telemetry.quantiles import LEVELS, LOWER, UPPER, TrackedQuantiles, probability_above
 
 Array = NDArray[np.float64]
 _FAST, _SLOW, _SCALE, _PHASE = 0.3, 0.03, 0.02, 0.25
@@ -99,8 +99,11 @@ class Forecaster:
         ago = self._at(season).copy() if season and self._tick >= season else None
         self._tick += 1
         self._next = points[0]
-        quantiles = [self._errors[horizon].values * self._scale for horizon in self.horizons]
-        return Forecast(self.horizons, np.stack(points), np.stack(quantiles), ago)
+        quantiles = np.empty((len(self.horizons), len(LEVELS), len(filled)))
+        for horizon, made in zip(self.horizons, quantiles, strict=True):
+            self._errors[horizon].write(made)
+            np.multiply(made, self._scale, out=made)
+        return Forecast(self.horizons, np.stack(points), quantiles, ago)
 
     def _at(self, ticks_ago: int) -> Array:
         row: Array = self._past[(self._tick - ticks_ago) % len(self._past)]
@@ -121,33 +124,43 @@ class Forecaster:
 
     def _features(self, horizon: int, now: Array) -> Array:
         """Everything as a difference from now, in usual steps; zero where a season has not gone by yet."""
-        rows = [self._slow - now, self._fast - now, now - self._at(1)]
-        rows += [self._since(season, horizon) for season in self._seasons if season]
+        seasons = [season for season in self._seasons if season]
+        features = np.empty((3 + len(seasons) + 2 * bool(seasons), len(now)))
+        np.subtract(self._slow, now, out=features[0])
+        np.subtract(self._fast, now, out=features[1])
+        np.subtract(now, self._at(1), out=features[2])
+        for row, season in zip(features[3:], seasons, strict=False):
+            self._since(season, horizon, row)
         if season := self._seasons[0]:
             ahead = self._profile[(self._tick + horizon) % season] if self._tick >= season else now
             today = self._profile[self._tick % season] if self._tick >= season else now
-            rows += [ahead - today, ahead - now]
-        features = np.stack(rows)
+            np.subtract(ahead, today, out=features[-2])
+            np.subtract(ahead, now, out=features[-1])
         features /= self._scale
         return np.clip(features, -_CLIP * 4, _CLIP * 4, out=features)
 
-    def _since(self, season: int, horizon: int) -> Array:
+    def _since(self, season: int, horizon: int, out: Array) -> None:
         """What the same time ahead made of it a season ago; nothing as long as there was none."""
-        if self._tick < season:
-            return np.zeros_like(self._slow)
         ago = season * -(-horizon // season)
-        change: Array = self._at(ago - horizon) - self._at(ago)
-        return change
+        if self._tick < season:
+            out.fill(0.0)
+        else:
+            np.subtract(self._at(ago - horizon), self._at(ago), out=out)
 
     def _forecast(self, horizon: int, now: Array) -> Array:
         features = self._features(horizon, now)
         learnt = now + self._scale * self._models[horizon].predict(features)
         season = self._seasons[0]
         seasonal = self._at(-horizon % season) if season and self._tick >= season else now
-        members = np.stack([now, seasonal, learnt])
+        members = np.empty((_MEMBERS, len(now)))
+        members[0], members[1], members[2] = now, seasonal, learnt
         losses = self._losses[horizon]
-        weights = np.exp(-_SHARPNESS * (losses / losses.min(axis=0) - 1.0))
-        mixed: Array = (weights * members).sum(axis=0) / weights.sum(axis=0)
+        weights = losses / losses.min(axis=0)
+        weights -= 1.0
+        weights *= -_SHARPNESS
+        np.exp(weights, out=weights)
+        mixed: Array = np.einsum("in,in->n", weights, members)
+        mixed /= weights.sum(axis=0)
         self._made[horizon][self._tick % horizon] = _Made(features, members, mixed, now, self._scale)
         return mixed
 
@@ -158,9 +171,21 @@ class Forecaster:
                 continue
             if self._tick - horizon in self._seasons:
                 self._errors[horizon].forget()
-            change = np.clip((values - made.now) / made.scale, -_CLIP * 4, _CLIP * 4)
-            self._models[horizon].learn(made.features, change, known)
-            missed = np.clip(np.abs(made.members - values) / made.scale, 0.0, _CLIP * 4) ** 2
+            self._models[horizon].learn(made.features, _steps(values, made.now, made.scale), known)
+            missed = made.members - values
+            missed /= made.scale
+            np.clip(missed, -_CLIP * 4, _CLIP * 4, out=missed)
+            np.square(missed, out=missed)
             losses = self._losses[horizon]
-            losses += np.where(known, _LOSS_MEMORY * (missed + 1e-6 - losses), 0.0)
-            self._errors[horizon].learn(np.clip((values - made.mixed) / made.scale, -_CLIP * 4, _CLIP * 4), known)
+            missed += 1e-6
+            missed -= losses
+            missed *= _LOSS_MEMORY * known
+            losses += missed
+            self._errors[horizon].learn(_steps(values, made.mixed, made.scale), known)
+
+
+def _steps(values: Array, expected: Array, scale: Array) -> Array:
+    """How far off, in usual steps; what is absurd counts as very far."""
+    off: Array = values - expected
+    off /= scale
+    return np.clip(off, -_CLIP * 4, _CLIP * 4, out=off)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_BLOCK = 2048
+_BLOCK = 4096
 """Regressions at once: what one works on stays in the processor's cache."""
 _FORGET_EVERY = 16
 _FORGETTING = 0.97
@@ -45,8 +45,11 @@ class LeastSquares:
     def _learn(self, part: slice, features: Array, wrong: Array, known: NDArray[np.bool_]) -> None:
         covariance = self._covariance[:, :, part]
         carried = np.einsum("ijn,jn->in", covariance, features)
-        gain = carried / (1.0 + np.einsum("in,in->n", features, carried))
-        gain *= known
-        self.weights[:, part] += gain * wrong
-        for row, share in zip(covariance, gain, strict=True):
-            np.subtract(row, share * carried, out=row)
+        gain = np.einsum("in,in->n", features, carried)
+        gain += 1.0
+        np.divide(known, gain, out=gain)
+        scaled = carried * gain
+        taken = np.empty_like(carried)
+        self.weights[:, part] += np.multiply(scaled, wrong, out=taken)
+        for row, share in zip(covariance, scaled, strict=True):
+            np.subtract(row, np.multiply(share, carried, out=taken), out=row)

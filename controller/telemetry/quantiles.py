@@ -41,11 +41,16 @@ class TrackedQuantiles:
     @property
     def values(self) -> Array:
         """The quantiles, in the order of `LEVELS` and never crossing; wider as long as little is known."""
-        ordered: Array = self._multiples.copy()
+        ordered = np.empty_like(self._multiples)
+        self.write(ordered)
+        return ordered
+
+    def write(self, ordered: Array) -> None:
+        """The same, into an array that is there."""
+        ordered[:] = self._multiples
         for low, high in pairwise(ordered):  # a row at a time: accumulate goes down the columns, five times as slow
             np.maximum(low, high, out=high)
         ordered *= self._size * (1.0 + _DOUBT * self._horizon / max(self._seen, self._horizon))
-        return ordered
 
     def forget(self) -> None:
         """The forecaster has become another one, such as one that knows a season: its errors are learnt anew."""
@@ -56,8 +61,12 @@ class TrackedQuantiles:
         """One error of each series for which it is known."""
         if self._seen >= _WARM:
             step = known * max(_LAST_STEP * self._memory, _FIRST_STEP / self._seen)
+            at = np.empty_like(errors)
             for level, multiple in zip(LEVELS, self._multiples, strict=True):
-                np.add(multiple, step * (level - (errors <= multiple * self._size)), out=multiple)
+                np.multiply(multiple, self._size, out=at)
+                np.subtract(level, errors <= at, out=at)
+                np.multiply(at, step, out=at)
+                np.add(multiple, at, out=multiple)
         memory = max(_SIZE_MEMORY * self._memory, 1.0 / (self._seen + 1.0))
         self._size += np.where(known, memory * (np.abs(errors) - self._size), 0.0)
         self._seen += 1
