@@ -7,7 +7,7 @@ not of the controller.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from controller.model.errors import ConflictError
+from controller.model.errors import ConflictError, NotFoundError
 from controller.scenarios.surroundings import PACKET_OCTETS, Delivery
 from lab.network import LabNetwork
 from lab.planes import Attachment, FlowSpec
@@ -96,5 +96,7 @@ class Traffic:
         return find_attachment(place, self._lab.forwarding(place), vpn=self._instance(vpn, place))
 
     def _instance(self, vpn: str, place: str) -> str:
-        instances = [one.name for one in self._lab.forwarding(place).instances]
-        return next(name for name in instances if name == vpn or name.startswith(f"{vpn}-"))
+        for instance in self._lab.forwarding(place).instances:
+            if instance.name.startswith(vpn):
+                return instance.name
+        raise NotFoundError(f"'{place}' has no instance of VPN '{vpn}'", remedy="provision it first", path=vpn)

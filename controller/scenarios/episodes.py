@@ -122,14 +122,16 @@ async def switching(theatre: Theatre, dials: Dials) -> Outcome:
     done = await theatre.negotiate(wish)
     if done.stage is not Stage.DONE:
         return Outcome("refused", {"check": done.refusal.check if done.refusal else ""})
-    root = done.terms.root
+    root, routes = done.terms.root, [await theatre.route(done.terms.root)]
     await theatre.wait(300)
     theatre.say("the others leave the optical network")
     await theatre.load(Tier.OPTICAL, 0.05)
-    await theatre.wait(1500)
+    await theatre.wait_for(lambda: theatre.standing(root).terms.level.tier == Tier.OPTICAL, 1500)
+    await theatre.wait(60)
+    routes.append(await theatre.route(root))
     standing = theatre.standing(root)
     tiers = [issue.terms.level.tier for issue in standing.issues]
-    facts = {"tiers": tiers, "taken": str(theatre.taken), **await packets(theatre)}
+    facts = {"tiers": tiers, "routes": routes, "taken": str(theatre.taken), **await packets(theatre)}
     verdict = "optical at once" if tiers[0] == "optical" else "IP first, then optical" if len(tiers) > 1 else "IP only"
     return Outcome(verdict, facts)
 
@@ -172,13 +174,19 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
     for name, megabits in wanted.items():
         if name in roots:
             await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
+    await theatre.wait(60)
     levels = {name: theatre.standing(root).terms.level.bit_rate // 10**6 for name, root in roots.items()}
     is_good = all(levels.get(name, 0) >= megabits for name, megabits in wanted.items())
     is_lowered = levels.get("bulk-transfer", 0) < 200
     verdict = "money path paid for" if is_good else "money path held back"
-    return Outcome(
-        f"{verdict}, bulk {'lowered' if is_lowered else 'kept'}", {"levels": levels, "taken": str(theatre.taken)}
-    )
+    facts = {
+        "levels": levels,
+        "on_spur": sum(levels.values()),
+        "spur": spur.bits_per_second // 10**6,
+        "taken": str(theatre.taken),
+        **await packets(theatre),
+    }
+    return Outcome(f"{verdict}, bulk {'lowered' if is_lowered else 'kept'}", facts)
 
 
 # -- 3: energy shock ---------------------------------------------------------------------------------------------------
@@ -192,7 +200,8 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
     await theatre.warm_up()
     risk = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "risk-replication", latency_seconds=0.01))
     block = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "block-synchronisation"))
-    facts: dict[str, Json] = {}
+    await theatre.wait(60)
+    facts: dict[str, Json] = dict(await packets(theatre))
     for name, done in (("risk", risk), ("block", block)):
         if done.stage is Stage.DONE:
             facts[name] = {
@@ -200,7 +209,7 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
                 "per_hour": str(done.terms.quote.price_per_hour),
                 "bands": {axis.value: band.value for axis, band in done.terms.quote.bands.items()},
             }
-    if len(facts) < 2:
+    if not {"risk", "block"} <= facts.keys():
         return Outcome("not both agreed", facts)
     apart = facts["risk"]["route"] != facts["block"]["route"]
     return Outcome("risk pays for the short way, block goes round" if apart else "both take the short way", facts)
@@ -253,14 +262,21 @@ async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
 
 async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
     """What must not be, is not: each by the name of the check, for no money."""
-    good = theatre.wallet
+    good, paid = theatre.wallet, Money.zero(theatre.wallet.ceiling.currency)
     found: dict[str, str] = {}
 
-    async def attempt(name: str, prepare: Callable[[], None], *, wish: Any = None) -> Dialogue:
+    async def ask() -> Dialogue:
+        return await theatre.negotiate(
+            theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.02)
+        )
+
+    async def attempt(name: str, prepare: Callable[[], None], act: Callable[[], Awaitable[Dialogue]] = ask) -> Dialogue:
+        nonlocal paid
         theatre.say(f"-- {name}")
         prepare()
-        asked = wish or theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.02)
-        done = await theatre.negotiate(asked)
+        before = theatre.taken
+        done = await act()
+        paid += theatre.taken - before
         found[name] = done.refusal.check if done.refusal and done.stage is not Stage.DONE else str(done.stage)
         theatre.is_revoked = False
         theatre.surroundings.refuse(is_refusing=False)
@@ -285,6 +301,15 @@ async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
     await attempt("wrong holder", paper(holder="did:web:thief.example"))
     await attempt("over its ceiling", paper(terms=replace(good, ceiling=Money(1, good.ceiling.currency))))
     await attempt("unaffordable", lambda: theatre.reissue(replace(good, ceiling=Money(1, good.ceiling.currency))))
+    await attempt("replayed", lambda: theatre.say("somebody sends the last proposal again"), theatre.replay)
+    theatre.say("two children of one root, each with all of its 10.00; the first of them buys")
+    theatre.wallet = replace(good, ceiling=Money(1000, good.ceiling.currency))
+    theatre.fork("north")
+    first = await ask()
+    theatre.wallet = replace(good, ceiling=Money(1000, good.ceiling.currency))
+    await attempt("forked", lambda: theatre.fork("south"))
+    if first.stage is Stage.DONE:
+        await theatre.end(first.terms.root)
     floor = replace(good.floor, bandwidth=BitRate(10**9))
     await attempt("below the floor", lambda: theatre.reissue(replace(good, floor=floor)))
     await attempt("provisioning fails", lambda: theatre.surroundings.refuse(is_refusing=True))
@@ -292,9 +317,9 @@ async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
     await theatre.load(Tier.IP, dials.load)
     await theatre.wait(120)
     await attempt("withdrawn", lambda: None)
-    facts = {"checks": found, "taken": str(theatre.taken), "effort": sorted({work.value for work in theatre.work})}
+    facts = {"checks": found, "paid": str(paid), "effort": sorted({work.value for work in theatre.work})}
     good_ones = [name for name, check in found.items() if check == Stage.DONE]
-    is_free = theatre.taken.minor == 0 and not good_ones
+    is_free = paid.minor == 0 and not good_ones
     return Outcome("all refused, nothing paid" if is_free else f"went through: {', '.join(good_ones)}", facts)
 
 

@@ -7,7 +7,7 @@ scenario turns topology, traffic, catalogue and wallets, and nothing else.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -26,6 +26,7 @@ from controller.negotiation.desk import Desk
 from controller.negotiation.enterprise import EnterprisePolicyAgent, Purse, RequirementAgent
 from controller.negotiation.jose import PublicKey, SigningKey
 from controller.negotiation.ledger_state import LedgerState
+from controller.negotiation.messages import seal, unseal
 from controller.negotiation.oss import OssAssuranceAgent, OssNegotiationAgent, OssPlanningAgent
 from controller.negotiation.quote import Seller
 from controller.negotiation.records import Dialogue, Record, Standing
@@ -34,7 +35,7 @@ from controller.negotiation.roles import Domain, Role, Tool
 from controller.negotiation.status_list import LEAST_BITS, StatusList, read_status_list, revoked, sign_status_list
 from controller.negotiation.trust import Trust
 from controller.negotiation.verification import Door
-from controller.negotiation.wallet import Wallet, WalletTerms
+from controller.negotiation.wallet import DelegationRules, Wallet, WalletTerms
 from controller.ports import Clock
 from controller.runtime.negotiation import Business, Consumer, Lane, Negotiations
 from controller.runtime.negotiation import Network as NetworkSide
@@ -106,6 +107,32 @@ class Theatre:
         self.wallet = terms
         held = self._held(terms, **changes)
         self.holder.wallets = {held.purse.envelope: held}
+
+    def fork(self, name: str) -> None:
+        """The consumer holds a child of its wallet from now on, with all that the root has, beside other children."""
+        root, paper = self._paper(replace(self.wallet, delegation=DelegationRules(1)), CONSUMER)
+        child = replace(paper, id=f"{paper.id}:{name}", envelope=f"{ENVELOPE}/{name}", parent=paper.id, issuer=CONSUMER)
+        child = replace(child, terms=self.wallet)
+        held = HeldWallet((root, credential.issue(child, _KEYS[CONSUMER])), Purse(child.envelope, child.terms))
+        self.holder.wallets = {child.envelope: held}
+
+    async def replay(self) -> Dialogue:
+        """The consumer's last proposal is sent again: word by word, then as another message; what comes of that."""
+        said = [event for event in self.surroundings.log.read() if event.type == f"negotiation.{Tool.PROPOSE}"]
+        data: Any = said[-1].data
+        token = data["says"][0][1]
+        business = self.negotiations.house(BUSINESS)
+        await business.receive(token)
+        now, name = self.clock.now(), f"replay-{next(self._nonces)}"
+        first = unseal(token, key_of, BUSINESS, now)
+        again = replace(first, id=f"m-{name}", correlation=name, sent=now)
+        await business.receive(seal(again, _KEYS[CONSUMER]))
+        await self._settled(self.negotiations.idle())
+        return business.desk.dialogue(name)
+
+    async def end(self, agreement: str) -> Dialogue:
+        """The consumer ends an agreement."""
+        return await self._over(await self.negotiations.terminate(agreement, "it is not wanted any more"))
 
     async def wait(self, seconds: float) -> None:
         """Time goes by: links are measured, prices move, agreements are watched."""
@@ -223,9 +250,11 @@ class Theatre:
         return Consumer(house, RequirementAgent(BUSINESS), policy)
 
     def _held(self, terms: WalletTerms, holder: str = CONSUMER, key: SigningKey | None = None) -> HeldWallet:
+        return HeldWallet((self._paper(terms, holder, key)[0],), Purse(ENVELOPE, terms))
+
+    def _paper(self, terms: WalletTerms, holder: str, key: SigningKey | None = None) -> tuple[str, Wallet]:
         paper = Wallet(f"urn:wallet:{next(self._nonces)}", ENVELOPE, TREASURY, holder, terms)
-        token = credential.issue(paper, key or _KEYS[TREASURY], StatusEntry(LIST, PLACE_OF_WALLET))
-        return HeldWallet((token,), Purse(ENVELOPE, terms))
+        return credential.issue(paper, key or _KEYS[TREASURY], StatusEntry(LIST, PLACE_OF_WALLET)), paper
 
     def _business(self) -> Business:
         desk = Desk(Domain.BSS)

@@ -112,11 +112,14 @@ async def test_refusals_name_their_checks_and_cost_nothing() -> None:
         "wrong holder": "holder",
         "over its ceiling": "ledger",
         "unaffordable": "ceiling",
+        "replayed": "holder",
+        "forked": "ledger",
         "below the floor": "policy",
         "provisioning fails": "provisioning",
         "withdrawn": "nothing-offered",
     }
-    assert outcome.facts["taken"] == "0.00 EUR"
+    assert outcome.facts["paid"] == "0.00 EUR"
+    assert any("used before" in line for line in story)
     assert len(story) > len(outcome.facts["checks"])
 
 

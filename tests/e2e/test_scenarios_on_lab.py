@@ -63,3 +63,34 @@ async def test_a_tenant_that_leaves_room_changes_nothing() -> None:
     outcome, story = await on_both("foreign-congestion", "strategies", "routes", "flags", load=0.3)
     assert outcome.verdict == "left alone"
     assert outcome.facts["lost"] == 0, story
+
+
+async def test_a_burst_is_served_on_ip_first_and_moves_onto_light_make_before_break() -> None:
+    outcome, story = await on_both("service-switching", "tiers", "routes")
+    assert outcome.verdict == "IP first, then optical"
+    assert outcome.facts["sent"] > 1_000_000
+    assert outcome.facts["lost"] == 0, story
+    assert any("light over london--paris" in line and "change-" in line for line in story)
+
+
+async def test_a_volatile_open_is_resolved_under_traffic_by_what_the_firm_itself_gives_up() -> None:
+    outcome, story = await on_both("volatile-open", "levels")
+    assert outcome.verdict == "money path paid for, bulk lowered"
+    assert outcome.facts["on_spur"] <= outcome.facts["spur"]
+    assert outcome.facts["sent"] > 1_000_000
+    assert outcome.facts["lost"] == 0, story
+
+
+async def test_an_energy_shock_sends_two_flows_two_ways() -> None:
+    outcome, story = await on_both("energy-shock")
+    assert outcome.verdict == "risk pays for the short way, block goes round"
+    assert outcome.facts["risk"]["route"] == ("london", "paris", "frankfurt")
+    assert outcome.facts["block"]["route"] == ("london", "amsterdam", "frankfurt")
+    assert outcome.facts["sent"] > 1_000_000
+    assert outcome.facts["lost"] == 0, story
+
+
+async def test_what_is_refused_leaves_neither_a_service_nor_a_debt_on_the_lab() -> None:
+    outcome, story = await on_both("refusals", "checks", "paid", "effort")
+    assert outcome.verdict == "all refused, nothing paid"
+    assert any("rejected by a scripted fault" in line for line in story)
