@@ -4,11 +4,13 @@ Golden files: `golden("a.txt", text)` compares with `golden/a.txt` beside the te
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from structlog.testing import capture_logs
 
 _QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("gate", derandomize=True, max_examples=200, deadline=None, suppress_health_check=_QUIET)
@@ -32,3 +34,10 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(), f"not as in {Path(path.parent.name, name)}; if it should be: --update-golden"
 
     return compare
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """The lines of the process's log; nothing is printed: a traceback with everything in it takes minutes."""
+    with capture_logs() as told:
+        yield told

@@ -155,6 +155,22 @@ class Terms:
         return sha256(self.bytes).hexdigest()
 
     @property
+    def is_wish(self) -> bool:
+        """Whether they satisfy the level that was wanted at first, from whenever on."""
+        wanted, given = self.asked, self.request
+        return (wanted.bandwidth, wanted.latency_seconds, wanted.availability, wanted.tier) == (
+            given.bandwidth,
+            given.latency_seconds,
+            given.availability,
+            given.tier,
+        )
+
+    @property
+    def is_as_asked(self) -> bool:
+        """Whether they do so the way it was first given."""
+        return self.is_wish and self.strategy in {Strategy.AS_ASKED, Strategy.STEP_BACK}
+
+    @property
     def ends(self) -> float:
         """When the service is over, in UTC seconds."""
         return self.request.start + self.request.duration_seconds

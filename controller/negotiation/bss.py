@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.model.errors import AccordError
+from controller.model.errors import AccordError, NotFoundError
 from controller.model.money import Money
 from controller.negotiation.agreement import Agreement, Strategy, Terms
 from controller.negotiation.catalogue import Axis, Catalogue
@@ -50,7 +50,7 @@ class BssPolicyAgent:
         match dialogue.stage:
             case Stage.PROPOSED:
                 return self._verify(dialogue, dialogue.wanted.digest, self._wallet(dialogue))
-            case Stage.CHOSEN if dialogue.chosen is not None:
+            case Stage.CHOSEN:
                 return self._verify(dialogue, dialogue.terms.digest, dialogue.wallet)
             case Stage.DECLINED if not dialogue.wallet and not dialogue.is_operators:
                 refusal = dialogue.refusal or Refusal("wallet", "the wallet was not admitted")
@@ -61,7 +61,7 @@ class BssPolicyAgent:
 
     def _wallet(self, dialogue: Dialogue) -> str:
         """The envelope that it must spend from: a change spends from the agreement's own."""
-        return self.desk.standing(dialogue.agreement).terms.wallet if dialogue.agreement else ""
+        return self.desk.known(dialogue.agreement).terms.wallet if dialogue.agreement else ""
 
     def _verify(self, dialogue: Dialogue, digest: str, wallet: str) -> ToolCall:
         request = dialogue.wanted if dialogue.chosen is None else dialogue.terms.request
@@ -96,7 +96,6 @@ class BssNegotiationAgent:
             Stage.ADMITTED: self._ask,
             Stage.FEASIBLE: self._offer,
             Stage.OFFERED: self._lapse,
-            Stage.CHOSEN: self._answer_choice,
             Stage.ACCEPTED: self._reserve,
             Stage.RESERVED: self._sign,
             Stage.AGREED: self._order,
@@ -126,6 +125,8 @@ class BssNegotiationAgent:
     def _variations(self, dialogue: Dialogue, now: float) -> tuple[Variation, ...]:
         report = dialogue.report
         if report is None:
+            if dialogue.agreement:
+                self.desk.standing(dialogue.agreement)
             return (Variation(Strategy.AS_ASKED, dialogue.wanted),)
         terms = self.desk.standing(dialogue.agreement).terms
         if report.finding is Finding.RECOVERED:
@@ -135,7 +136,10 @@ class BssNegotiationAgent:
     # -- offering ----------------------------------------------------------------------------------------------
 
     def _offer(self, dialogue: Dialogue, now: float) -> ToolCall:
-        live = self.desk.standing(dialogue.agreement).current if dialogue.agreement else None
+        try:
+            live = self.desk.standing(dialogue.agreement).current if dialogue.agreement else None
+        except NotFoundError as error:
+            return self._refuse(dialogue, Refusal("agreement", error.message))
         terms = [self._terms(dialogue, n, found, live, now) for n, found in enumerate(dialogue.found, start=1)]
         if dialogue.is_operators and not terms:
             return self._refuse(dialogue, Refusal("feasibility", dialogue.cause or "nothing else is to be had"))
@@ -165,14 +169,9 @@ class BssNegotiationAgent:
     def _lapse(self, dialogue: Dialogue, now: float) -> ToolCall | None:
         if now <= dialogue.expires:
             return None
-        said = {"text": "the offer ran out"}
-        return ToolCall(_NEGOTIATION, Tool.LET_LAPSE, dialogue.id, said, self._to_assurance(dialogue, "lapsed"))
-
-    def _answer_choice(self, dialogue: Dialogue, _now: float) -> ToolCall | None:
-        """The policy agent looks at what was chosen; what was never offered is refused."""
-        if dialogue.chosen is not None:
-            return None
-        return self._refuse(dialogue, Refusal("terms", "what is accepted was not offered"))
+        why = "the offer ran out"
+        says = (*self._to_assurance(dialogue, "lapsed"), *self._to_planning(dialogue, why))
+        return ToolCall(_NEGOTIATION, Tool.LET_LAPSE, dialogue.id, {"text": why}, says)
 
     def _answer_declined(self, dialogue: Dialogue, _now: float) -> ToolCall | None:
         """The policy agent refuses wallets, this one everything else."""
@@ -194,7 +193,7 @@ class BssNegotiationAgent:
     def _book(self, dialogue: Dialogue, now: float) -> Json:
         """What a change costs on top, and what it gives back."""
         terms = dialogue.terms
-        live = self.desk.standing(dialogue.agreement).terms if dialogue.agreement else None
+        live = self.desk.known(dialogue.agreement).terms if dialogue.agreement else None
         back = Money.zero(terms.amount.currency)
         if live is not None:
             back = given_back(live, None if dialogue.action is Action.DELETE else terms, now)
@@ -211,7 +210,7 @@ class BssNegotiationAgent:
     def _order(self, dialogue: Dialogue, _now: float) -> ToolCall:
         signed, parent = dialogue.agreed, None
         if dialogue.agreement and dialogue.action is Action.MODIFY:
-            parent = self.desk.standing(dialogue.agreement).current
+            parent = self.desk.known(dialogue.agreement).current
         order = Order(dialogue.action, signed, parent)
         says = [Draft(MessageKind.ORDER, _NEGOTIATION, Role.OSS_NEGOTIATION, order, self.oss, _ORDER_SECONDS)]
         if dialogue.action is not Action.DELETE:
@@ -250,11 +249,15 @@ class BssNegotiationAgent:
         if not is_told and not (dialogue.is_operators and dialogue.chosen is None):
             body = Refusal(refusal.check, refusal.text, dialogue.agreement)
             says.append(Draft(MessageKind.REFUSAL, _NEGOTIATION, Role.ENTERPRISE_POLICY, body, dialogue.other))
-        if dialogue.variations:
-            body_ = Withdrawal(refusal.text)
-            says.append(Draft(MessageKind.WITHDRAWAL, _NEGOTIATION, Role.OSS_PLANNING, body_, self.oss))
+        says += self._to_planning(dialogue, refusal.text)
         said = {"check": refusal.check, "text": refusal.text}
         return ToolCall(_NEGOTIATION, Tool.REFUSE_CONSUMER, dialogue.id, said, tuple(says))
+
+    def _to_planning(self, dialogue: Dialogue, why: str) -> tuple[Draft, ...]:
+        """What it holds for offers that nobody takes is free again."""
+        if not dialogue.variations:
+            return ()
+        return (Draft(MessageKind.WITHDRAWAL, _NEGOTIATION, Role.OSS_PLANNING, Withdrawal(why), self.oss),)
 
     def _to_assurance(self, dialogue: Dialogue, why: str) -> tuple[Draft, ...]:
         if not dialogue.is_operators:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.model.errors import ConflictError, NotFoundError
-from controller.negotiation.dialogue import Cue, advance
+from controller.negotiation.dialogue import Cue, Stage, advance
 from controller.negotiation.message_bodies import Action, Finding, Report
 from controller.negotiation.messages import Message, MessageKind
 from controller.negotiation.noting import heard, noted
 from controller.negotiation.records import Dialogue, Record, Standing
 from controller.negotiation.roles import Domain, Role, Tool
+from controller.negotiation.standing_to_speak import agreement_of, refuse_elsewhere, refuse_misnamed, refuse_unlike
 
 _USED: Mapping[Tool, Cue] = {
     Tool.DECLARE_INTENT: Cue.DECLARE,
@@ -95,8 +96,8 @@ class Desk:
         self.open: dict[str, None] = {}
         """Negotiations that are not over, in the order in which they began."""
         self._over: deque[str] = deque()
-        self._flights: dict[str, str] = {}
-        """Agreement -> the negotiation about it that is not over."""
+        self._flights: dict[str, dict[str, None]] = {}
+        """Agreement -> the negotiations about it that are not over; those with an order last, as the orders came."""
 
     def dialogue(self, subject: str) -> Dialogue:
         """The negotiation; a new one where nobody has spoken of it."""
@@ -111,10 +112,24 @@ class Desk:
             )
         return found
 
-    def under_way(self, root: str) -> Dialogue | None:
-        """The negotiation about an agreement that is not over: there is at most one (single flight)."""
-        subject = self._flights.get(root)
-        return None if subject is None else self.dialogues[subject]
+    def known(self, root: str) -> Standing:
+        """An agreement, in force or over: one that ends meanwhile does not keep what was begun from its end."""
+        found = self.agreements.get(root)
+        return self.standing(root) if found is None else found
+
+    def under_way(self, root: str) -> tuple[Dialogue, ...]:
+        """The negotiations about an agreement that are not over; those with an order last, as the orders came."""
+        return tuple(self.dialogues[subject] for subject in self._flights.get(root, ()))
+
+    def is_ending(self, root: str) -> bool:
+        """Whether the end of an agreement is under way."""
+        return any(one.action is Action.DELETE for one in self.under_way(root))
+
+    def refuse_record(self, record: Record) -> None:
+        """`ConflictError` for a tool whose turn it is not. What is stored is folded again at each start."""
+        cue = None if record.tool is Tool.TAKE_IN else _cue_used(record)
+        if cue is not None:
+            advance(self.domain, self.dialogue(record.subject).stage, cue)
 
     def refuse_turn(self, message: Message) -> None:
         """`ConflictError` for a message that does not follow what was said before."""
@@ -123,8 +138,31 @@ class Desk:
         if dialogue.other and (across or self.domain is Domain.OSS) and dialogue.other != message.sender_party:
             raise ConflictError(f"negotiation '{dialogue.id}' is with '{dialogue.other}'", path=dialogue.id)
         cue = cue_heard(message)
-        if cue is not None:
-            advance(self.domain, dialogue.stage, cue)
+        if cue is None:
+            return
+        advance(self.domain, dialogue.stage, cue)
+        self._refuse_foreign(dialogue, message)
+        refuse_unlike(dialogue, message)
+        # As for tools: what cannot be folded is not to be stored.
+        heard(dialogue, message, self.domain, self.known, message.sent)
+
+    def _refuse_foreign(self, dialogue: Dialogue, message: Message) -> None:
+        """An agreement is its own two parties' to speak of, and a negotiation is named after whoever opens it."""
+        root = agreement_of(dialogue, message)
+        if self.domain is Domain.OSS:
+            # What has ended here meanwhile is for the answer to say.
+            known = self.agreements.get(root or "")
+            live, party = known, known.terms.provider if known else message.sender_party
+        else:
+            live = None if root is None else self.standing(root)
+            if dialogue.stage is Stage.NEW:
+                refuse_misnamed(message, root or "")
+            is_consumers = message.sender.domain is Domain.ENTERPRISE
+            party = (live.consumer if is_consumers else live.terms.provider) if live else message.sender_party
+        if message.sender.domain is not Domain.OSS and party != message.sender_party:
+            raise ConflictError(f"agreement '{root}' is not one of '{message.sender_party}'", path=root or "")
+        if live is not None:
+            refuse_elsewhere(live, message)
 
     def apply(self, record: Record) -> None:
         """Fold one record."""
@@ -135,30 +173,38 @@ class Desk:
             if len(self.heard) > HEARD_KEPT:
                 del self.heard[next(iter(self.heard))]
             cue = cue_heard(message)
-            after = before if cue is None else heard(before, message, self.domain, self.standing, record.time)
+            after = before if cue is None else heard(before, message, self.domain, self.known, record.time)
         else:
-            cue, after = _cue_used(record), noted(before, record, self.standing)
+            cue, after = _cue_used(record), noted(before, record, self.known)
         if cue is None:
             return
         stage = advance(self.domain, before.stage, cue)
         after = replace(after, stage=stage, since=record.time)
         self.dialogues[record.subject] = after
-        self._index(after)
+        self._index(before, after)
         if record.tool in _STANDS and record.refusal is None:
             self._stand(after, record.time)
 
-    def _index(self, dialogue: Dialogue) -> None:
-        if not dialogue.stage.is_final:
+    def _index(self, before: Dialogue, dialogue: Dialogue) -> None:
+        about = dialogue.agreement
+        is_over, is_ordered = dialogue.stage.is_final, dialogue.stage is Stage.ORDERED
+        if is_over or is_ordered or about != before.agreement:
+            self._land(before)
+        if not is_over:
             self.open[dialogue.id] = None
-            if dialogue.agreement:
-                self._flights.setdefault(dialogue.agreement, dialogue.id)
+            if about in self.agreements:
+                self._flights.setdefault(about, {})[dialogue.id] = None
             return
         self.open.pop(dialogue.id, None)
         self._over.append(dialogue.id)
         if len(self._over) > OVER_KEPT:
             self.dialogues.pop(self._over.popleft(), None)
-        if self._flights.get(dialogue.agreement) == dialogue.id:
-            del self._flights[dialogue.agreement]
+
+    def _land(self, dialogue: Dialogue) -> None:
+        flights = self._flights.get(dialogue.agreement, {})
+        flights.pop(dialogue.id, None)
+        if not flights:
+            self._flights.pop(dialogue.agreement, None)
 
     def _stand(self, dialogue: Dialogue, now: float) -> None:
         signed = dialogue.signed

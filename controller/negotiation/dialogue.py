@@ -116,6 +116,8 @@ ENTERPRISE: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.SIGNED, _C.ACCEPT): _S.ACCEPTED,
         (_S.ACCEPTED, _C.GOT_ACCEPTANCE): _S.AGREED,
         (_S.ACCEPTED, _C.GOT_REFUSAL): _S.REFUSED,
+        # What the operator signed was not good, and so it failed there too.
+        (_S.ACCEPTED, _C.GOT_FAILURE): _S.FAILED,
         # The consumer ends an agreement: what is left of the money comes back.
         (_S.NEW, _C.WITHDRAW): _S.AGREED,
         # The operator's time is over: it says so with the report.

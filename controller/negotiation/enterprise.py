@@ -202,7 +202,7 @@ class EnterprisePolicyAgent:
         purse = self.purse_of(terms.request.workload_class)
         if purse is None or purse.envelope != terms.wallet:
             return OfferRefusal(OfferCheck.WORKLOAD_CLASS, f"no wallet is for '{terms.request.workload_class}'")
-        outside = self._unlinked(dialogue, terms) or _not_asked(dialogue, terms)
+        outside = self._unlinked(dialogue, terms) or self._not_asked(dialogue, terms)
         if outside:
             return OfferRefusal(OfferCheck.REQUEST, outside)
         account = self.account(purse.envelope, purse.terms.ceiling.currency, now)
@@ -212,11 +212,27 @@ class EnterprisePolicyAgent:
         """How terms fail to follow the agreement they are about; empty when they do."""
         if not dialogue.agreement:
             return "they follow an agreement that there is not" if terms.parent or terms.root != terms.id else ""
-        current = self.desk.standing(dialogue.agreement).current
+        live = self.desk.known(dialogue.agreement)
+        if live.is_over:
+            return f"agreement '{live.root}' is over"
+        current = live.current
         if (terms.root, terms.parent, terms.parent_hash) != (current.root, current.id, current.hash):
             return f"they do not follow '{current.id}'"
         places = (terms.request.a, terms.request.z) == (current.terms.request.a, current.terms.request.z)
         return "" if places else "they are about other places"
+
+    def _not_asked(self, dialogue: Dialogue, terms: Terms) -> str:
+        """How terms differ from what they should be about; empty when they do not."""
+        live = self.desk.known(dialogue.agreement).terms if dialogue.agreement else terms
+        if (terms.provider, terms.consumer) != (dialogue.other, live.consumer):
+            return f"they are between '{terms.provider}' and '{terms.consumer}', this is with '{dialogue.other}'"
+        if terms.quote.request_digest != terms.request.digest:
+            return "the quote is for another request"
+        if dialogue.is_operators:
+            return "" if terms.asked == live.asked else "what was wanted at first is something else"
+        if terms.consumer != dialogue.wanted.consumer or terms.request != dialogue.request:
+            return "they are about another request"
+        return "" if terms.asked == dialogue.asked else "what was wanted at first is something else"
 
     def _without_gain(self, dialogue: Dialogue, terms: Terms, now: float) -> OfferRefusal | None:
         """A step back must save more than a switch costs, or bring the level that was asked."""
@@ -287,16 +303,6 @@ class EnterprisePolicyAgent:
             "back": back.to_json(),
         }
         return ToolCall(_POLICY, Tool.DEBIT, dialogue.id, said)
-
-
-def _not_asked(dialogue: Dialogue, terms: Terms) -> str:
-    """How terms differ from what they should be about; empty when they do not."""
-    if terms.provider != dialogue.other:
-        return f"they are of '{terms.provider}', this is '{dialogue.other}'"
-    if terms.quote.request_digest != terms.request.digest:
-        return "the quote is for another request"
-    is_other = not dialogue.is_operators and terms.request != dialogue.request
-    return "they are about another request" if is_other else ""
 
 
 def _worst(refused: Sequence[OfferRefusal], dialogue: Dialogue) -> Refusal:

@@ -38,6 +38,8 @@ MOST_OCTETS = 262_144
 CLOCK_SKEW_SECONDS = 60.0
 LIFETIME_SECONDS = 300.0
 """Of a message that says nothing else."""
+LONGEST_SECONDS = 3_600.0
+"""Nothing is good for longer: what is heard is known again for at least that long."""
 
 
 class MessageKind(StrEnum):
@@ -198,9 +200,10 @@ _MESSAGE = (
 
 @dataclass(slots=True, eq=False)
 class MessageRefusedError(InvalidInputError):
-    """A message that is turned away; `check` says at which check."""
+    """A message that is turned away; `check` says at which check, `signer` who has signed it, once that is known."""
 
     check: MessageCheck = MessageCheck.VOCABULARY
+    signer: str = ""
 
 
 def seal(message: Message, key: SigningKey) -> str:
@@ -225,12 +228,16 @@ def unseal(token: str, key_of: KeyOf, party: str, now: float) -> Message:
         verified = verify(token, key_of, kind=KIND, max_octets=MOST_OCTETS)
     except TokenRefusedError as error:
         raise MessageRefusedError(error.message, check=_CHECKS[error.fault]) from error
+    signer = party_of(verified.key_id)
     try:
         message = Message.from_json(verified.document)
+        _refuse_misdirected(message, signer, party)
+        _refuse_untimely(message, now)
+    except MessageRefusedError as error:
+        error.signer = signer
+        raise
     except InvalidInputError as error:
-        raise MessageRefusedError(str(error), check=MessageCheck.VOCABULARY) from error
-    _refuse_misdirected(message, party_of(verified.key_id), party)
-    _refuse_untimely(message, now)
+        raise MessageRefusedError(str(error), check=MessageCheck.VOCABULARY, signer=signer) from error
     return message
 
 
@@ -252,6 +259,10 @@ def _refuse_untimely(message: Message, now: float) -> None:
     if message.sent > now + CLOCK_SKEW_SECONDS or message.expires < message.sent:
         raise MessageRefusedError(
             f"it was sent {message.sent - now:.0f} s from now", remedy="set the clocks", check=MessageCheck.CLOCK
+        )
+    if message.expires - message.sent > LONGEST_SECONDS + 1.0:  # a sum of two times is not exact
+        raise MessageRefusedError(
+            f"it would be good for longer than {LONGEST_SECONDS:.0f} s", check=MessageCheck.EXPIRY
         )
     if message.expires + CLOCK_SKEW_SECONDS < now:
         raise MessageRefusedError(f"it expired {now - message.expires:.0f} s ago", check=MessageCheck.EXPIRY)

@@ -12,7 +12,6 @@ from typing import Any
 from controller.assurance.breach import Breach, Level
 from controller.assurance.closed_loop import ClosedLoop
 from controller.assurance.instance import TRANSITIONS, Happening, InstanceEvent, InstanceState
-from controller.negotiation.agreement import Strategy
 from controller.negotiation.catalogue import Axis
 from controller.negotiation.desk import Desk
 from controller.negotiation.dialogue import Stage
@@ -63,9 +62,18 @@ class OssNegotiationAgent:
             latest = terms.parent if dialogue.action is Action.MODIFY else terms.id
             if before.current.id != latest:
                 return Refusal("forked", f"'{before.current.id}' is in force, the order is about '{latest}'")
-            other = self.desk.under_way(terms.root)
-            if other is not None and other.id != dialogue.id and other.stage in {Stage.ORDERED, Stage.ADMITTED}:
+            other = self._before(dialogue, terms.root)
+            if other is not None:
                 return Refusal("single-flight", f"negotiation '{other.id}' is changing '{terms.root}'")
+        return None
+
+    def _before(self, dialogue: Dialogue, root: str) -> Dialogue | None:
+        """Whose order is carried out, or came first: of several at once, one is always let through."""
+        waiting = True
+        for other in self.desk.under_way(root):
+            waiting = waiting and other.id != dialogue.id
+            if other.stage is Stage.ADMITTED or (other.stage is Stage.ORDERED and waiting):
+                return other
         return None
 
 
@@ -222,7 +230,7 @@ class OssAssuranceAgent:
         Whoever calls has seen that it can be had again.
         """
         instance, terms = self.loop.get(root), self.desk.standing(root).terms
-        if instance.state is not _I.ASSURED or self._is_flying(root, now) or is_as_asked(self.desk, root):
+        if instance.state is not _I.ASSURED or self._is_flying(root, now) or terms.is_as_asked:
             return None
         guards = self.loop.guards
         wait = CLEAR_SECONDS + guards.jitter_seconds(root, "recovery")
@@ -239,7 +247,7 @@ class OssAssuranceAgent:
 
     def _is_flying(self, root: str, now: float) -> bool:
         flag = self._flags.get(root)
-        return (flag is not None and now - flag[1] < FLAG_SECONDS) or self.desk.under_way(root) is not None
+        return (flag is not None and now - flag[1] < FLAG_SECONDS) or bool(self.desk.under_way(root))
 
     def _ask(self, root: str, finding: Finding, text: str, risk: Risk) -> ToolCall:
         subject = f"{root}~{self._flagged.get(root, 0) + 1}"
@@ -249,16 +257,3 @@ class OssAssuranceAgent:
         tool = Tool.FLAG_RISK if is_risk else Tool.FLAG_RECOVERY
         said = {"agreement": root, "text": text, "axis": body.axis, "avoid": list(body.avoid)}
         return ToolCall(_ASSURANCE, tool, subject, said, (says,))
-
-
-def is_as_asked(desk: Desk, root: str) -> bool:
-    """Whether an agreement gives what was wanted at first, the way it was first given."""
-    terms = desk.standing(root).terms
-    wanted, given = terms.asked, terms.request
-    is_same = (wanted.bandwidth, wanted.latency_seconds, wanted.availability, wanted.tier) == (
-        given.bandwidth,
-        given.latency_seconds,
-        given.availability,
-        given.tier,
-    )
-    return is_same and terms.strategy in {Strategy.AS_ASKED, Strategy.STEP_BACK}

@@ -74,7 +74,7 @@ class ServiceRequest:
         if not isinstance(document, Mapping) or set(document) - {"vpn"} != members or document.get("vpn") == "":
             raise InvalidInputError("a request is an object of exactly " + ", ".join(sorted(members)))
         rate, tier = document["bandwidth"], document["tier"]
-        if tier is not None and tier not in set(Tier):
+        if tier is not None and (not isinstance(tier, str) or tier not in set(Tier)):
             raise InvalidInputError(
                 f"the request {document['id']!a:.40} has tier {tier!a:.40}", remedy=_REMEDIES["tier"]
             )

@@ -62,7 +62,7 @@ class NegotiationMetrics(Collector):
         elif type_ == f"{EVENT_PREFIX}{Tool.SIGN_AGREEMENT}":
             self._acceptances[_labels(said["terms"])] += 1
         elif type_ in _REFUSING:
-            self._refusals[said["check"] if said["check"] in _CHECKS else _OTHER] += 1
+            self._refusals[said["check"] if said["check"] in _CHECKS else _OTHER] += 1 + said.get("more", 0)
         elif type_ == f"{EVENT_PREFIX}{Tool.PROVISION}" and said["action"] == "modify":
             self._changes[said["strategy"], "failed" if "refused" in data["result"] else "done"] += 1
 

@@ -52,7 +52,7 @@ def agreement_view(standing: Standing, negotiations: Negotiations) -> Json:
         "tunnels": [standing.service, f"{standing.service}-back"] if standing.service else [],
         "vpn": terms.request.vpn,
         "level": terms.level.to_json(),
-        "is_as_asked": terms.asked.digest == terms.request.digest,
+        "is_as_asked": terms.is_as_asked,
         "strategy": terms.strategy.value,
         "price_per_hour": terms.quote.price_per_hour.to_json(),
         "ends": terms.ends,

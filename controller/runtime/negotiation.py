@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import structlog
+
 from controller.assurance.breach import Breach
-from controller.model.errors import NotFoundError, NotSupportedError
+from controller.model.errors import AccordError, ConflictError, NotFoundError, NotSupportedError
 from controller.negotiation.bss import BssNegotiationAgent
 from controller.negotiation.enterprise import EnterprisePolicyAgent, RequirementAgent
 from controller.negotiation.oss import OssAssuranceAgent
@@ -22,6 +24,7 @@ from controller.runtime.negotiation_house import EVENT_PREFIX, House
 from controller.runtime.negotiation_network import Market
 
 Json = Any
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -76,6 +79,8 @@ class Negotiations:
     consumers: dict[str, Consumer] = field(default_factory=dict)
     business: Business | None = None
     network: Network | None = None
+    _ending: set[tuple[str, str]] = field(default_factory=set)
+    """Ends that are being written down, by party and agreement."""
 
     def houses(self) -> list[House]:
         """All parties of this process."""
@@ -95,8 +100,13 @@ class Negotiations:
         folded = 0
         for event in next(iter(houses.values())).log.read() if houses else ():
             if event.type.startswith(EVENT_PREFIX) and (house := houses.get(event.stream.split("/")[1])) is not None:
-                house.fold(event)
-                folded += 1
+                try:
+                    house.fold(event)
+                except AccordError as error:
+                    # One record that was stored before it was checked is not to keep all the others from coming back.
+                    _log.error("record_not_folded", position=event.position, stream=event.stream, error=str(error))
+                else:
+                    folded += 1
         return folded
 
     def resume(self) -> None:
@@ -151,7 +161,15 @@ class Negotiations:
         """End an agreement; what is not used up of its money comes back."""
         consumer = self.consumer(party)
         subject = consumer.house.new_subject()
-        await consumer.house.begin(consumer.policy.end(subject, agreement, reason))
+        call = consumer.policy.end(subject, agreement, reason)
+        place = (consumer.house.party, agreement)
+        if place in self._ending or consumer.house.desk.is_ending(agreement):
+            raise ConflictError(f"agreement '{agreement}' is being ended already", path=agreement)
+        self._ending.add(place)
+        try:
+            await consumer.house.begin(call)
+        finally:
+            self._ending.discard(place)
         return subject
 
     async def outcome(self, subject: str, *, party: str = "") -> Dialogue:
@@ -196,7 +214,7 @@ class Negotiations:
         house = business.house
         now = house.clock.now()
         for standing in tuple(house.desk.agreements.values()):
-            if standing.is_over or standing.terms.ends > now or house.desk.under_way(standing.root) is not None:
+            if standing.is_over or standing.terms.ends > now or house.desk.is_ending(standing.root):
                 continue
             call = business.agent.end(house.new_subject(), standing.root, "its time is over")
             await house.begin(call)
@@ -225,11 +243,5 @@ class Negotiations:
         terms = network.house.desk.standing(root).terms
         found = network.market.cleared(step_back(terms, now), now, terms.quote.reservation)
         # What the network gives already is worth another way only where that is cheaper.
-        is_same = terms.request.digest == replace(terms.asked, **_moved(terms.request)).digest
-        better = [one for one in found if not is_same or one.price_per_hour < terms.quote.price_per_hour]
+        better = [one for one in found if not terms.is_wish or one.price_per_hour < terms.quote.price_per_hour]
         return flag if better else None
-
-
-def _moved(request: ServiceRequest) -> dict[str, Any]:
-    """What differs between a request and the same wish later on."""
-    return {"id": request.id, "start": request.start, "duration_seconds": request.duration_seconds}

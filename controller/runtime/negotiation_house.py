@@ -13,10 +13,13 @@ from typing import Any, Protocol
 
 import structlog
 
-from controller.model.errors import AccordError, ConflictError, ConnectionFailedError
+from controller.model.errors import AccordError, ConnectionFailedError
+from controller.negotiation.agreement import verify_agreement
 from controller.negotiation.desk import Desk
 from controller.negotiation.jose import KeyOf, SigningKey
+from controller.negotiation.message_bodies import Countersigned
 from controller.negotiation.messages import (
+    LONGEST_SECONDS,
     Draft,
     Message,
     MessageCheck,
@@ -28,14 +31,15 @@ from controller.negotiation.messages import (
 )
 from controller.negotiation.records import Dialogue, Record, ToolCall
 from controller.negotiation.roles import Domain, Role, Tool
+from controller.negotiation.standing_to_speak import own_name
 from controller.ports import Clock, Event, EventLog, NewEvent, Peers
+from controller.runtime.negotiation_tally import UNSIGNED, TurnedAway
+from controller.runtime.negotiation_turns import Turns
 
 Json = Any
 EVENT_PREFIX = "negotiation."
 """An event is named after the tool that was used."""
 _RETRY_SECONDS = (0.05, 0.2, 1.0, 3.0, 10.0)
-_RESENT_SECONDS = 3_600.0
-"""As long as the longest-lived message is good."""
 _MOST_REASON = 500
 _DOORS = {Domain.ENTERPRISE: Role.ENTERPRISE_POLICY, Domain.BSS: Role.BSS_POLICY, Domain.OSS: Role.OSS_NEGOTIATION}
 """The agent that turns away what is for nobody."""
@@ -43,6 +47,14 @@ _log = structlog.get_logger(__name__)
 
 Effect = Callable[[ToolCall, Dialogue, float], Awaitable[Json]]
 """What a tool does outside: its result is kept with the event. An `AccordError` is a refusal."""
+
+
+_INSISTED = frozenset({Tool.RESERVE_MONEY, Tool.COMMIT_MONEY, Tool.RELEASE_MONEY})
+"""Tools that a busy ledger only puts off: what was not answered may have been done, so it is asked again."""
+
+
+class _UnsettledError(Exception):
+    """Money that could not be moved now."""
 
 
 class Agent(Protocol):
@@ -79,12 +91,16 @@ class House:
     tools: Mapping[Tool, Effect] = field(default_factory=dict)
     followers: Sequence[Follower] = ()
     usual: Mapping[Domain, str] = field(default_factory=dict)
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _turns: Turns = field(default_factory=Turns)
+    _turned_away: TurnedAway = field(default_factory=TurnedAway)
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _said: dict[str, tuple[float, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
     """By negotiation: what was said last and when, as (party, token); forgotten when nobody waits for it any more."""
     _records: dict[str, int] = field(default_factory=dict)
     """By negotiation: how many records there are."""
+    _lanes: Turns = field(default_factory=Turns)
+    _late: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """What could not be delivered yet, by party and negotiation, in the order in which it was said."""
     _opened: int = 0
     _waiting: "dict[str, list[asyncio.Future[None]]]" = field(default_factory=dict)
 
@@ -94,8 +110,8 @@ class House:
         """When the log is folded: send again what may not have arrived, and go on with what is not over."""
         now = self.clock.now()
         self._forget(now)
-        for _, says in self._said.values():
-            self._send([one for one in says if expires(one[1]) > now])
+        for subject, (_, says) in self._said.items():
+            self._send(subject, [one for one in says if expires(one[1]) > now])
         for subject in tuple(self.desk.open):
             self._start(self._run(subject))
 
@@ -128,11 +144,11 @@ class House:
     def new_subject(self) -> str:
         """A name for a negotiation that this party opens; never used twice."""
         self._opened += 1
-        return f"{self.domain}-{sha256(self.party.encode()).hexdigest()[:8]}-{self._opened}"
+        return own_name(self.domain, self.party, self._opened)
 
     async def begin(self, call: ToolCall) -> None:
         """Carry out a call that nobody's turn brought about: an intent, the end of an agreement, a flag."""
-        async with self._lock(call.subject):
+        async with self._turns.of(call.subject):
             await self._use(call)
         self._start(self._run(call.subject))
 
@@ -144,36 +160,38 @@ class House:
             known = self.desk.heard.get(message.id, "")
             _refuse_other(message, known, digest_of(token))
         except MessageRefusedError as error:
-            await self._turn_away(token, error, None)
+            await self._turn_away(token, error)
             raise
         if known:
             return
-        async with self._lock(message.correlation):
+        async with self._turns.of(message.correlation):
             await self._take_in(message, token)
         self._start(self._run(message.correlation))
 
     def _refuse_role(self, message: Message) -> None:
         """A party speaks for its own domain only, to agents of this one."""
         if self.domain_of.get(message.sender_party) is not message.sender.domain:
-            raise MessageRefusedError(
-                f"'{message.sender_party}' does not speak as '{message.sender}'", check=MessageCheck.SENDER
-            )
-        if message.recipient.domain is not self.domain:
-            raise MessageRefusedError(
-                f"'{self.party}' has no agent '{message.recipient}'", check=MessageCheck.RECIPIENT
-            )
+            text, check = f"'{message.sender_party}' does not speak as '{message.sender}'", MessageCheck.SENDER
+        elif message.recipient.domain is not self.domain:
+            text, check = f"'{self.party}' has no agent '{message.recipient}'", MessageCheck.RECIPIENT
+        else:
+            return
+        raise MessageRefusedError(text, check=check, signer=message.sender_party)
 
     async def tick(self) -> None:
-        """Look at negotiations whose time may be over."""
+        """Look at negotiations whose time may be over, or that something outside has kept from going on."""
         now = self.clock.now()
         self._forget(now)
-        late = [id_ for id_ in self.desk.open if 0 < self.desk.dialogues[id_].expires < now]
-        for subject in late:
-            self._start(self._run(subject))
+        late, self._late = self._late, {}
+        for (party, subject), tokens in late.items():
+            self._send(subject, [(party, token) for token in tokens if expires(token) > now])
+        for subject in tuple(self.desk.open):
+            if subject not in self._turns:
+                self._start(self._run(subject))
 
     def _forget(self, now: float) -> None:
         """What nobody waits for any more: sent again, it would be known or late."""
-        for subject in [one for one, (time, _) in self._said.items() if now - time > _RESENT_SECONDS]:
+        for subject in [one for one, (time, _) in self._said.items() if now - time > LONGEST_SECONDS]:
             del self._said[subject]
 
     async def _take_in(self, message: Message, token: str) -> None:
@@ -182,23 +200,28 @@ class House:
         digest = digest_of(token)
         try:
             self.desk.refuse_turn(message)
-            self.desk.fresh[digest] = message
-            record = Record(
-                self.clock.now(),
-                message.recipient,
-                Tool.TAKE_IN,
-                message.correlation,
-                {"message": message.to_json(), "digest": digest},
-            )
-            await self._store(record, ())
-        except (ConflictError, AccordError) as error:
-            self.desk.fresh.pop(digest, None)
-            refused = MessageRefusedError(str(error), check=MessageCheck.TURN)
+            if isinstance(message.body, Countersigned):
+                verify_agreement(message.body.agreement, self.key_of)
+        except AccordError as error:
+            refused = MessageRefusedError(str(error), check=MessageCheck.TURN, signer=message.sender_party)
             await self._turn_away(token, refused, message)
             raise refused from error
+        said = {"message": message.to_json(), "digest": digest}
+        record = Record(self.clock.now(), message.recipient, Tool.TAKE_IN, message.correlation, said)
+        self.desk.fresh[digest] = message
+        try:
+            await self._store(record, ())
+        finally:
+            self.desk.fresh.pop(digest, None)
 
-    async def _turn_away(self, token: str, error: MessageRefusedError, message: Message | None) -> None:
-        said = {"check": error.check.value, "text": str(error)[:_MOST_REASON], "digest": digest_of(token)}
+    async def _turn_away(self, token: str, error: MessageRefusedError, message: Message | None = None) -> None:
+        """Nothing happens but the record of it; `more` are those before that were not written down one by one."""
+        digest = digest_of(token)
+        more = self._turned_away.count(error.signer or UNSIGNED, digest, self.clock.now())
+        _log.warning("message_turned_away", party=self.party, sender=error.signer, check=error.check.value)
+        if more is None:
+            return
+        said = {"check": error.check.value, "text": str(error)[:_MOST_REASON], "digest": digest, "more": more}
         role = message.recipient if message else _DOORS[self.domain]
         subject = message.correlation if message else "unread"
         await self._store(Record(self.clock.now(), role, Tool.TURN_AWAY, subject, said), ())
@@ -207,11 +230,13 @@ class House:
 
     async def _run(self, subject: str) -> None:
         """Ask the agents until it is nobody's turn here."""
-        async with self._lock(subject):
+        async with self._turns.of(subject):
             while (call := self._due(subject)) is not None:
-                await self._use(call)
-        if self.desk.dialogue(subject).stage.is_final:
-            self._locks.pop(subject, None)
+                try:
+                    await self._use(call)
+                except _UnsettledError as error:
+                    _log.warning("money_waits", party=self.party, negotiation=subject, error=str(error))
+                    return
 
     def _due(self, subject: str) -> ToolCall | None:
         dialogue, now = self.desk.dialogue(subject), self.clock.now()
@@ -224,12 +249,14 @@ class House:
         result = None if effect is None else await self._outside(effect, call, now)
         says = tuple(self._sealed(call, number, draft, now) for number, draft in enumerate(call.says))
         await self._store(Record(now, call.role, call.tool, call.subject, call.arguments, result), says)
-        self._send(says)
+        self._send(call.subject, says)
 
     async def _outside(self, effect: Effect, call: ToolCall, now: float) -> Json:
         try:
             return await effect(call, self.desk.dialogue(call.subject), now)
         except AccordError as error:
+            if call.tool in _INSISTED:
+                raise _UnsettledError(str(error)) from error
             return {"refused": {"check": call.tool.value, "text": str(error)[:_MOST_REASON]}}
 
     def _sealed(self, call: ToolCall, number: int, draft: Draft, now: float) -> tuple[str, str]:
@@ -253,6 +280,7 @@ class House:
     # -- the log -----------------------------------------------------------------------------------------------
 
     async def _store(self, record: Record, says: Sequence[tuple[str, str]]) -> None:
+        self.desk.refuse_record(record)
         data: dict[str, object] = {"subject": record.subject, "arguments": record.arguments, "result": record.result}
         if says:
             data["says"] = [list(one) for one in says]
@@ -281,12 +309,18 @@ class House:
 
     # -- going out ---------------------------------------------------------------------------------------------
 
-    def _send(self, says: Sequence[tuple[str, str]]) -> None:
+    def _send(self, subject: str, says: Sequence[tuple[str, str]]) -> None:
         for party, token in says:
-            self._start(self._deliver(party, token))
+            self._start(self._deliver(party, subject, token))
 
-    async def _deliver(self, party: str, token: str) -> None:
-        """Until it is there: what expires meanwhile is turned away there, or lapses here."""
+    async def _deliver(self, party: str, subject: str, token: str) -> None:
+        """One after another in each negotiation; what cannot be delivered now is tried again at each tick."""
+        async with self._lanes.of(f"{party} {subject}"):
+            if (party, subject) in self._late or not await self._is_there(party, token):
+                self._late.setdefault((party, subject), []).append(token)
+
+    async def _is_there(self, party: str, token: str) -> bool:
+        """Whether it is taken, or turned away for good."""
         for wait in _RETRY_SECONDS:
             try:
                 await self.peers.deliver(party, token)
@@ -294,10 +328,11 @@ class House:
                 await asyncio.sleep(wait)
             except AccordError as error:
                 _log.warning("message_not_taken", party=party, error=str(error))
-                return
+                return True
             else:
-                return
+                return True
         _log.warning("message_not_delivered", party=party)
+        return False
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -309,14 +344,13 @@ class House:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("negotiation_stopped", party=self.party, exc_info=error)
 
-    def _lock(self, subject: str) -> asyncio.Lock:
-        return self._locks.setdefault(subject, asyncio.Lock())
-
 
 def _refuse_other(message: Message, known: str, digest: str) -> None:
     """A name that was used already is good for the same message only."""
     if known and known != digest:
-        raise MessageRefusedError(f"message '{message.id}' said something else", check=MessageCheck.IDENTITY)
+        raise MessageRefusedError(
+            f"message '{message.id}' said something else", check=MessageCheck.IDENTITY, signer=message.sender_party
+        )
 
 
 _OPENING = frozenset({Tool.DECLARE_INTENT, Tool.WITHDRAW, Tool.END_AGREEMENT})

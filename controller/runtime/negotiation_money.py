@@ -8,34 +8,26 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 from controller.model.errors import ConflictError, InvalidInputError
 from controller.model.money import Money
 from controller.model.units import Duration
 from controller.negotiation.agreement import Terms, sign_terms, verify_signature
-from controller.negotiation.checks import Check, Refusal
+from controller.negotiation.checks import Check, Refusal, RefusedError
 from controller.negotiation.desk import Desk
 from controller.negotiation.holder import read_presentation
 from controller.negotiation.jose import KeyOf, SigningKey
-from controller.negotiation.ledger import EntryKind, Holding, LedgerView, Order, Posted
+from controller.negotiation.ledger import EntryKind, Holding, Ledger, Order
 from controller.negotiation.records import Dialogue, ToolCall
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Tool
 from controller.negotiation.verification import Asked, Door, read_chain, verify_wallet
-from controller.negotiation.wallet import ServiceLevelFloor, Wallet
+from controller.negotiation.wallet import ServiceLevelFloor, Wallet, root_of
 from controller.runtime.negotiation_house import Effect
 
 Json = Any
 _DENOMINATOR = 1_000_000_000
-
-
-class Ledger(LedgerView, Protocol):
-    """What money is moved in; durable when `post` returns."""
-
-    def post(self, order: Order, now: float) -> Posted | Refusal:
-        """Judge an order and store what comes of it."""
-        ...
 
 
 def refused(check: str, text: str) -> Json:
@@ -82,18 +74,40 @@ class BusinessTools:
 
     async def reserve(self, call: ToolCall, dialogue: Dialogue, now: float) -> Json:
         """Take the money out of the envelope, against everything that counts there."""
-        amount, key = Money.from_json(call.arguments["amount"]), call.arguments["key"]
-        if dialogue.terms.quote.valid_until <= now:
-            return refused("expiry", "the quote ran out meanwhile")
+        answer = await self._reserve(call.arguments, dialogue, now)
+        if "refused" in answer:
+            # It may have been taken already, by one who died before saying so.
+            await self._settle(EntryKind.RELEASE, call.arguments["wallet"], call.arguments["key"], now)
+        return answer
+
+    async def _reserve(self, said: Json, dialogue: Dialogue, now: float) -> Json:
+        amount, key = Money.from_json(said["amount"]), said["key"]
+        late = self._late(dialogue, now)
+        if late is not None:
+            return late
         if not amount.minor:
             return {"reserved": amount.to_json()}
-        order = Order.reserve(
-            self._chain(dialogue), call.arguments["class"], reservation=key, key=f"{key}/reserve", amount=amount
-        )
+        try:
+            chain = self._chain(dialogue)
+        except RefusedError as error:
+            return refused(error.refusal.check, error.refusal.text)
+        order = Order.reserve(chain, said["class"], reservation=key, key=f"{key}/reserve", amount=amount)
         answer = await asyncio.to_thread(self.ledger.post, order, now)
         if isinstance(answer, Refusal):
             return refused(answer.check, answer.text)
+        held = self._held(said["wallet"], key)
+        if held is None or held.taken < amount.minor:
+            # The same order again is the same entry again, also when what it took was given back since.
+            return refused(Check.LEDGER, f"what '{key}' reserved was given back")
         return {"reserved": amount.to_json(), "entry": answer.entry.position}
+
+    def _late(self, dialogue: Dialogue, now: float) -> Json | None:
+        """Why it is too late to buy; None while it is not."""
+        if dialogue.terms.quote.valid_until <= now:
+            return refused("expiry", "the quote ran out meanwhile")
+        if dialogue.agreement and self.desk.known(dialogue.agreement).is_over:
+            return refused("agreement", "what it would change has ended meanwhile")
+        return None
 
     async def sign(self, call: ToolCall, _dialogue: Dialogue, _now: float) -> Json:
         """The operator's signature."""
@@ -116,14 +130,21 @@ class BusinessTools:
             await self._post(Order.of(kind, wallet, reservation=key, key=f"{key}/{kind}"), now)
 
     async def _give_back(self, subject: str, said: Json, now: float) -> Money:
-        """Out of the reservations of the agreement's issues, the latest first."""
+        """Out of the reservations of the agreement's issues, the latest first.
+
+        What is left to give back shrinks with time: what was given back before a crash is not given back once more.
+        """
         left = back = Money.from_json(said["back"])
         standing = self.desk.agreements.get(said["agreement"])
         for issue in reversed(standing.issues if standing else ()):
+            key = f"{subject}/refund/{issue.id}"
+            known = self.ledger.entry_of(root_of(said["wallet"]), key)
+            if known is not None:
+                left -= known.amount
+                continue
             held = self._held(said["wallet"], issue.id)
             part = Money(min(left.minor, held.committed if held else 0), left.currency)
             if part.minor > 0:
-                key = f"{subject}/refund/{issue.id}"
                 order = Order.of(EntryKind.REFUND, said["wallet"], reservation=issue.id, key=key, amount=part)
                 await self._post(order, now)
                 left -= part
@@ -135,7 +156,7 @@ class BusinessTools:
             raise ConflictError(f"the ledger refused to {order.kind} '{order.reservation}': {answer.text}")
 
     def _held(self, wallet: str, reservation: str) -> Holding | None:
-        return self.ledger.holding(Order.of(EntryKind.COMMIT, wallet, reservation="-", key="-").root, reservation)
+        return self.ledger.holding(root_of(wallet), reservation)
 
     def _chain(self, dialogue: Dialogue) -> Sequence[Wallet]:
         """The wallets that were admitted, read again: nothing has to be remembered between two tools."""

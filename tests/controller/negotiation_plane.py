@@ -135,6 +135,7 @@ class Plane:
     negotiations: Negotiations = field(init=False)
     trust: Trust = field(init=False)
     tools: HolderTools = field(init=False)
+    business_tools: BusinessTools = field(init=False)
     network_tools: NetworkTools = field(init=False)
     nonces: Any = field(default_factory=lambda: count(1))
 
@@ -181,7 +182,7 @@ class Plane:
     def _business(self) -> Business:
         desk = Desk(Domain.BSS)
         agent = BssNegotiationAgent(desk, CATALOGUE, PROVIDER, NETWORK)
-        tools = BusinessTools(desk, PROVIDER_KEY, key_of, self.ledger, self.door)
+        tools = self.business_tools = BusinessTools(desk, PROVIDER_KEY, key_of, self.ledger, self.door)
         house = self._house(
             PROVIDER, Domain.BSS, PROVIDER_KEY, desk, agents=(BssPolicyAgent(desk), agent), tools=tools.effects()
         )

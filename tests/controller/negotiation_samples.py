@@ -23,11 +23,15 @@ STRANGER_KEY = SigningKey.of("did:web:stranger.example#key-1", bytes([14] * 32))
 RIVAL = "did:web:rival.example"
 """Another consumer of the same operator."""
 RIVAL_KEY = SigningKey.of(f"{RIVAL}#key-1", bytes([15] * 32))
-KEYS = {key.id: key.public for key in (CONSUMER_KEY, PROVIDER_KEY, NETWORK_KEY, RIVAL_KEY)}
+OTHER_PROVIDER = "did:web:elsewhere.example:bss"
+"""Another operator, whom the consumer knows as well."""
+OTHER_PROVIDER_KEY = SigningKey.of(f"{OTHER_PROVIDER}#key-1", bytes([16] * 32))
+KEYS = {key.id: key.public for key in (CONSUMER_KEY, PROVIDER_KEY, NETWORK_KEY, RIVAL_KEY, OTHER_PROVIDER_KEY)}
 DOMAINS = {
     CONSUMER: Domain.ENTERPRISE,
     RIVAL: Domain.ENTERPRISE,
     PROVIDER: Domain.BSS,
+    OTHER_PROVIDER: Domain.BSS,
     NETWORK: Domain.OSS,
 }
 REQUEST = ServiceRequest(

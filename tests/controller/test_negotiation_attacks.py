@@ -1,29 +1,56 @@
 """What a known party does that is not its to do: it is turned away, moves no money, and leaves the plane startable."""
 
+import asyncio
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from controller.model.errors import ConflictError, InvalidInputError
+from controller.model.units import BitRate
 from controller.negotiation.agreement import Agreement, sign_terms
 from controller.negotiation.bookings import Booking
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.jose import SigningKey
-from controller.negotiation.message_bodies import Action, Body, Feasibility, Finding, Order, Report
+from controller.negotiation.message_bodies import (
+    Acceptance,
+    Action,
+    Body,
+    CounterRequest,
+    Feasibility,
+    Finding,
+    Offers,
+    Order,
+    Proposal,
+    Report,
+    Withdrawal,
+)
 from controller.negotiation.messages import Message, MessageCheck, MessageKind, MessageRefusedError, seal
-from controller.negotiation.roles import Role
+from controller.negotiation.records import Dialogue
+from controller.negotiation.request import ServiceRequest
+from controller.negotiation.roles import Domain, Role, Tool
+from controller.negotiation.standing_to_speak import MOST_COUNTERS, own_name
+from controller.ports import NewEvent
+from controller.runtime import negotiation_tally
 from controller.runtime.negotiation_house import House
 from tests.controller.negotiation_plane import START, Plane
 from tests.controller.negotiation_samples import (
     CONSUMER,
     CONSUMER_KEY,
     NETWORK,
+    NETWORK_KEY,
+    OTHER_PROVIDER_KEY,
     PROVIDER,
     PROVIDER_KEY,
     RIVAL,
     RIVAL_KEY,
+    STRANGER_KEY,
     terms,
 )
-from tests.controller.test_negotiation_plane import negotiated, taken
+from tests.controller.test_negotiation_plane import WISH, negotiated, taken
 
 _K, _R = MessageKind, Role
+pytestmark = pytest.mark.usefixtures("logged")
 
 
 def said(
@@ -41,6 +68,30 @@ def said(
     id_ = f"m-{kind}-{correlation}-{party[-12:-8]}"
     message = Message(id_, kind, correlation, sender, party, recipient, to, float(START), START + 3000.0, body)
     return seal(message, key)
+
+
+def rivals(number: int = 1) -> str:
+    """A name that the rival may give a negotiation."""
+    return own_name(Domain.ENTERPRISE, RIVAL, number)
+
+
+def withdrawal(root: str, correlation: str, key: SigningKey = RIVAL_KEY) -> str:
+    return said(_K.WITHDRAWAL, _R.ENTERPRISE_POLICY, _R.BSS_NEGOTIATION, Withdrawal("no", root), correlation, key=key)
+
+
+def proposal(request: ServiceRequest, correlation: str, root: str = "", key: SigningKey = RIVAL_KEY) -> str:
+    body = Proposal(request, "{}", root)
+    return said(_K.PROPOSAL, _R.ENTERPRISE_POLICY, _R.BSS_POLICY, body, correlation, key=key)
+
+
+def unharmed(plane: Plane) -> None:
+    """Another process over the same log starts, folds every record, and stands where this one does."""
+    after = replace(plane)
+    assert after.negotiations.load() == len(plane.records())
+    for before, house in zip(plane.negotiations.houses(), after.negotiations.houses(), strict=True):
+        assert house.desk.dialogues == before.desk.dialogues
+        assert house.desk.agreements == before.desk.agreements
+        assert house.desk.open == before.desk.open
 
 
 async def turned_away(house: House, token: str) -> MessageCheck:
@@ -111,3 +162,396 @@ async def test_nothing_is_provisioned_that_its_seller_sells_to_itself() -> None:
     refused = network.desk.dialogue("self-1")
     assert (refused.stage, refused.refusal.check if refused.refusal else "") == (Stage.REFUSED, "agreement")
     assert not plane.carrier.acts
+
+
+# -- agreements that there are not, or not any more --------------------------------------------------------------------
+
+UNKNOWN = "agr-nobodys-01"
+
+
+def about(root: str) -> dict[str, tuple[str, str]]:
+    """Everything that can be said about an agreement without anything having been said before: (to whom, token)."""
+    wish = replace(WISH, consumer=CONSUMER)
+    own = own_name(Domain.ENTERPRISE, CONSUMER, 77)
+    bss = own_name(Domain.BSS, PROVIDER, 77)
+    offers = Offers((replace(terms(root), root=root),))
+    ended, flag = Report(Finding.TERMINATED, root, "it is over"), Report(Finding.PREDICTED_BREACH, root, "soon")
+    to_bank: dict[str, Any] = {"key": PROVIDER_KEY, "to": CONSUMER}
+    return {
+        "a change": (PROVIDER, proposal(wish, own, root, CONSUMER_KEY)),
+        "its end": (PROVIDER, withdrawal(root, own, CONSUMER_KEY)),
+        "a risk": (
+            PROVIDER,
+            said(_K.REPORT, _R.OSS_ASSURANCE, _R.BSS_NEGOTIATION, flag, f"{root}~1", key=NETWORK_KEY),
+        ),
+        "an offer": (
+            CONSUMER,
+            said(_K.COUNTER_OFFER, _R.BSS_NEGOTIATION, _R.ENTERPRISE_POLICY, offers, bss, **to_bank),
+        ),
+        "no offer": (
+            CONSUMER,
+            said(_K.COUNTER_OFFER, _R.BSS_NEGOTIATION, _R.ENTERPRISE_POLICY, Offers(()), bss, **to_bank),
+        ),
+        "that it ended": (
+            CONSUMER,
+            said(_K.REPORT, _R.BSS_NEGOTIATION, _R.ENTERPRISE_POLICY, ended, bss, **to_bank),
+        ),
+    }
+
+
+@pytest.mark.parametrize("what", about(UNKNOWN))
+async def test_a_message_about_an_agreement_that_there_is_not_is_turned_away_and_the_plane_starts_again(
+    what: str,
+) -> None:
+    plane = Plane()
+    await negotiated(plane)
+    before, (party, token) = taken(plane), about(UNKNOWN)[what]
+    assert await turned_away(plane.negotiations.house(party), token) is MessageCheck.TURN
+    assert plane.records("turn-away")[-1].data["arguments"]["check"] == "turn"
+    unharmed(plane)
+    assert taken(plane) == before > 0
+
+
+@pytest.mark.parametrize("what", [what for what in about(UNKNOWN) if what != "no offer"])
+async def test_a_message_about_an_agreement_that_is_over_is_turned_away_and_the_plane_starts_again(what: str) -> None:
+    plane = Plane()
+    root = (await negotiated(plane)).terms.root
+    await ended(plane, root)
+    before, (party, token) = taken(plane), about(root)[what]
+    assert await turned_away(plane.negotiations.house(party), token) is MessageCheck.TURN
+    unharmed(plane)
+    assert taken(plane) == before
+
+
+async def ended(plane: Plane, root: str) -> Dialogue:
+    async with asyncio.timeout(60):
+        done = await plane.negotiations.outcome(await plane.negotiations.terminate(root, "no need"))
+        await plane.negotiations.idle()
+    return done
+
+
+async def test_the_network_answers_about_an_agreement_that_it_does_not_know() -> None:
+    plane = Plane()
+    network = plane.negotiations.house(NETWORK)
+    body = Feasibility(agreement=UNKNOWN)
+    await network.receive(
+        said(_K.FEASIBILITY, _R.BSS_NEGOTIATION, _R.OSS_PLANNING, body, "lost-1", key=PROVIDER_KEY, to=NETWORK)
+    )
+    await plane.negotiations.idle()
+    assert network.desk.dialogue("lost-1").stage is Stage.OFFERED
+    unharmed(plane)
+
+
+async def test_terms_that_were_never_offered_are_not_accepted_and_the_plane_starts_again() -> None:
+    plane = Plane()
+    done = await negotiated(plane)
+    house = plane.negotiations.house(PROVIDER)
+    house.desk.dialogues[done.id] = replace(house.desk.dialogues[done.id], stage=Stage.OFFERED)
+    body = Acceptance("agr-invented", "sig", "{}")
+    token = said(_K.ACCEPTANCE, _R.ENTERPRISE_POLICY, _R.BSS_NEGOTIATION, body, done.id, key=CONSUMER_KEY)
+    assert await turned_away(house, token) is MessageCheck.TURN
+    house.desk.dialogues[done.id] = replace(house.desk.dialogues[done.id], stage=Stage.DONE)
+    unharmed(plane)
+
+
+async def test_a_record_that_cannot_be_folded_does_not_keep_the_others_from_coming_back(logged: list[Any]) -> None:
+    plane = Plane()
+    done = await negotiated(plane)
+    assert plane.log is not None
+    said_ = {"subject": done.id, "arguments": {"text": "too late"}, "result": None}
+    await plane.log.append(
+        [NewEvent(f"negotiation/{PROVIDER}/{done.id}", "negotiation.let-lapse", said_)], actor=Role.BSS_NEGOTIATION
+    )
+    after = plane.restarted()
+    (line,) = [one for one in logged if one["event"] == "record_not_folded"]
+    assert done.id in line["stream"]
+    for before, house in zip(plane.negotiations.houses(), after.negotiations.houses(), strict=True):
+        assert house.desk.agreements == before.desk.agreements
+    assert (await negotiated(after)).stage is Stage.DONE
+
+
+async def test_a_tool_whose_turn_it_is_not_leaves_no_record() -> None:
+    plane = Plane()
+    done = await negotiated(plane)
+    business = plane.negotiations.business
+    assert business is not None
+    length = len(plane.records())
+    with pytest.raises(ConflictError):
+        await business.house.begin(business.agent.end(done.id, done.terms.root, "now"))
+    assert len(plane.records()) == length
+    unharmed(plane)
+
+
+# -- whose agreement it is ---------------------------------------------------------------------------------------------
+
+
+async def test_a_rival_can_neither_end_nor_change_an_agreement_of_others() -> None:
+    plane = Plane()
+    root = (await negotiated(plane)).terms.root
+    before, acts = taken(plane), list(plane.carrier.acts)
+    house = plane.negotiations.house(PROVIDER)
+    wish = replace(WISH, consumer=RIVAL, bandwidth=BitRate(10_000_000))
+    assert await turned_away(house, withdrawal(root, rivals(1))) is MessageCheck.TURN
+    assert await turned_away(house, proposal(wish, rivals(2), root)) is MessageCheck.TURN
+    await plane.negotiations.idle()
+    (standing,) = plane.negotiations.agreements()
+    assert not standing.is_over
+    assert (taken(plane), plane.carrier.acts) == (before, acts)
+    assert not house.desk.under_way(root)
+    unharmed(plane)
+
+
+async def test_another_operator_can_neither_end_nor_change_what_this_one_sold() -> None:
+    plane = Plane()
+    done = await negotiated(plane)
+    (standing,) = plane.negotiations.agreements()
+    house = plane.negotiations.house(CONSUMER)
+    other: dict[str, Any] = {"key": OTHER_PROVIDER_KEY, "to": CONSUMER}
+    report = Report(Finding.TERMINATED, standing.root, "it is over")
+    offers = Offers((replace(done.terms, id="agr-x", parent=standing.current.id, parent_hash=standing.current.hash),))
+    name = f"{standing.root}~1"
+    for kind, body in ((_K.REPORT, report), (_K.COUNTER_OFFER, offers)):
+        token = said(kind, _R.BSS_NEGOTIATION, _R.ENTERPRISE_POLICY, body, name, **other)
+        assert await turned_away(house, token) is MessageCheck.TURN
+    assert house.desk.agreements[standing.root] == standing
+    unharmed(plane)
+
+
+async def test_an_agreement_that_is_yet_to_come_cannot_be_blocked_beforehand() -> None:
+    plane = Plane()
+    network = plane.negotiations.house(NETWORK)
+    future = f"agr-{own_name(Domain.ENTERPRISE, CONSUMER, 1)}-01"
+    body = Feasibility(agreement=future)
+    await network.receive(
+        said(_K.FEASIBILITY, _R.BSS_NEGOTIATION, _R.OSS_PLANNING, body, "early-1", key=PROVIDER_KEY, to=NETWORK)
+    )
+    wish = replace(WISH, consumer=RIVAL)
+    house = plane.negotiations.house(PROVIDER)
+    assert await turned_away(house, proposal(wish, rivals(), future)) is MessageCheck.TURN
+    done = await negotiated(plane)
+    assert done.terms.root == future
+    assert not any(one.desk.under_way(future) for one in plane.negotiations.houses())
+    assert (await ended(plane, future)).stage is Stage.DONE
+    assert not plane.carrier.services
+
+
+async def test_an_open_change_does_not_keep_an_agreement_from_its_end() -> None:
+    plane = Plane()
+    root = (await negotiated(plane)).terms.root
+    house = plane.negotiations.house(PROVIDER)
+    usual = house.tools
+
+    async def never(*_: Any) -> Any:
+        raise RuntimeError("the disk is full")
+
+    house.tools = {**usual, Tool.VERIFY_WALLET: never}
+    name = own_name(Domain.ENTERPRISE, CONSUMER, 50)
+    await house.receive(proposal(replace(WISH, consumer=CONSUMER), name, root, CONSUMER_KEY))
+    await plane.negotiations.idle()
+    assert [one.id for one in house.desk.under_way(root)] == [name]
+    plane.clock.time = WISH.start + WISH.duration_seconds + 1.0
+    await ticked(plane)
+    assert all(one.is_over for one in plane.negotiations.agreements())
+    assert not plane.carrier.services
+    # What stood in its way is gone: the change goes on, and there is nothing left to change.
+    house.tools = usual
+    await ticked(plane)
+    assert house.desk.dialogue(name).stage is Stage.REFUSED
+    assert not house.desk.open
+    unharmed(plane)
+
+
+async def ticked(plane: Plane) -> None:
+    async with asyncio.timeout(60):
+        for _ in range(2):
+            await plane.negotiations.tick()
+            await plane.negotiations.idle()
+
+
+async def test_of_several_ends_of_one_agreement_one_happens_and_its_money_comes_back_once() -> None:
+    plane = Plane()
+    root = (await negotiated(plane)).terms.root
+    house = plane.negotiations.house(PROVIDER)
+    for number in (50, 51, 52):
+        await house.receive(withdrawal(root, own_name(Domain.ENTERPRISE, CONSUMER, number), CONSUMER_KEY))
+    async with asyncio.timeout(60):
+        await plane.negotiations.idle()
+    assert [act for act, _ in plane.carrier.acts] == ["provision", "remove"]
+    assert house.desk.agreements[root].is_over
+    assert taken(plane) == 0
+    assert not house.desk.open
+    unharmed(plane)
+
+
+async def test_a_consumer_asks_once_for_the_end_of_an_agreement() -> None:
+    plane = Plane()
+    root = (await negotiated(plane)).terms.root
+    first, second = await asyncio.gather(
+        plane.negotiations.terminate(root, "no need"),
+        plane.negotiations.terminate(root, "no need"),
+        return_exceptions=True,
+    )
+    assert isinstance(second, ConflictError)
+    assert isinstance(first, str)
+    async with asyncio.timeout(60):
+        assert (await plane.negotiations.outcome(first)).stage is Stage.DONE
+        await plane.negotiations.idle()
+
+
+async def test_an_agreement_is_not_moved_to_other_places() -> None:
+    plane = Plane()
+    root = (await negotiated(plane)).terms.root
+    house = plane.negotiations.house(PROVIDER)
+    elsewhere = replace(WISH, consumer=CONSUMER, z="c")
+    token = proposal(elsewhere, own_name(Domain.ENTERPRISE, CONSUMER, 60), root, CONSUMER_KEY)
+    assert await turned_away(house, token) is MessageCheck.TURN
+
+
+# -- in whose name -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_is_in_the_name_of_whoever_sends_it() -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    assert await turned_away(house, proposal(replace(WISH, consumer=CONSUMER), rivals())) is MessageCheck.TURN
+    assert await turned_away(house, proposal(replace(WISH, consumer=""), rivals(2))) is MessageCheck.TURN
+    assert not plane.records("verify-wallet")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        own_name(Domain.ENTERPRISE, CONSUMER, 1),
+        own_name(Domain.BSS, PROVIDER, 1),
+        f"agr-{own_name(Domain.ENTERPRISE, CONSUMER, 1)}-01~1",
+        "mine",
+        rivals(0),
+        f"{rivals(1)}/..",
+        f"{rivals(1)}" + "0" * 12,
+    ],
+)
+async def test_nobody_takes_the_name_of_a_negotiation_that_another_is_to_open(name: str) -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    assert await turned_away(house, proposal(replace(WISH, consumer=RIVAL), name)) is MessageCheck.TURN
+    assert name not in house.desk.dialogues
+    done = await negotiated(plane)
+    assert done.stage is Stage.DONE
+    plane.clock.time = WISH.start + WISH.duration_seconds + 1.0
+    async with asyncio.timeout(60):
+        await plane.negotiations.tick()
+        await plane.negotiations.idle()
+    assert all(one.is_over for one in plane.negotiations.agreements())
+
+
+async def test_a_counter_offer_stays_within_what_the_wallet_was_admitted_for_and_there_are_so_many() -> None:
+    plane = Plane()
+    done = await negotiated(plane)
+    house = plane.negotiations.house(PROVIDER)
+    offered = replace(house.desk.dialogues[done.id], stage=Stage.OFFERED)
+
+    def countered(request: ServiceRequest, dialogue: Dialogue) -> Message:
+        house.desk.dialogues[done.id] = dialogue
+        body, id_ = CounterRequest(replace(request, consumer=CONSUMER)), f"m-{request.workload_class}-{dialogue.round}"
+        return Message(
+            id_,
+            _K.COUNTER_OFFER,
+            done.id,
+            _R.ENTERPRISE_POLICY,
+            CONSUMER,
+            _R.BSS_NEGOTIATION,
+            PROVIDER,
+            float(START),
+            START + 60.0,
+            body,
+        )
+
+    other = countered(replace(WISH, workload_class="general"), offered)
+    with pytest.raises(ConflictError, match="was admitted for 'order-execution'"):
+        house.desk.refuse_turn(other)
+    last = countered(WISH, replace(offered, round=MOST_COUNTERS))
+    with pytest.raises(ConflictError, match="already"):
+        house.desk.refuse_turn(last)
+    house.desk.refuse_turn(countered(WISH, replace(offered, round=MOST_COUNTERS - 1)))
+
+
+# -- signatures --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_the_operator_has_not_signed_is_no_agreement_to_anybody_and_costs_nothing() -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    forger = SigningKey.of(PROVIDER_KEY.id, bytes([77] * 32))
+    house.tools = {**house.tools, Tool.SIGN_AGREEMENT: replace(plane.business_tools, key=forger).sign}
+    done = await negotiated(plane)
+    assert done.stage is Stage.FAILED
+    assert any(event.stream.split("/")[1] == CONSUMER for event in plane.records("turn-away"))
+    assert not any(one.desk.agreements for one in plane.negotiations.houses())
+    assert taken(plane) == 0
+    assert not plane.carrier.acts
+    unharmed(plane)
+
+
+async def test_terms_that_are_not_those_accepted_are_no_agreement() -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    real = plane.business_tools.sign
+
+    async def dearer(call: Any, dialogue: Dialogue, now: float) -> Any:
+        told = {**call.arguments, "terms": {**call.arguments["terms"], "wallet": "another"}}
+        return await real(replace(call, arguments=told), dialogue, now)
+
+    house.tools = {**house.tools, Tool.SIGN_AGREEMENT: dearer}
+    done = await negotiated(plane)
+    assert done.stage is Stage.FAILED
+    assert taken(plane) == 0
+
+
+# -- what fills memory and log -----------------------------------------------------------------------------------------
+
+
+async def test_who_has_no_key_does_not_fill_the_log_and_is_told_no_each_time() -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    number = 50 + negotiation_tally.AT_ONCE
+    for one in range(number):
+        token = proposal(WISH, f"flood-{one}", key=STRANGER_KEY)
+        assert await turned_away(house, token) is MessageCheck.KEY
+    assert len(plane.records("turn-away")) == negotiation_tally.AT_ONCE
+    plane.clock.time += negotiation_tally.EVERY_SECONDS
+    assert await turned_away(house, "no token at all") is MessageCheck.HEADER
+    assert plane.records("turn-away")[-1].data["arguments"]["more"] == 50
+    unharmed(plane)
+
+
+async def test_a_party_that_is_refused_again_and_again_is_counted_by_itself() -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    for one in range(10 + negotiation_tally.AT_ONCE):
+        await turned_away(house, withdrawal(UNKNOWN, rivals(one + 1)))
+    assert len(plane.records("turn-away")) == negotiation_tally.AT_ONCE
+    await turned_away(house, proposal(WISH, "mine", key=CONSUMER_KEY))
+    assert plane.records("turn-away")[-1].data["arguments"]["more"] == 0
+
+
+async def test_the_same_token_is_written_down_once() -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    for _ in range(5):
+        assert await turned_away(house, withdrawal(UNKNOWN, rivals())) is MessageCheck.TURN
+    assert len(plane.records("turn-away")) == 1
+
+
+async def test_nothing_is_kept_of_a_negotiation_that_was_turned_away() -> None:
+    plane = Plane()
+    house = plane.negotiations.house(PROVIDER)
+    for one in range(10):
+        await turned_away(house, withdrawal(UNKNOWN, rivals(one + 1)))
+    await negotiated(plane)
+    for each in plane.negotiations.houses():
+        assert len(each._turns) == len(each._lanes) == 0
+
+
+def test_a_tier_that_is_a_list_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInputError, match="tier"):
+        ServiceRequest.from_json({**WISH.to_json(), "tier": ["ip"]})

@@ -12,7 +12,8 @@ from controller.negotiation.enterprise import Purse
 from controller.negotiation.jose import SigningKey
 from controller.negotiation.message_bodies import Proposal
 from controller.negotiation.messages import Message, MessageCheck, MessageKind, MessageRefusedError, seal
-from controller.negotiation.roles import Role
+from controller.negotiation.roles import Domain, Role
+from controller.negotiation.standing_to_speak import own_name
 from controller.runtime.negotiation_holder import HeldWallet
 from tests.controller.market_samples import loads, ticked
 from tests.controller.negotiation_plane import ENVELOPE, START, TERMS, TREASURY, TREASURY_KEY, Plane, held
@@ -96,11 +97,11 @@ async def test_a_presentation_that_was_used_is_worth_nothing_in_another_message(
     await negotiated(plane)
     before = taken(plane)
     said = next(event.data["arguments"]["message"] for event in plane.records("take-in"))
-    body = Proposal.from_json(said["body"])
+    body, name = Proposal.from_json(said["body"]), own_name(Domain.ENTERPRISE, CONSUMER, 9)
     fresh = Message(
         "m-replay",
         MessageKind.PROPOSAL,
-        "replay-1",
+        name,
         Role.ENTERPRISE_POLICY,
         CONSUMER,
         Role.BSS_POLICY,
@@ -112,7 +113,7 @@ async def test_a_presentation_that_was_used_is_worth_nothing_in_another_message(
     house = plane.negotiations.house(PROVIDER)
     await house.receive(seal(fresh, CONSUMER_KEY))
     await plane.negotiations.idle()
-    refused = house.desk.dialogue("replay-1")
+    refused = house.desk.dialogue(name)
     assert (refused.stage, refused.refusal.check if refused.refusal else "") == (Stage.REFUSED, "holder")
     assert taken(plane) == before
 
