@@ -18,6 +18,7 @@ from controller.model.money import Money
 from controller.negotiation.bands import WITHDRAWN_RANK, Band
 from controller.negotiation.candidates import Candidate
 from controller.negotiation.catalogue import Axis, Catalogue, Offering, Tier
+from controller.negotiation.fields import Fields
 from controller.negotiation.holdings import NOTHING_OWN, Holding, Own
 from controller.negotiation.mesh import Mesh, Window
 from controller.negotiation.pricing import SECONDS_PER_HOUR, MarketPolicy, bands_of
@@ -87,21 +88,24 @@ class Quote:
 
     @classmethod
     def from_json(cls, document: object) -> "Quote":
-        """Read what `to_json` writes and nothing else; `InvalidInputError` when it is no quote."""
-        if not isinstance(document, Mapping) or set(document) != set(cls.__slots__):
-            raise InvalidInputError("a quote is an object of exactly " + ", ".join(sorted(cls.__slots__)))
-        try:
-            return cls(
-                **{
-                    **document,
-                    "tier": Tier(document["tier"]),
-                    "price_per_hour": Money.from_json(document["price_per_hour"]),
-                    "total": Money.from_json(document["total"]),
-                    "bands": {Axis(axis): Band(band) for axis, band in document["bands"].items()},
-                }
-            )
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InvalidInputError(f"the quote {document['id']!a:.40} is not one: {error}") from error
+        """Read what `to_json` writes and nothing else; `InvalidInputError` names what is not as it should be."""
+        read = Fields(document, cls.__slots__)
+        bands = read.object("bands")
+        of_axis = Fields(bands, (), tuple(Axis))
+        return cls(
+            id=read.name("id"),
+            request=read.name("request"),
+            request_digest=read.name("request_digest"),
+            offering=read.name("offering"),
+            tier=read.word("tier", Tier),
+            bit_rate=read.whole("bit_rate"),
+            price_per_hour=Money.from_json(read.object("price_per_hour")),
+            total=Money.from_json(read.object("total")),
+            bands={Axis(axis): of_axis.word(axis, Band) for axis in bands},
+            valid_until=read.time("valid_until"),
+            reservation=read.name("reservation"),
+            path=read.name("path"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
