@@ -62,6 +62,7 @@ class NegotiationPlane:
     forecasts: AgreementForecasts = field(default_factory=lambda: AgreementForecasts(10.0))
     controller: Controller | None = None
     _ticks: int = 0
+    _refreshing: "asyncio.Task[None] | None" = None
 
     async def start(self) -> None:
         """Fetch the status lists once, then go on where the log ends."""
@@ -72,8 +73,9 @@ class NegotiationPlane:
     async def tick(self) -> None:
         """Prices, offers, agreements and what is foreseen of them."""
         self._ticks += 1
-        if self._ticks % _LISTS_EVERY == 0:
-            await self._refresh_lists()
+        # Whoever keeps a list slowly holds nothing else up.
+        if self._ticks % _LISTS_EVERY == 0 and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = asyncio.create_task(self._refresh_lists())
         self._follow()
         await self._watch()
         await self.negotiations.tick()
@@ -81,6 +83,8 @@ class NegotiationPlane:
     async def stop(self) -> None:
         """Leave every negotiation where the log says it is."""
         await self.negotiations.stop()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         if self.ledger is not None:
             self.ledger.close()
 
