@@ -254,7 +254,7 @@ class EnterprisePolicyAgent:
             _any_tier_at_the_floor,
             _least_rate,
         )
-        live = self.desk.standing(dialogue.agreement).terms.request if dialogue.agreement else None
+        live = self.desk.known(dialogue.agreement).terms.request if dialogue.agreement else None
         made = (_no_less(step(request, purse.terms.floor), request, live) for step in steps[dialogue.round :])
         conceded = next((one for one in made if one != request), None)
         return None if conceded is None else replace(conceded, id=f"{dialogue.id}.{dialogue.round + 1}")
