@@ -165,19 +165,18 @@ class Plane:
 
     def _consumer(self) -> Consumer:
         desk = Desk(Domain.ENTERPRISE)
-        self.tools = HolderTools(desk, self.holder_key, lambda: f"nonce-{next(self.nonces)}")
-        self.tools.wallets[ENVELOPE] = self.held
-        policy = EnterprisePolicyAgent(desk, self.tools.purse_of)
-        house = self._house(
-            CONSUMER,
-            Domain.ENTERPRISE,
-            CONSUMER_KEY,
-            desk,
-            agents=(policy,),
-            followers=(policy,),
-            tools=self.tools.effects(),
-        )
-        return Consumer(house, RequirementAgent(PROVIDER), policy)
+        self.tools = self.holder(desk, self.holder_key, self.held)
+        return self.consumer(CONSUMER, CONSUMER_KEY, desk, self.tools)
+
+    def holder(self, desk: Desk, key: SigningKey, held: HeldWallet) -> HolderTools:
+        tools = HolderTools(desk, key, lambda: f"nonce-{next(self.nonces)}")
+        tools.wallets[held.purse.envelope] = held
+        return tools
+
+    def consumer(self, party: str, key: SigningKey, desk: Desk, tools: HolderTools) -> Consumer:
+        policy = EnterprisePolicyAgent(desk, tools.purse_of)
+        parts: dict[str, Any] = {"agents": (policy,), "followers": (policy,), "tools": tools.effects()}
+        return Consumer(self._house(party, Domain.ENTERPRISE, key, desk, **parts), RequirementAgent(PROVIDER), policy)
 
     def _business(self) -> Business:
         desk = Desk(Domain.BSS)
