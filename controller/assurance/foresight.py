@@ -2,24 +2,30 @@
 
 Objectives that begin to be measured at the same tick are forecast together, one numpy pass for all. Where many have
 come one by one, the smallest groups become one by going through what was seen of them once more.
+
+What a day is like is remembered in parts of five minutes, 2.3 kB for each objective, and used of those of which it has
+told more than the moment does, from a day and a half on.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from math import ceil, isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controller.assurance.breach import Breach, predict
 from controller.assurance.objectives import Objective
-from controller.telemetry.forecast import Forecast, Forecaster
+from controller.telemetry.forecast import Forecast
+from controller.telemetry.forecast_daily import DailyForecaster
 
 Array = NDArray[np.float64]
 KEPT = 360
 """Ticks of the past of each objective."""
 _MOST_GROUPS = 24
+_DAY_SECONDS = 86_400.0
+_PART_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class _Group:
     """Objectives by the column that they have; a column whose objective is gone stays empty."""
 
     columns: dict[str, int]
-    forecaster: Forecaster
+    forecaster: DailyForecaster
     past: deque[Array] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     @property
@@ -43,9 +49,9 @@ class _Group:
         """Columns, empty ones too."""
         return len(self.past[-1]) if self.past else len(self.columns)
 
-    def step(self, values: Array) -> Forecast:
+    def step(self, values: Array, phase: int | None = None) -> Forecast:
         self.past.append(values)
-        return self.forecaster.step(values)
+        return self.forecaster.step(values, phase)
 
     def recent(self, name: str) -> Array:
         """The past of one, oldest first."""
@@ -61,8 +67,11 @@ class Foresight:
         self.tick_seconds = tick_seconds
         self._groups: list[_Group] = []
 
-    def step(self, seen: Mapping[Objective, Seen]) -> dict[Objective, Breach]:
-        """Take the values of this tick; the breach of every objective that was ever measured."""
+    def step(self, seen: Mapping[Objective, Seen], now: float | None = None) -> dict[Objective, Breach]:
+        """Take the values of this tick; the breach of every objective that was ever measured.
+
+        `now` is UTC seconds, for the time of the day; without it a day is like any other time.
+        """
         named = {str(objective): objective for objective in seen}
         self._forget(named.keys())
         known = {name for group in self._groups for name in group.columns}
@@ -71,7 +80,7 @@ class Foresight:
             self._groups.append(self._group(new))
         found: dict[Objective, Breach] = {}
         for group in self._groups:
-            found.update(self._of(group, named, seen))
+            found.update(self._of(group, named, seen, self._phase(now)))
         self._join()
         return found
 
@@ -84,12 +93,12 @@ class Foresight:
         return []
 
     def _of(
-        self, group: _Group, named: Mapping[str, Objective], seen: Mapping[Objective, Seen]
+        self, group: _Group, named: Mapping[str, Objective], seen: Mapping[Objective, Seen], phase: int | None
     ) -> Iterator[tuple[Objective, Breach]]:
         values = np.full(group.width, nan)
         for name, column in group.columns.items():
             values[column] = seen[named[name]].value
-        forecast = group.step(values)
+        forecast = group.step(values, phase)
         columns = list(group.columns.values())
         objectives = [named[name] for name in group.columns]
         part = Forecast(forecast.horizons, forecast.point[:, columns], forecast.quantiles[:, :, columns])
@@ -98,7 +107,17 @@ class Foresight:
             yield breach.objective, breach
 
     def _group(self, names: Sequence[str]) -> _Group:
-        return _Group({name: column for column, name in enumerate(names)}, Forecaster(len(names), self.horizons))
+        columns = {name: column for column, name in enumerate(names)}
+        every = max(1, round(_PART_SECONDS / self.tick_seconds))
+        return _Group(columns, DailyForecaster(len(names), self.horizons, self._day, every))
+
+    @property
+    def _day(self) -> int:
+        """In ticks."""
+        return ceil(_DAY_SECONDS / self.tick_seconds)
+
+    def _phase(self, now: float | None) -> int | None:
+        return None if now is None else int(now % _DAY_SECONDS / self.tick_seconds)
 
     def _forget(self, left: Iterable[str]) -> None:
         kept = set(left)
@@ -126,4 +145,15 @@ class Foresight:
             table[0, column] = past[np.isfinite(past)][0]
         for row in table:
             joined.step(row)
+        _take_over_days(joined, small)
         self._groups.append(joined)
+
+
+def _take_over_days(joined: _Group, groups: Iterable[_Group]) -> None:
+    """What a day is like; that is known of all when it is known of the one that came last."""
+    day, seen = joined.forecaster.season, []
+    for group in groups:
+        for name in group.columns.keys() & joined.columns.keys():
+            day.take(joined.columns[name], group.forecaster.season, group.columns[name])
+            seen.append(group.forecaster.season.seen)
+    day.seen = min(seen, default=0)

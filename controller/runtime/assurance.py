@@ -195,7 +195,7 @@ class Assurance:
         measured, told = await self._measure(now)
         await self._tell_availability(told, now)
         breaches = self.foresight.step(
-            {one: Seen(found.value, found.quality) for one, found in measured.items() if not _is_availability(one)}
+            {one: Seen(found.value, found.quality) for one, found in measured.items() if not _is_availability(one)}, now
         )
         await self._stand(measured, breaches, now)
         await self._look(now)

@@ -4,6 +4,8 @@ Three forecasters run beside each other: persistence, the value a season ago, an
 on seasonal differences, levels and momentum, which begins as persistence and learns. They are mixed by their recent
 losses (exponential weights: never much worse than the best of them), and the mixture's errors give its intervals.
 A missing value (NaN) teaches nothing; its place is taken by the forecast of one step.
+
+A season is kept tick by tick, or, where it has too many, outside, as a `Season` of parts.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from controller.telemetry.least_squares import LeastSquares
 from controller.telemetry.quantiles import LEVELS, LOWER, UPPER, TrackedQuantiles, probability_above
+from controller.telemetry.season import Season
 
 Array = NDArray[np.float64]
 _FAST, _SLOW, _SCALE, _PHASE = 0.3, 0.03, 0.02, 0.25
@@ -25,6 +28,7 @@ _CLIP = 8.0
 _WARM = 4
 """Ticks until the size of a usual step is known."""
 _MEMBERS = 3
+_PLAIN_FEATURES, _SEASON_FEATURES = 3, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,14 @@ class _Made:
 
 
 class Forecaster:
-    """Forecasts `count` series `horizons` ticks ahead. `seasons` are periods in ticks, shortest first, at most two."""
+    """Forecasts `count` series `horizons` ticks ahead. `seasons` are periods in ticks, shortest first, at most two.
 
-    def __init__(self, count: int, horizons: Sequence[int], seasons: Sequence[int] = ()) -> None:
+    `season` instead is one that is kept in parts by whoever steps, and has gone by once.
+    """
+
+    def __init__(
+        self, count: int, horizons: Sequence[int], seasons: Sequence[int] = (), season: Season | None = None
+    ) -> None:
         self.horizons = tuple(horizons)
         self._seasons = (*seasons[:2], *(0, 0))[:2]
         self._tick = 0
@@ -79,13 +88,20 @@ class Forecaster:
         self._slow: Array = np.zeros(count)
         self._scale: Array = np.zeros(count)
         self._made: dict[int, list[_Made | None]] = {h: [None] * h for h in self.horizons}
-        self._models = {h: LeastSquares(3 + 3 * bool(seasons) + (len(seasons) > 1), count) for h in self.horizons}
+        features = _PLAIN_FEATURES + _SEASON_FEATURES * bool(seasons or season) + (len(seasons) > 1)
+        self._models = {h: LeastSquares(features, count) for h in self.horizons}
         self._losses = {h: np.ones((_MEMBERS, count)) for h in self.horizons}
         self._errors = {h: TrackedQuantiles(count, h) for h in self.horizons}
         self._next: Array = np.zeros(count)
+        self._season = season
+        self._phase = 0
 
-    def step(self, values: Array) -> Forecast:
-        """Take the values of this tick, learn from what was forecast for it, and forecast."""
+    def step(self, values: Array, phase: int = 0) -> Forecast:
+        """Take the values of this tick, learn from what was forecast for it, and forecast.
+
+        `phase` is the tick's in the season that is kept in parts.
+        """
+        self._phase = phase
         known = np.isfinite(values)
         filled = np.where(known, values, self._next)
         if self._tick == 0:
@@ -95,8 +111,7 @@ class Forecaster:
         self._learn(filled, known)
         self._remember(filled, known)
         points = [self._forecast(horizon, filled) for horizon in self.horizons]
-        season = self._seasons[0]
-        ago = self._at(season).copy() if season and self._tick >= season else None
+        ago = self._season_ago()
         self._tick += 1
         self._next = points[0]
         quantiles = np.empty((len(self.horizons), len(LEVELS), len(filled)))
@@ -104,6 +119,13 @@ class Forecaster:
             self._errors[horizon].write(made)
             np.multiply(made, self._scale, out=made)
         return Forecast(self.horizons, np.stack(points), quantiles, ago)
+
+    def _season_ago(self) -> Array | None:
+        """What was a season before now."""
+        if self._season is not None:
+            return self._season.last(self._phase)
+        season = self._seasons[0]
+        return self._at(season).copy() if season and self._tick >= season else None
 
     def _at(self, ticks_ago: int) -> Array:
         row: Array = self._past[(self._tick - ticks_ago) % len(self._past)]
@@ -124,14 +146,16 @@ class Forecaster:
 
     def _features(self, horizon: int, now: Array) -> Array:
         """Everything as a difference from now, in usual steps; zero where a season has not gone by yet."""
-        seasons = [season for season in self._seasons if season]
-        features = np.empty((3 + len(seasons) + 2 * bool(seasons), len(now)))
+        features = np.empty((len(self._models[horizon].weights), len(now)))
         np.subtract(self._slow, now, out=features[0])
         np.subtract(self._fast, now, out=features[1])
         np.subtract(now, self._at(1), out=features[2])
-        for row, season in zip(features[3:], seasons, strict=False):
+        seasons = [season for season in self._seasons if season]
+        for row, season in zip(features[_PLAIN_FEATURES:], seasons, strict=False):
             self._since(season, horizon, row)
-        if season := self._seasons[0]:
+        if self._season is not None:
+            _compare(self._season, self._phase, horizon, now, features[_PLAIN_FEATURES:])
+        elif season := self._seasons[0]:
             ahead = self._profile[(self._tick + horizon) % season] if self._tick >= season else now
             today = self._profile[self._tick % season] if self._tick >= season else now
             np.subtract(ahead, today, out=features[-2])
@@ -151,7 +175,10 @@ class Forecaster:
         features = self._features(horizon, now)
         learnt = now + self._scale * self._models[horizon].predict(features)
         season = self._seasons[0]
-        seasonal = self._at(-horizon % season) if season and self._tick >= season else now
+        if self._season is not None:
+            seasonal = self._season.last(self._phase + horizon)
+        else:
+            seasonal = self._at(-horizon % season) if season and self._tick >= season else now
         members = np.empty((_MEMBERS, len(now)))
         members[0], members[1], members[2] = now, seasonal, learnt
         losses = self._losses[horizon]
@@ -189,3 +216,11 @@ def _steps(values: Array, expected: Array, scale: Array) -> Array:
     off: Array = values - expected
     off /= scale
     return np.clip(off, -_CLIP * 4, _CLIP * 4, out=off)
+
+
+def _compare(season: Season, phase: int, horizon: int, now: Array, out: Array) -> None:
+    """What the same time ahead made of it a season ago, what it uses to make of it, and where that is from now."""
+    ahead, today = season.profile(phase + horizon), season.profile(phase)
+    np.subtract(season.last(phase + horizon), season.last(phase), out=out[0])
+    np.subtract(ahead, today, out=out[1])
+    np.subtract(ahead, now, out=out[2])
