@@ -32,6 +32,7 @@ from controller.negotiation.quote import Seller
 from controller.negotiation.records import Dialogue, Record, Standing
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Domain, Role, Tool
+from controller.negotiation.standing_to_speak import own_name
 from controller.negotiation.status_list import LEAST_BITS, StatusList, read_status_list, revoked, sign_status_list
 from controller.negotiation.trust import Trust
 from controller.negotiation.verification import Door
@@ -62,6 +63,8 @@ _TRUST = Trust(
     {LIST: TREASURY},
 )
 _LIST_SECONDS = 60
+_REPLAYS = 1_000_000
+"""Above the numbers of any negotiation that is begun here."""
 _DAY = 86_400
 
 
@@ -123,7 +126,7 @@ class Theatre:
         token = data["says"][0][1]
         business = self.negotiations.house(BUSINESS)
         await business.receive(token)
-        now, name = self.clock.now(), f"replay-{next(self._nonces)}"
+        now, name = self.clock.now(), own_name(Domain.ENTERPRISE, CONSUMER, _REPLAYS + next(self._nonces))
         first = unseal(token, key_of, BUSINESS, now)
         again = replace(first, id=f"m-{name}", correlation=name, sent=now)
         await business.receive(seal(again, _KEYS[CONSUMER]))
