@@ -27,7 +27,7 @@ from controller.negotiation.message_bodies import (
     Variation,
     Withdrawal,
 )
-from controller.negotiation.messages import Draft, MessageKind
+from controller.negotiation.messages import CLOCK_SKEW_SECONDS, LIFETIME_SECONDS, Draft, MessageKind
 from controller.negotiation.records import Dialogue, ToolCall
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Role, Tool
@@ -94,6 +94,7 @@ class BssNegotiationAgent:
         """What this agent does next about a negotiation."""
         steps: Mapping[Stage, Callable[[Dialogue, float], ToolCall | None]] = {
             Stage.ADMITTED: self._ask,
+            Stage.ASKED: self._unanswered,
             Stage.FEASIBLE: self._offer,
             Stage.OFFERED: self._lapse,
             Stage.ACCEPTED: self._reserve,
@@ -121,6 +122,11 @@ class BssNegotiationAgent:
         says = Draft(MessageKind.FEASIBILITY, _NEGOTIATION, Role.OSS_PLANNING, body, self.oss)
         said = {"variations": [one.to_json() for one in wanted]}
         return ToolCall(_NEGOTIATION, Tool.ASK_FEASIBILITY, dialogue.id, said, (says,))
+
+    def _unanswered(self, dialogue: Dialogue, now: float) -> ToolCall | None:
+        if now <= dialogue.since + LIFETIME_SECONDS + 2 * CLOCK_SKEW_SECONDS:
+            return None
+        return self._refuse(dialogue, Refusal("feasibility", "the network does not answer"))
 
     def _variations(self, dialogue: Dialogue, now: float) -> tuple[Variation, ...]:
         report = dialogue.report
@@ -184,7 +190,9 @@ class BssNegotiationAgent:
     def _reserve(self, dialogue: Dialogue, now: float) -> ToolCall:
         return ToolCall(_NEGOTIATION, Tool.RESERVE_MONEY, dialogue.id, self._book(dialogue, now))
 
-    def _sign(self, dialogue: Dialogue, _now: float) -> ToolCall:
+    def _sign(self, dialogue: Dialogue, now: float) -> ToolCall:
+        if dialogue.terms.quote.valid_until + CLOCK_SKEW_SECONDS < now:
+            return self._release(dialogue)
         return ToolCall(_NEGOTIATION, Tool.SIGN_AGREEMENT, dialogue.id, {"terms": dialogue.terms.to_json()})
 
     def _commit(self, dialogue: Dialogue, now: float) -> ToolCall:
@@ -226,6 +234,9 @@ class BssNegotiationAgent:
         if dialogue.signed is None:
             refusal = dialogue.refusal or Refusal("refused", "the consumer did not want it")
             return self._refuse(dialogue, refusal, is_told=True)
+        return self._release(dialogue)
+
+    def _release(self, dialogue: Dialogue) -> ToolCall:
         said = {"wallet": dialogue.terms.wallet, "key": dialogue.terms.id, "action": dialogue.action.value}
         return ToolCall(_NEGOTIATION, Tool.RELEASE_MONEY, dialogue.id, said)
 

@@ -90,9 +90,9 @@ class Desk:
         self.dialogues: dict[str, Dialogue] = {}
         self.agreements: dict[str, Standing] = {}
         self.heard: dict[str, str] = {}
-        """Message id -> digest of its token."""
+        """Message id -> its gist."""
         self.fresh: dict[str, Message] = {}
-        """Digest of a token -> what was read from it, until its record comes: it need not be read again."""
+        """Gist -> the message that was read, until its record comes: it need not be read again."""
         self.open: dict[str, None] = {}
         """Negotiations that are not over, in the order in which they began."""
         self._over: deque[str] = deque()

@@ -118,6 +118,8 @@ ENTERPRISE: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.ACCEPTED, _C.GOT_REFUSAL): _S.REFUSED,
         # What the operator signed was not good, and so it failed there too.
         (_S.ACCEPTED, _C.GOT_FAILURE): _S.FAILED,
+        # So late, nothing that the operator answered is good any more.
+        (_S.ACCEPTED, _C.LAPSE): _S.LAPSED,
         # The consumer ends an agreement: what is left of the money comes back.
         (_S.NEW, _C.WITHDRAW): _S.AGREED,
         # The operator's time is over: it says so with the report.
@@ -138,6 +140,7 @@ BSS: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.ADMITTED, _C.REFUSE): _S.REFUSED,
         (_S.ASKED, _C.GOT_FEASIBILITY): _S.FEASIBLE,
         (_S.ASKED, _C.GOT_REFUSAL): _S.DECLINED,
+        (_S.ASKED, _C.REFUSE): _S.REFUSED,
         (_S.FEASIBLE, _C.OFFER): _S.OFFERED,
         (_S.FEASIBLE, _C.REFUSE): _S.REFUSED,
         (_S.OFFERED, _C.GOT_COUNTER_OFFER): _S.ADMITTED,
@@ -150,6 +153,8 @@ BSS: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.ACCEPTED, _C.RESERVE): _S.RESERVED,
         (_S.ACCEPTED, _C.DECLINE): _S.DECLINED,
         (_S.RESERVED, _C.AGREE): _S.AGREED,
+        # The quote ran out before anybody signed.
+        (_S.RESERVED, _C.RELEASE): _S.RELEASED,
         (_S.AGREED, _C.ORDER): _S.ORDERED,
         (_S.NEW, _C.GOT_WITHDRAWAL): _S.AGREED,
         (_S.NEW, _C.END): _S.AGREED,
@@ -174,6 +179,8 @@ OSS: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.OFFERED, _C.GOT_FEASIBILITY): _S.ASKED,
         (_S.OFFERED, _C.GOT_ORDER): _S.ORDERED,
         (_S.OFFERED, _C.GOT_WITHDRAWAL): _S.UNDONE,
+        # Nobody said what became of it.
+        (_S.OFFERED, _C.RELEASE): _S.WITHDRAWN,
         (_S.NEW, _C.GOT_ORDER): _S.ORDERED,
         (_S.ORDERED, _C.ADMIT): _S.ADMITTED,
         (_S.ORDERED, _C.DECLINE): _S.DECLINED,

@@ -19,7 +19,7 @@ from controller.negotiation.dialogue import Stage
 from controller.negotiation.guardrails import Account, OfferCheck, OfferRefusal, refusal_of
 from controller.negotiation.judge import Judge, Rules, decided
 from controller.negotiation.message_bodies import Acceptance, Action, CounterRequest, Proposal, Refusal, Withdrawal
-from controller.negotiation.messages import Draft, MessageKind
+from controller.negotiation.messages import GONE_SECONDS, Draft, MessageKind
 from controller.negotiation.records import Dialogue, Record, Standing, ToolCall
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Role, Tool
@@ -144,6 +144,7 @@ class EnterprisePolicyAgent:
             Stage.PROPOSED: self._wait,
             Stage.OFFERED: self._answer,
             Stage.SIGNED: self._accept,
+            Stage.ACCEPTED: self._give_up,
             Stage.DECLINED: self._decline,
             Stage.PROVISIONED: self._debit,
         }
@@ -170,6 +171,9 @@ class EnterprisePolicyAgent:
 
     def _wait(self, dialogue: Dialogue, now: float) -> ToolCall | None:
         return self._lapse(dialogue, "nobody answered") if now > dialogue.expires else None
+
+    def _give_up(self, dialogue: Dialogue, now: float) -> ToolCall | None:
+        return self._lapse(dialogue, "the operator never answered") if now > dialogue.since + GONE_SECONDS else None
 
     def _lapse(self, dialogue: Dialogue, why: str) -> ToolCall:
         return ToolCall(_POLICY, Tool.LET_LAPSE, dialogue.id, {"text": why})

@@ -6,11 +6,13 @@ negotiation, expiring, and idempotent by its id. What does not pass every check 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
+
+import orjson
 
 from controller.model.errors import InvalidInputError
 from controller.negotiation.agreement import party_of
@@ -40,6 +42,8 @@ LIFETIME_SECONDS = 300.0
 """Of a message that says nothing else."""
 LONGEST_SECONDS = 3_600.0
 """Nothing is good for longer: what is heard is known again for at least that long."""
+GONE_SECONDS = LONGEST_SECONDS + 2 * CLOCK_SKEW_SECONDS
+"""After that, nothing that was said is taken any more."""
 
 
 class MessageKind(StrEnum):
@@ -215,6 +219,18 @@ def expires(token: str) -> float:
     """When a message of our own is too late, in UTC seconds."""
     said: float = read_object(decode(token.split(".")[1]))["expires"]
     return said
+
+
+def reseal(token: str, key: SigningKey, now: float) -> str:
+    """A message of our own, said again now: it may have been lost. Whoever has heard it knows it by its gist."""
+    said = Message.from_json(read_object(decode(token.split(".")[1])))
+    return seal(replace(said, sent=now, expires=now + said.expires - said.sent), key)
+
+
+def gist_of(message: Message) -> str:
+    """Names what a message says, whenever it is said."""
+    said = {name: value for name, value in message.to_json().items() if name not in {"sent", "expires"}}
+    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def digest_of(token: str) -> str:

@@ -16,7 +16,7 @@ from controller.negotiation.catalogue import Axis
 from controller.negotiation.desk import Desk
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.message_bodies import Action, Feasibility, Finding, Refusal, Report
-from controller.negotiation.messages import Draft, Message, MessageKind
+from controller.negotiation.messages import GONE_SECONDS, Draft, Message, MessageKind
 from controller.negotiation.records import Dialogue, Record, ToolCall
 from controller.negotiation.roles import Role, Tool
 from controller.negotiation.strategy import Risk
@@ -83,7 +83,7 @@ class OssPlanningAgent:
 
     desk: Desk
 
-    def due(self, dialogue: Dialogue, _now: float) -> ToolCall | None:
+    def due(self, dialogue: Dialogue, now: float) -> ToolCall | None:
         """What this agent does next about a negotiation."""
         match dialogue.stage:
             case Stage.ASKED:
@@ -105,9 +105,10 @@ class OssPlanningAgent:
                 return ToolCall(_PLANNING, Tool.PROVISION, dialogue.id, said)
             case Stage.PROVISIONED | Stage.RELEASED:
                 return self._report(dialogue)
-            case Stage.UNDONE:
+            case Stage.UNDONE | Stage.OFFERED:
+                is_gone = dialogue.stage is Stage.UNDONE or now > dialogue.since + GONE_SECONDS
                 said = {"holds": list(dialogue.held)}
-                return ToolCall(_PLANNING, Tool.FREE_CAPACITY, dialogue.id, said)
+                return ToolCall(_PLANNING, Tool.FREE_CAPACITY, dialogue.id, said) if is_gone else None
         return None
 
     def _answer(self, dialogue: Dialogue) -> ToolCall:

@@ -26,6 +26,8 @@ from controller.negotiation.messages import (
     MessageRefusedError,
     digest_of,
     expires,
+    gist_of,
+    reseal,
     seal,
     unseal,
 )
@@ -109,9 +111,10 @@ class House:
     def resume(self) -> None:
         """When the log is folded: send again what may not have arrived, and go on with what is not over."""
         now = self.clock.now()
-        self._forget(now)
+        # However long nobody was here: what was said last may not have arrived, and is said again as of now.
+        self._forget(max((time for time, _ in self._said.values()), default=now))
         for subject, (_, says) in self._said.items():
-            self._send(subject, [one for one in says if expires(one[1]) > now])
+            self._send(subject, [(party, self._good(token, now)) for party, token in says])
         for subject in tuple(self.desk.open):
             self._start(self._run(subject))
 
@@ -158,7 +161,7 @@ class House:
             message = unseal(token, self.key_of, self.party, self.clock.now())
             self._refuse_role(message)
             known = self.desk.heard.get(message.id, "")
-            _refuse_other(message, known, digest_of(token))
+            _refuse_other(message, known)
         except MessageRefusedError as error:
             await self._turn_away(token, error)
             raise
@@ -184,20 +187,25 @@ class House:
         self._forget(now)
         late, self._late = self._late, {}
         for (party, subject), tokens in late.items():
-            self._send(subject, [(party, token) for token in tokens if expires(token) > now])
+            wanted = [one for one in tokens if subject in self.desk.open or expires(one) > now]
+            self._send(subject, [(party, self._good(token, now)) for token in wanted])
         for subject in tuple(self.desk.open):
             if subject not in self._turns:
                 self._start(self._run(subject))
 
     def _forget(self, now: float) -> None:
         """What nobody waits for any more: sent again, it would be known or late."""
-        for subject in [one for one, (time, _) in self._said.items() if now - time > LONGEST_SECONDS]:
-            del self._said[subject]
+        late = [one for one, (time, _) in self._said.items() if now - time > LONGEST_SECONDS]
+        for subject in late:
+            if subject not in self.desk.open:
+                del self._said[subject]
+
+    def _good(self, token: str, now: float) -> str:
+        return token if expires(token) > now else reseal(token, self.key, now)
 
     async def _take_in(self, message: Message, token: str) -> None:
         if message.id in self.desk.heard:
             return
-        digest = digest_of(token)
         try:
             self.desk.refuse_turn(message)
             if isinstance(message.body, Countersigned):
@@ -206,6 +214,7 @@ class House:
             refused = MessageRefusedError(str(error), check=MessageCheck.TURN, signer=message.sender_party)
             await self._turn_away(token, refused, message)
             raise refused from error
+        digest = gist_of(message)
         said = {"message": message.to_json(), "digest": digest}
         record = Record(self.clock.now(), message.recipient, Tool.TAKE_IN, message.correlation, said)
         self.desk.fresh[digest] = message
@@ -345,9 +354,9 @@ class House:
             _log.error("negotiation_stopped", party=self.party, exc_info=error)
 
 
-def _refuse_other(message: Message, known: str, digest: str) -> None:
+def _refuse_other(message: Message, known: str) -> None:
     """A name that was used already is good for the same message only."""
-    if known and known != digest:
+    if known and known != gist_of(message):
         raise MessageRefusedError(
             f"message '{message.id}' said something else", check=MessageCheck.IDENTITY, signer=message.sender_party
         )

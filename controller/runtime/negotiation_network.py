@@ -212,7 +212,7 @@ class NetworkTools:
         standing = self.desk.agreements.get(agreement)
         return "" if standing is None or standing.is_over else standing.terms.quote.reservation
 
-    async def validate(self, call: ToolCall, dialogue: Dialogue, _now: float) -> Json:
+    async def validate(self, call: ToolCall, dialogue: Dialogue, now: float) -> Json:
         """Signatures, the link to the parent, and what is under way already."""
         agreement = Agreement.from_json(call.arguments["agreement"])
         said = call.arguments["parent"]
@@ -221,6 +221,7 @@ class NetworkTools:
             verify_agreement(agreement, self.key_of)
             if dialogue.action is not Action.DELETE:
                 refuse_broken_link(parent, agreement.terms)
+                _refuse_past(agreement.terms, now)
             if agreement.terms.provider != dialogue.other:
                 raise NotFoundError(f"'{dialogue.other}' orders what '{agreement.terms.provider}' has signed")
             _refuse_sides(agreement.terms, self.domain_of)
@@ -273,6 +274,12 @@ class NetworkTools:
         for name in call.arguments["holds"]:
             self.market.give_back(name)
         return {"freed": call.arguments["holds"]}
+
+
+def _refuse_past(terms: Terms, now: float) -> None:
+    """An order may come late; what it is for is then not sold any more."""
+    if terms.ends <= now:
+        raise InvalidInputError(f"the time of agreement '{terms.id}' is over")
 
 
 def _refuse_sides(terms: Terms, domain_of: Mapping[str, Domain]) -> None:

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from controller.model.errors import TransientError
+from controller.model.errors import ConnectionFailedError, TransientError
 from controller.model.units import BitRate
 from controller.negotiation.checks import Refusal
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.ledger import EntryKind, Order, Posted
 from controller.negotiation.ledger_state import LedgerState
+from controller.negotiation.messages import GONE_SECONDS
 from controller.negotiation.records import Dialogue
 from controller.negotiation.strategy import given_back
+from controller.runtime import negotiation_house
 from tests.controller.negotiation_plane import ENVELOPE, Plane
+from tests.controller.negotiation_samples import NETWORK, PROVIDER
 from tests.controller.test_negotiation_in_life import DyingLog
 from tests.controller.test_negotiation_plane import WISH, negotiated, taken
 
@@ -238,8 +241,11 @@ async def test_a_reservation_that_was_given_back_is_not_spent_under_its_old_name
 # -- after any record --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("later", [1.0, LATER, 100_000.0])
 @pytest.mark.parametrize("stored", range(1, 46, 2))
-async def test_dying_after_any_record_of_a_life_with_a_change_and_an_end_leaves_all_sides_agreed(stored: int) -> None:
+async def test_dying_after_any_record_of_a_life_with_a_change_and_an_end_leaves_all_sides_agreed(
+    stored: int, later: float
+) -> None:
     plane = Plane()
     plane.log = log = DyingLog(clock=plane.clock)
     plane = replace(plane)
@@ -255,9 +261,117 @@ async def test_dying_after_any_record_of_a_life_with_a_change_and_an_end_leaves_
         ending.cancel()
     await plane.negotiations.stop()
     log.left = 10**9
-    after, done = await resumed(plane, 1.0, changed)
-    if not done.stage.is_final or any(house.desk.open for house in after.negotiations.houses()):
-        # What waits for somebody else's time to run out.
-        after, done = await resumed(after, LATER, changed)
+    after, done = await resumed(plane, later, changed)
+    for wait in (LATER, GONE_SECONDS + 1.0):
+        # What waits for an answer that will not come gives up, sooner or later.
+        if any(house.desk.open for house in after.negotiations.houses()):
+            after, done = await resumed(after, wait, changed)
     assert done.stage.is_final
+    settled(after)
+
+
+# -- what does not arrive ----------------------------------------------------------------------------------------------
+
+
+class Unreachable:
+    """The way to parties whose process is not there."""
+
+    async def deliver(self, party: str, _token: str) -> None:
+        raise ConnectionFailedError(f"'{party}' cannot be reached", path=party)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be delivered is tried once at a time."""
+    monkeypatch.setattr(negotiation_house, "_RETRY_SECONDS", (0.0,))
+
+
+async def ticked(plane: Plane, later: float) -> None:
+    plane.clock.time += later
+    async with asyncio.timeout(60):
+        await plane.negotiations.tick()
+        await plane.negotiations.idle()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """As many turns as it takes."""
+    for _ in range(100_000):
+        if is_so():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not come to that")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_could_not_be_delivered_is_delivered_when_the_other_is_there() -> None:
+    plane = Plane()
+    network = plane.lane.houses.pop(NETWORK)
+    plane.lane.beyond = Unreachable()
+    subject = await begun(plane, plane.negotiations.negotiate(WISH))
+    assert plane.negotiations.house(PROVIDER).desk.dialogue(subject).stage is Stage.ASKED
+    plane.lane.houses[NETWORK] = network
+    await ticked(plane, 1.0)
+    assert plane.negotiations.consumer().house.desk.dialogue(subject).stage is Stage.DONE
+    settled(plane)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_network_that_never_answers_is_not_waited_for_for_ever() -> None:
+    plane = Plane()
+    network = plane.lane.houses.pop(NETWORK)
+    plane.lane.beyond = Unreachable()
+    subject = await begun(plane, plane.negotiations.negotiate(WISH))
+    await ticked(plane, LATER)
+    await ticked(plane, LATER)
+    refused = plane.negotiations.house(PROVIDER).desk.dialogue(subject)
+    assert (refused.stage, refused.refusal.check if refused.refusal else "") == (Stage.REFUSED, "feasibility")
+    plane.lane.houses[NETWORK] = network
+    await ticked(plane, 1.0)
+    assert taken(plane) == 0
+    settled(plane)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_was_held_for_a_business_side_that_is_gone_is_free_again() -> None:
+    plane = Plane()
+    business = plane.lane.houses[PROVIDER]
+    network = plane.negotiations.house(NETWORK)
+    subject = await plane.negotiations.negotiate(WISH)
+    await until(lambda: network.desk.dialogue(subject).stage is not Stage.NEW)
+    async with asyncio.timeout(60):
+        del plane.lane.houses[PROVIDER]
+        plane.lane.beyond = Unreachable()
+        await plane.negotiations.idle()
+    assert network.desk.dialogue(subject).stage is Stage.OFFERED
+    await ticked(plane, GONE_SECONDS + 1.0)
+    assert network.desk.dialogue(subject).stage is Stage.WITHDRAWN
+    assert not any(window.holdings.open for mesh in plane.operator.meshes for window in mesh.windows)
+    plane.lane.houses[PROVIDER] = business
+    await ticked(plane, 1.0)
+    settled(plane)
+
+
+async def test_an_order_whose_time_is_over_is_not_carried_out_and_costs_nothing() -> None:
+    plane = Plane()
+    plane.log = log = DyingLog(clock=plane.clock)
+    plane = replace(plane)
+    subject = await plane.negotiations.negotiate(WISH)
+    await until(lambda: plane.negotiations.house(PROVIDER).desk.dialogue(subject).stage is Stage.ORDERED)
+    log.left = 0
+    await plane.negotiations.stop()
+    log.left = 10**9
+    after, done = await resumed(plane, WISH.duration_seconds + 1.0, subject)
+    assert done.stage is Stage.FAILED
+    assert not plane.carrier.acts
+    assert taken(after) == 0
+    settled(after)
+
+
+async def test_what_is_said_again_after_a_long_night_is_known_and_nothing_happens_twice() -> None:
+    plane = Plane()
+    done = await negotiated(plane)
+    length = len(plane.records())
+    after, _ = await resumed(plane, 1_000.0, done.id)
+    assert len(after.records()) == length
+    assert taken(after) == done.terms.quote.total.minor
     settled(after)
