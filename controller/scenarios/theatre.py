@@ -25,6 +25,7 @@ from controller.negotiation.credential import StatusEntry
 from controller.negotiation.desk import Desk
 from controller.negotiation.enterprise import EnterprisePolicyAgent, Purse, RequirementAgent
 from controller.negotiation.jose import PublicKey, SigningKey
+from controller.negotiation.ledger import Ledger
 from controller.negotiation.ledger_state import LedgerState
 from controller.negotiation.messages import seal, unseal
 from controller.negotiation.oss import OssAssuranceAgent, OssNegotiationAgent, OssPlanningAgent
@@ -43,7 +44,7 @@ from controller.runtime.negotiation import Network as NetworkSide
 from controller.runtime.negotiation_forecasts import AgreementForecasts
 from controller.runtime.negotiation_holder import HeldWallet, HolderTools
 from controller.runtime.negotiation_house import House
-from controller.runtime.negotiation_money import BusinessTools, Ledger
+from controller.runtime.negotiation_money import BusinessTools
 from controller.runtime.negotiation_network import Market as Sales
 from controller.runtime.negotiation_network import NetworkTools
 from controller.scenarios.surroundings import START, TICK_SECONDS, Delivery, Market, Surroundings, Tell
