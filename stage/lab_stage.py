@@ -7,7 +7,8 @@ is asked of the lab.
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,8 +53,9 @@ class Deliveries:
     inner: Provisioner
     traffic: Traffic
     clock: StageClock
+    route: Callable[[str], Awaitable[tuple[str, ...]]]
     first_packets: dict[str, float] = field(default_factory=dict)
-    """By service: when the first packet had come through."""
+    """By service: when its first packets had come through, by the machine's own monotonic clock."""
 
     async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """Provision it, and see a packet through."""
@@ -61,21 +63,26 @@ class Deliveries:
             done = await self.inner.provision(service, terms, links)
             await self._send(service, terms)
             await self._see_through(service)
-            self.first_packets[service] = self.clock.now()
-        return done
+            self.first_packets[service] = time.monotonic()
+        return f"{done}; packets take {await self._way(service)}"
 
     async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
-        """Change it under its packets; a lower rate is sent before it is all that there is, a higher one after."""
+        """Change it under its packets, and count those that it costs; another rate is sent when it is there."""
+        before = (await self.traffic.delivered())[service].lost
         with self.clock.running():
             done = await self.inner.change(service, terms, links)
-            await self._send(service, terms)
-        return done
+        lost = (await self.traffic.delivered())[service].lost - before
+        await self._send(service, terms)
+        return f"{done}; packets take {await self._way(service)}, {lost} were lost meanwhile"
 
     async def remove(self, service: str) -> str:
         """Send no more, then end it."""
         with self.clock.running():
             await self.traffic.end(service)
             return await self.inner.remove(service)
+
+    async def _way(self, service: str) -> str:
+        return " > ".join(await self.route(service))
 
     async def _see_through(self, service: str) -> None:
         """Until the first packet of each way has arrived."""
@@ -108,7 +115,7 @@ class LabStage:
         self.traffic = Traffic(self.lab)
         tunnels = TunnelProvisioner(self.controller, lambda terms: (consumer_vpn(terms.request.workload_class),))
         orders = LightProvisioner(self.controller, tunnels, _DOMAIN) if Tier.OPTICAL in self.wires else tunnels
-        self.provisioner = Deliveries(orders, self.traffic, self.clock)
+        self.provisioner = Deliveries(orders, self.traffic, self.clock, self.route)
 
     @property
     def controller(self) -> Controller:

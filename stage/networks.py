@@ -18,8 +18,8 @@ DOMAIN = "light"
 SLOT_BIT_RATE = 10_000_000
 CUSTOMER_ENDS = ("london", "frankfurt")
 _CUSTOMER_LIGHTS = 2
-_ACCESS_PORTS = 12
-_ACCESS_BIT_RATE = 100 * 10**9
+_ACCESS_PORTS = 2
+_ACCESS_BIT_RATE = 400 * 10**9
 _SETUP_SECONDS = 0.2
 _SITES = {
     "london": ("GB", 51.507, -0.128),

@@ -88,7 +88,10 @@ class Scenario:
         turned = dials or self.dials
         async with surroundings(self.wires, market, tell) as around:
             theatre = Theatre(wallet_of(market.catalogue, turned.ceiling), around, market, tell, told)
-            return await self.play(theatre, turned)
+            outcome = await self.play(theatre, turned)
+            for flow in await flows(theatre):
+                theatre.say(f"{flow['class']}: {flow['sent']} packets sent, {flow['lost']} lost")
+            return outcome
 
 
 def wallet_of(catalogue: Catalogue, ceiling: str, **changes: Any) -> WalletTerms:
@@ -103,10 +106,20 @@ def wallet_of(catalogue: Catalogue, ceiling: str, **changes: Any) -> WalletTerms
     return WalletTerms(**{**said, **changes})
 
 
-async def packets(theatre: Theatre) -> dict[str, int]:
-    """What became of every packet of the consumer's services."""
+async def packets(theatre: Theatre) -> dict[str, Json]:
+    """What became of every packet of the consumer's services, all together and by flow."""
     found = await theatre.delivered()
-    return {"sent": found.sent, "lost": found.lost}
+    return {"sent": found.sent, "lost": found.lost, "flows": await flows(theatre)}
+
+
+async def flows(theatre: Theatre) -> list[Json]:
+    """Each agreement's packets."""
+    standings = [one for one in theatre.negotiations.agreements() if one.service]
+    found = [(one, await theatre.delivered(one.root)) for one in standings]
+    return [
+        {"class": one.terms.request.workload_class, "service": one.service, "sent": said.sent, "lost": said.lost}
+        for one, said in found
+    ]
 
 
 # -- 1: service switching ----------------------------------------------------------------------------------------------
@@ -153,7 +166,7 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
     """The market opens; the firm's own spur to the operator is the bottleneck, and only the firm's traffic is on it."""
     spur = BitRate(round(_SPUR_BIT_RATE * (1 - dials.load)))
     theatre.say(f"the firm's spur has {spur} for these flows")
-    await theatre.warm_up()
+    await theatre.warm_up(ticks=20)
     roots: dict[str, str] = {}
     for name, megabits, latency in _CLASSES:
         done = await theatre.negotiate(theatre.wish("london", "frankfurt", megabits, name, latency_seconds=latency))
@@ -201,7 +214,7 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
     risk = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "risk-replication", latency_seconds=0.01))
     block = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "block-synchronisation"))
     await theatre.wait(60)
-    facts: dict[str, Json] = dict(await packets(theatre))
+    facts = await packets(theatre)
     for name, done in (("risk", risk), ("block", block)):
         if done.stage is Stage.DONE:
             facts[name] = {
@@ -220,7 +233,7 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
 
 async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
     """Somebody else congests a core path under a live agreement, and the way round cannot keep its latency."""
-    await theatre.warm_up()
+    await theatre.warm_up(ticks=20)
     asked = {"latency_seconds": 0.02, "availability": 0.999, "duration_seconds": _DAY, "tier": Tier.IP}
     done = await theatre.negotiate(theatre.wish("london", "frankfurt", 1000, "order-execution", **asked))
     if done.stage is not Stage.DONE:
