@@ -2,8 +2,8 @@
 
 One process holds all seven agents, with messages signed and verified, the wallet verified twice, a ledger and an event
 log on disk. The first rows stand beside what a negotiation may take; the others beside its signatures alone, which no
-implementation can do without. A storm congests what a thousand live agreements stand on and lets it go again, for
-twenty minutes of played time.
+implementation can do without; the last are `bench.first_packet`'s. A storm congests what a thousand live agreements
+stand on and lets it go again, for twenty minutes of played time.
 `python -m bench.negotiation`.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import first_packet
 from bench.table import Row, row, write
 from controller.adapters.catalogue import load_catalogue, load_market_policy
 from controller.adapters.event_log_sqlite import SqliteEventLog
@@ -231,7 +232,7 @@ async def measured() -> list[Row]:
             row("a storm of 20 minutes", LIVE, spent, STORM_SECONDS, "real time", "s", less_is_better=True),
         ]
         disk.close()
-    return rows
+    return [*rows, *await first_packet.rows()]
 
 
 if __name__ == "__main__":
