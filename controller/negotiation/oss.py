@@ -18,6 +18,7 @@ from controller.negotiation.dialogue import Stage
 from controller.negotiation.message_bodies import Action, Feasibility, Finding, Refusal, Report
 from controller.negotiation.messages import GONE_SECONDS, Draft, Message, MessageKind
 from controller.negotiation.records import Dialogue, Record, ToolCall
+from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Role, Tool
 from controller.negotiation.strategy import Risk
 
@@ -50,10 +51,17 @@ class OssNegotiationAgent:
             return ToolCall(_NEGOTIATION, Tool.REFUSE_ORDER, dialogue.id, said, (says,))
         return None
 
+    def refuses_vpn(self, request: ServiceRequest) -> bool:
+        """Whether the VPN that is named is carried for another consumer: nobody moves another's traffic."""
+        live = (one for one in self.desk.agreements.values() if request.vpn and not one.is_over)
+        return any(one.terms.request.vpn == request.vpn and one.consumer != request.consumer for one in live)
+
     def refusal_of(self, dialogue: Dialogue) -> Refusal | None:
         """What the desk alone knows against an order."""
         terms = dialogue.terms
         before = self.desk.agreements.get(terms.root)
+        if dialogue.action is not Action.DELETE and self.refuses_vpn(terms.request):
+            return Refusal("vpn", f"VPN '{terms.request.vpn}' is carried for another consumer")
         if dialogue.action is Action.ADD and before is not None:
             return Refusal("replayed", f"agreement '{terms.root}' was ordered before")
         if dialogue.action is not Action.ADD:

@@ -197,6 +197,9 @@ class NetworkTools:
             if (vpn := variation.request.vpn) and not self.has_vpn(vpn):
                 reasons.append(f"vpn: there is no VPN '{vpn}'")
                 continue
+            if self.orders.refuses_vpn(variation.request):
+                reasons.append(f"vpn: VPN '{vpn}' is carried for another consumer")
+                continue
             answer = self.market.find(variation, now, own)
             if isinstance(answer, QuoteRefusal):
                 reasons.append(f"{variation.strategy}: {answer.check}: {answer.text}")

@@ -34,6 +34,7 @@ from controller.ports import NewEvent
 from controller.runtime import negotiation_tally
 from controller.runtime.negotiation_house import House
 from tests.controller.negotiation_plane import START, Plane
+from tests.controller.negotiation_rival import RIVALS_ENVELOPE, ContestedPlane
 from tests.controller.negotiation_samples import (
     CONSUMER,
     CONSUMER_KEY,
@@ -405,6 +406,28 @@ async def test_an_agreement_is_not_moved_to_other_places() -> None:
     elsewhere = replace(WISH, consumer=CONSUMER, z="c")
     token = proposal(elsewhere, own_name(Domain.ENTERPRISE, CONSUMER, 60), root, CONSUMER_KEY)
     assert await turned_away(house, token) is MessageCheck.TURN
+
+
+async def test_a_rival_does_not_have_anothers_vpn_carried_its_own_way() -> None:
+    plane = ContestedPlane()
+    wish = replace(WISH, vpn="acme")
+    done = await plane.negotiations.outcome(await plane.negotiations.negotiate(wish, party=CONSUMER), party=CONSUMER)
+    assert done.stage is Stage.DONE
+    refused = await plane.negotiations.outcome(await plane.negotiations.negotiate(wish, party=RIVAL), party=RIVAL)
+    await plane.negotiations.idle()
+    assert refused.stage is Stage.REFUSED
+    assert refused.refusal is not None
+    assert "carried for another" in refused.refusal.text
+    assert plane.ledger.taken(RIVALS_ENVELOPE) == 0
+    assert [act for act, _ in plane.carrier.acts] == ["provision"]
+    # Nor where both ask before either has it: the order is looked at as well.
+    network = plane.negotiations.network
+    assert network is not None
+    late = replace(network.house.desk.dialogues[done.id], action=Action.ADD, chosen=replace(done.terms, root="agr-2"))
+    late = replace(late, chosen=replace(late.terms, request=replace(wish, consumer=RIVAL)))
+    refusal = plane.network_tools.orders.refusal_of(late)
+    assert refusal is not None
+    assert refusal.check == "vpn"
 
 
 # -- in whose name -----------------------------------------------------------------------------------------------------
