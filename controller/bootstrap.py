@@ -149,6 +149,8 @@ class Daemon:
         await self.controller.pushes.stop()
         await self.controller.collection.stop()
         is_drained = await self.controller.transactions.drain(drain_seconds)
+        if self.plane is not None:
+            await self.plane.stop()
         try:
             await self.log.append([NewEvent("daemon", types.DAEMON_STOPPED, {})], actor="accord")
             self.controller.world.save(self.log)

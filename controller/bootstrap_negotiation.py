@@ -14,12 +14,15 @@ from controller.adapters.peer_https import PeersOverHttps
 from controller.adapters.resources import shared_directory
 from controller.adapters.status_lists import StatusLists
 from controller.adapters.wallet_files import new_nonce
+from controller.assurance.breach import Breach
 from controller.assurance.closed_loop import ClosedLoop
 from controller.assurance.guards import GuardLimits
-from controller.model.errors import InvalidInputError
+from controller.events import types
+from controller.mapping.optical_domain import OpticalDomain
+from controller.model.errors import AccordError, InvalidInputError
 from controller.model.identifiers import DeviceName
 from controller.negotiation.bss import BssNegotiationAgent, BssPolicyAgent
-from controller.negotiation.catalogue import Catalogue
+from controller.negotiation.catalogue import Catalogue, Tier
 from controller.negotiation.checks import RefusedError
 from controller.negotiation.desk import Desk
 from controller.negotiation.enterprise import EnterprisePolicyAgent, Purse, RequirementAgent
@@ -27,23 +30,28 @@ from controller.negotiation.holder import Presentation
 from controller.negotiation.ledger_state import LedgerState
 from controller.negotiation.oss import OssAssuranceAgent, OssNegotiationAgent, OssPlanningAgent
 from controller.negotiation.pricing import MarketPolicy
-from controller.negotiation.roles import Domain
+from controller.negotiation.roles import Domain, Role
 from controller.negotiation.sensitivity import DisclosurePolicy, PriceSensitivity
 from controller.negotiation.sensitivity_keeping import SensitivityKeeper
+from controller.negotiation.strategy import Risk
 from controller.negotiation.verification import Door, read_chain
-from controller.ports import Clock, EventLog, Peers
+from controller.ports import Clock, EventLog, NewEvent, Peers
 from controller.runtime.controller import Controller
 from controller.runtime.negotiation import Business, Consumer, Lane, Negotiations, Network
 from controller.runtime.negotiation_forecasts import AgreementForecasts
 from controller.runtime.negotiation_holder import HeldWallet, HolderTools
 from controller.runtime.negotiation_house import House
+from controller.runtime.negotiation_light import TieredProvisioner
 from controller.runtime.negotiation_market import LiveMarket
 from controller.runtime.negotiation_money import BusinessTools
 from controller.runtime.negotiation_network import NetworkTools, Provisioner
+from controller.runtime.negotiation_networks import SoldNetwork, lightable, sold_networks
 from controller.runtime.negotiation_tunnels import TunnelProvisioner
 from controller.settings import Negotiation, Settings
 
 _log = structlog.get_logger(__name__)
+_SNAPSHOT_EVENTS = 2_000
+"""As often the plane is stored, so that a restart reads so many events at most."""
 _LISTS_EVERY = 6
 """Ticks between two looks at the status lists."""
 
@@ -59,14 +67,16 @@ class NegotiationPlane:
     lists: StatusLists | None = None
     live: LiveMarket | None = None
     tools: NetworkTools | None = None
-    forecasts: AgreementForecasts = field(default_factory=lambda: AgreementForecasts(10.0))
+    forecasts: dict[Tier, AgreementForecasts] = field(default_factory=dict)
     controller: Controller | None = None
+    domain: OpticalDomain | None = None
+    """As it told itself last."""
     _ticks: int = 0
     _refreshing: "asyncio.Task[None] | None" = None
 
     async def start(self) -> None:
         """Fetch the status lists once, then go on where the log ends."""
-        self._follow()
+        await self._follow()
         await self._refresh_lists()
         self.negotiations.resume()
 
@@ -76,30 +86,48 @@ class NegotiationPlane:
         # Whoever keeps a list slowly holds nothing else up.
         if self._ticks % _LISTS_EVERY == 0 and (self._refreshing is None or self._refreshing.done()):
             self._refreshing = asyncio.create_task(self._refresh_lists())
-        self._follow()
-        await self._watch()
+        await self._watch(await self._follow())
         await self.negotiations.tick()
+        self.negotiations.save(_SNAPSHOT_EVENTS)
 
     async def stop(self) -> None:
         """Leave every negotiation where the log says it is."""
         await self.negotiations.stop()
         if self._refreshing is not None:
             self._refreshing.cancel()
+        try:
+            self.negotiations.save()
+        except AccordError as error:
+            _log.warning("negotiation_snapshot_not_kept", error=str(error))
         if self.ledger is not None:
             self.ledger.close()
 
-    def _follow(self) -> None:
-        if self.live is not None and self.controller is not None:
-            self.live.follow(self.controller.topology.database, _places(self.controller))
-
-    async def _watch(self) -> None:
+    async def _follow(self) -> dict[Tier, SoldNetwork]:
         network, controller = self.negotiations.network, self.controller
-        if network is None or controller is None or self.live is None or self.tools is None:
+        if self.live is None or controller is None or network is None:
+            return {}
+        networks, self.domain = await sold_networks(controller, self.domain)
+        self.live.follow(networks, network.house.clock.now())
+        return networks
+
+    def lightable(self, ends: tuple[DeviceName, DeviceName]) -> int:
+        """How many links could be lit between two nodes of the domain."""
+        return lightable(self.controller, self.domain, ends) if self.controller and self.domain else 0
+
+    async def _watch(self, networks: dict[Tier, SoldNetwork]) -> None:
+        network = self.negotiations.network
+        if network is None or self.live is None or self.tools is None:
             return
-        database, now = controller.topology.database, network.house.clock.now()
-        self.live.tick(database, now)
-        standings = network.house.desk.agreements.values()
-        await self.negotiations.watch(self.forecasts.look(standings, self.tools.links, database))
+        for data in self.live.tick(networks, network.house.clock.now()):
+            event = NewEvent(f"market/{data['tier']}", types.MARKET_MOVED, data)
+            await network.house.log.append([event], actor=Role.OSS_PLANNING)
+            network.book.apply(data)
+        standings, links = list(network.house.desk.agreements.values()), self.tools.links
+        found: dict[str, tuple[tuple[Breach, ...], Risk]] = {}
+        for tier, sold in networks.items():
+            here = [one for one in standings if one.terms.level.tier == tier]
+            found |= self.forecasts[tier].look(here, links, sold.database)
+        await self.negotiations.watch(found)
 
     async def _refresh_lists(self) -> None:
         if self.lists is not None:
@@ -123,10 +151,10 @@ def open_plane(settings: Settings, log: EventLog, clock: Clock, controller: Cont
         GuardLimits(horizon_seconds=wanted.horizon_seconds, tick_seconds=wanted.tick_seconds),
         wanted,
     )
-    builder.plane.forecasts = AgreementForecasts(wanted.tick_seconds)
+    builder.plane.forecasts = {tier: AgreementForecasts(wanted.tick_seconds) for tier in Tier}
     builder.plane.controller = controller
     for party in parties.here:
-        builder.add(party, settings.state_dir, TunnelProvisioner(controller))
+        builder.add(party, settings.state_dir, TieredProvisioner(controller, TunnelProvisioner(controller)))
     if builder.plane.tools is not None:
         builder.plane.tools.has_vpn = lambda vpn: vpn in controller.world.services.services
     builder.plane.lane.houses = {house.party: house for house in builder.plane.negotiations.houses()}
@@ -222,7 +250,8 @@ class _Builder:
         house = self._house(party, desk)
         house.agents, house.followers = (orders, OssPlanningAgent(desk)), (assurance, tools)
         house.tools = tools.effects()
-        return Network(house, assurance, live.market)
+        live.bookings, live.lightable = tools.bookings, self.plane.lightable
+        return Network(house, assurance, live.market, live.book)
 
     def _usual(self, domain: Domain) -> str:
         party = self.plane.parties.usual.get(domain)
@@ -231,12 +260,3 @@ class _Builder:
                 f"no party of domain '{domain}' is named", remedy="name it under 'here' or 'peers'", path="peers"
             )
         return party
-
-
-def _places(controller: Controller) -> dict[str, DeviceName]:
-    """Cities are other names of their routers, where there is one router."""
-    cities: dict[str, list[DeviceName]] = {}
-    for name, record in controller.records().items():
-        if record.access_ports and record.place.city:
-            cities.setdefault(record.place.city, []).append(name)
-    return {city: names[0] for city, names in cities.items() if len(names) == 1}

@@ -1,7 +1,8 @@
 """Owns the names of events. Their data is JSON; upcasters (`upcasting`) bring old shapes up to date when they are read.
 
 Streams: `device/<name>`, `plan/<id>`, `transaction/<id>`, `intent/<id>`, `change/<id>`, `recovery/<id>`, `campaigns`,
-`assurance/<service>`, `assurance`, `services` (the L3SM datastore), `daemon`.
+`assurance/<service>`, `assurance`, `negotiation/<party>/<negotiation>`, `market/<tier>`,
+`services` (the L3SM datastore), `daemon`.
 """
 
 from typing import Final
@@ -61,6 +62,8 @@ ASSURANCE_OBJECTIVES: Final = "assurance.objectives"
 """Objectives that were set for a service beside its own: `objectives`, all of them."""
 ASSURANCE_AVAILABILITY: Final = "assurance.availability"
 """Until `time` services were as they had been told; from then on `changed` {service: good, bad or unknown}."""
+MARKET_MOVED: Final = "market.moved"
+"""Shadow prices, bands and grades on sale of the links that a tick moved: `tier`, `links` {id: a state per axis}."""
 ASSURANCE_REPORTED: Final = "assurance.reported"
 """An intent report (TMF921, TS 28.312) was sent: `report`, `verdict` and `time`."""
 DAEMON_STARTED: Final = "daemon.started"

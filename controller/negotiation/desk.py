@@ -69,7 +69,7 @@ _REPORTED: Mapping[Finding, Cue] = {
 _STANDS = frozenset({Tool.DEBIT, Tool.COMMIT_MONEY, Tool.PROVISION})
 """Tools after which an agreement is in force, or over, as its domain sees it."""
 
-OVER_KEPT = 20_000
+OVER_KEPT = 5_000
 """Negotiations that are over and still told of; the log has all of them."""
 HEARD_KEPT = 200_000
 """Messages that are known again: far more than come within the life of one."""
@@ -95,8 +95,8 @@ class Desk:
         """Gist -> the message that was read, until its record comes: it need not be read again."""
         self.open: dict[str, None] = {}
         """Negotiations that are not over, in the order in which they began."""
-        self._over: deque[str] = deque()
-        self._flights: dict[str, dict[str, None]] = {}
+        self.over: deque[str] = deque()
+        self.flights: dict[str, dict[str, None]] = {}
         """Agreement -> the negotiations about it that are not over; those with an order last, as the orders came."""
 
     def dialogue(self, subject: str) -> Dialogue:
@@ -119,7 +119,7 @@ class Desk:
 
     def under_way(self, root: str) -> tuple[Dialogue, ...]:
         """The negotiations about an agreement that are not over; those with an order last, as the orders came."""
-        return tuple(self.dialogues[subject] for subject in self._flights.get(root, ()))
+        return tuple(self.dialogues[subject] for subject in self.flights.get(root, ()))
 
     def is_ending(self, root: str) -> bool:
         """Whether the end of an agreement is under way."""
@@ -193,18 +193,18 @@ class Desk:
         if not is_over:
             self.open[dialogue.id] = None
             if about in self.agreements:
-                self._flights.setdefault(about, {})[dialogue.id] = None
+                self.flights.setdefault(about, {})[dialogue.id] = None
             return
         self.open.pop(dialogue.id, None)
-        self._over.append(dialogue.id)
-        if len(self._over) > OVER_KEPT:
-            self.dialogues.pop(self._over.popleft(), None)
+        self.over.append(dialogue.id)
+        if len(self.over) > OVER_KEPT:
+            self.dialogues.pop(self.over.popleft(), None)
 
     def _land(self, dialogue: Dialogue) -> None:
-        flights = self._flights.get(dialogue.agreement, {})
+        flights = self.flights.get(dialogue.agreement, {})
         flights.pop(dialogue.id, None)
         if not flights:
-            self._flights.pop(dialogue.agreement, None)
+            self.flights.pop(dialogue.agreement, None)
 
     def _stand(self, dialogue: Dialogue, now: float) -> None:
         signed = dialogue.signed

@@ -121,6 +121,24 @@ class EnterprisePolicyAgent:
         recent = [one for one in self._taken.get(envelope, ()) if record.time - one[0] < _HOUR]
         self._taken[envelope] = [*recent, (record.time, amount - back)]
 
+    def to_json(self) -> Json:
+        """The account, for a snapshot."""
+        return {
+            "bound": [[*key, amount.to_json()] for key, amount in self._bound.items()],
+            "taken": {
+                envelope: [[time, amount.to_json()] for time, amount in recent]
+                for envelope, recent in self._taken.items()
+            },
+        }
+
+    def load_json(self, document: Json) -> None:
+        """Put back what `to_json` gave."""
+        self._bound = {(envelope, name): Money.from_json(amount) for envelope, name, amount in document["bound"]}
+        self._taken = {
+            envelope: [(time, Money.from_json(amount)) for time, amount in recent]
+            for envelope, recent in document["taken"].items()
+        }
+
     def account(self, envelope: str, currency: str, now: float) -> Account:
         """What the consumer is bound to under one wallet."""
         bound = {name: amount for (owner, name), amount in self._bound.items() if owner == envelope}

@@ -14,9 +14,10 @@ from controller.negotiation.bands import Level, banded, opened
 from controller.negotiation.candidates import CandidatePaths
 from controller.negotiation.catalogue import Axis, Catalogue, Tier
 from controller.negotiation.holdings import Holding, Holdings
+from controller.negotiation.market_book import AxisState, LinkState
 from controller.negotiation.pricing import MarketPolicy
 from controller.negotiation.scarcity import Loads, ShadowPrices, check_loads, stepped
-from controller.topology.network import Network
+from controller.topology.network import LinkId, Network
 from controller.topology.te_database import TeDatabase
 
 _BEGINNING = 0.0
@@ -89,6 +90,31 @@ class Window:
         self._sales = {axis: [Level(rank, now) for rank in published.on_sale[axis]] for axis in Axis}
         self._open(now)
 
+    def state(self) -> dict[str, LinkState]:
+        """Prices, bands and grades on sale, by link."""
+        return {
+            link: {
+                axis: AxisState(
+                    self.prices.by_axis[axis][position], self._bands[axis][position], self._sales[axis][position]
+                )
+                for axis in Axis
+            }
+            for position, link in enumerate(self._names)
+        }
+
+    def take_up(self, states: Mapping[str, LinkState]) -> None:
+        """Begin where links were before; those that are not named begin with everything plentiful."""
+        known = {position: states[link] for position, link in enumerate(self._names) if link in states}
+        prices = {axis: list(self.prices.by_axis[axis]) for axis in Axis}
+        for position, state in known.items():
+            for axis in Axis:
+                prices[axis][position] = state[axis].price
+                self._bands[axis][position] = state[axis].band
+                on_sale = state[axis].on_sale
+                self._sales[axis][position] = Level(min(on_sale.rank, len(self._rates)), on_sale.since)
+        self.prices = ShadowPrices({axis: tuple(each) for axis, each in prices.items()})
+        self._publish()
+
     def room(self, axis: Axis, link: int) -> float:
         """What can still be sold of a link on an axis, in bit/s; below 0 when it is overfull."""
         return self._whole(axis, link) - self._used[axis][link] - self.holdings.held[axis][link]
@@ -142,6 +168,13 @@ class Mesh:
         """The node that serves a place; None when none does."""
         node = self.places.get(place, DeviceName(place))
         return node if node in self.paths.network.arcs.node_positions else None
+
+    def joins(self, links: Sequence[LinkId], a: DeviceName, z: DeviceName) -> bool:
+        """Whether these links lead between two nodes, either way."""
+        known = self.paths.network.links
+        if not links or links[0] not in known or links[-1] not in known:
+            return False
+        return {known[links[0]].source.node, known[links[-1]].target.node} == {a, z}
 
     def windows_of(self, start: float, duration_seconds: float) -> tuple[Window, ...]:
         """The windows that this time is in; none when it is not covered whole."""

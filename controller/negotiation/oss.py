@@ -169,6 +169,22 @@ class OssAssuranceAgent:
             case Tool.TAKE_IN if record.role is _ASSURANCE:
                 self._refused(Message.from_json(record.arguments["message"]), record.time)
 
+    def to_json(self) -> Json:
+        """What is known of each agreement, for a snapshot."""
+        return {
+            "loop": self.loop.to_json(),
+            "flags": self._flags,
+            "flagged": self._flagged,
+            "rested": self._rested,
+        }
+
+    def load_json(self, document: Json) -> None:
+        """Put back what `to_json` gave."""
+        self.loop.load_json(document["loop"])
+        self._flags = {root: (subject, time) for root, (subject, time) in document["flags"].items()}
+        self._flagged = dict(document["flagged"])
+        self._rested = {root: (time, refusals) for root, (time, refusals) in document["rested"].items()}
+
     def _happen(self, root: str, event: InstanceEvent, now: float, cause: str = "", text: str = "") -> None:
         self.loop.apply(Happening(root, event, now, cause, text))
 

@@ -14,11 +14,13 @@ from fractions import Fraction
 from hashlib import sha256
 from hmac import digest
 from math import isfinite
+from typing import Any
 
 from controller.model.errors import InvalidInputError, NotAuthorizedError
 from controller.negotiation.catalogue import Catalogue, Tier
 from controller.negotiation.quote import Quote
 
+Json = Any
 _LEAST_KEY_OCTETS = 16
 _LABEL_DIGITS = 16
 _MARKUP_STEP = Fraction(1, 4)
@@ -103,6 +105,20 @@ class PriceSensitivity:
         markup = Fraction(quote.price_per_hour.minor, base.minor)
         self._points.append(Point(label, workload_class, quote.tier, quote.offering, markup, is_accepted, now))
         self._forget(now)
+
+    def to_json(self) -> Json:
+        """Every point, by labels, for a snapshot; the file is for the daemon's user only."""
+        return [
+            [one.label, one.workload_class, one.tier, one.offering, str(one.markup), one.is_accepted, one.time]
+            for one in self._points
+        ]
+
+    def load_json(self, document: Json) -> None:
+        """Put back what `to_json` gave."""
+        self._points = deque(
+            Point(label, name, Tier(tier), offering, Fraction(markup), is_accepted, time)
+            for label, name, tier, offering, markup, is_accepted, time in document
+        )
 
     def own(self, label: str, by: str) -> tuple[Point, ...]:
         """An asker's own points, to that asker and nobody else."""

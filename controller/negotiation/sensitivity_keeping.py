@@ -6,6 +6,7 @@ from here on (`sensitivity`).
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from controller.model.errors import AccordError
 from controller.negotiation.agreement import Terms
@@ -14,6 +15,8 @@ from controller.negotiation.desk import Desk
 from controller.negotiation.records import Record
 from controller.negotiation.roles import Tool
 from controller.negotiation.sensitivity import PriceSensitivity, operational_label
+
+Json = Any
 
 
 @dataclass(slots=True)
@@ -37,6 +40,16 @@ class SensitivityKeeper:
         elif offered and (dialogue.chosen is not None or dialogue.stage.is_final):
             del self._asked[record.subject]
             self._answered(offered, dialogue.chosen, record.time)
+
+    def to_json(self) -> Json:
+        """The record and what waits for an answer, for a snapshot."""
+        asked = {subject: [terms.to_json() for terms in offered] for subject, offered in self._asked.items()}
+        return {"points": self.record.to_json(), "asked": asked}
+
+    def load_json(self, document: Json) -> None:
+        """Put back what `to_json` gave."""
+        self.record.load_json(document["points"])
+        self._asked = {subject: tuple(map(Terms.from_json, offered)) for subject, offered in document["asked"].items()}
 
     def _answered(self, offered: tuple[Terms, ...], chosen: Terms | None, now: float) -> None:
         for terms in offered if chosen is None else (chosen,):

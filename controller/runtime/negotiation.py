@@ -11,9 +11,11 @@ from typing import Any
 import structlog
 
 from controller.assurance.breach import Breach
+from controller.events import types
 from controller.model.errors import AccordError, ConflictError, NotFoundError, NotSupportedError
 from controller.negotiation.bss import BssNegotiationAgent
 from controller.negotiation.enterprise import EnterprisePolicyAgent, RequirementAgent
+from controller.negotiation.market_book import MarketBook
 from controller.negotiation.oss import OssAssuranceAgent
 from controller.negotiation.records import Dialogue, Standing
 from controller.negotiation.request import ServiceRequest
@@ -22,6 +24,7 @@ from controller.negotiation.strategy import Risk, rest_of, step_back
 from controller.ports import Peers
 from controller.runtime.negotiation_house import EVENT_PREFIX, House
 from controller.runtime.negotiation_network import Market
+from controller.runtime.negotiation_snapshot import load_plane, save_plane
 
 Json = Any
 _log = structlog.get_logger(__name__)
@@ -70,6 +73,8 @@ class Network:
     house: House
     assurance: OssAssuranceAgent
     market: Market
+    book: MarketBook = field(default_factory=MarketBook)
+    """What the market has made of each link."""
 
 
 @dataclass(slots=True)
@@ -81,6 +86,7 @@ class Negotiations:
     network: Network | None = None
     _ending: set[tuple[str, str]] = field(default_factory=set)
     """Ends that are being written down, by party and agreement."""
+    snapshot_position: int = 0
 
     def houses(self) -> list[House]:
         """All parties of this process."""
@@ -95,11 +101,16 @@ class Negotiations:
         raise NotFoundError(f"there is no party '{party}' here", path=party)
 
     def load(self) -> int:
-        """Fold the log into every desk, reading it once; returns how many records."""
+        """Fold the log into every desk, from the snapshot on or reading it once; returns how many records."""
         houses = {house.party: house for house in self.houses()}
-        folded = 0
-        for event in next(iter(houses.values())).log.read() if houses else ():
-            if event.type.startswith(EVENT_PREFIX) and (house := houses.get(event.stream.split("/")[1])) is not None:
+        if not houses:
+            return 0
+        log, book = next(iter(houses.values())).log, self.network.book if self.network else None
+        folded, self.snapshot_position = 0, load_plane(log, houses, book)
+        for event in log.read(self.snapshot_position):
+            if event.type == types.MARKET_MOVED and book is not None:
+                book.apply(event.data)
+            elif event.type.startswith(EVENT_PREFIX) and (house := houses.get(event.stream.split("/")[1])) is not None:
                 try:
                     house.fold(event)
                 except AccordError as error:
@@ -108,6 +119,16 @@ class Negotiations:
                 else:
                     folded += 1
         return folded
+
+    def save(self, least_events: int = 0) -> bool:
+        """Store a snapshot where so much has happened since the last one; False where none was stored."""
+        houses = {house.party: house for house in self.houses()}
+        log = next(iter(houses.values())).log if houses else None
+        if log is None or log.last_position() - self.snapshot_position <= least_events:
+            return False
+        position = save_plane(log, houses, self.network.book if self.network else None)
+        self.snapshot_position = position or self.snapshot_position
+        return position > 0
 
     def resume(self) -> None:
         """Go on where the log ends."""

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
@@ -75,6 +75,19 @@ class Follower(Protocol):
         ...
 
 
+@runtime_checkable
+class Kept(Protocol):
+    """A follower that snapshots keep."""
+
+    def to_json(self) -> Json:
+        """What it has folded, for a snapshot."""
+        ...
+
+    def load_json(self, document: Json) -> None:
+        """Put back what `to_json` gave."""
+        ...
+
+
 @dataclass(slots=True)
 class House:
     """One party: its desk, agents, tools and key. `usual` names the party of each other domain that is spoken to."""
@@ -104,6 +117,8 @@ class House:
     _late: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """What could not be delivered yet, by party and negotiation, in the order in which it was said."""
     _opened: int = 0
+    _storing: int = 0
+    """Records on their way to the log, or from there to the desk."""
     _waiting: "dict[str, list[asyncio.Future[None]]]" = field(default_factory=dict)
 
     # -- restarting --------------------------------------------------------------------------------------------
@@ -141,6 +156,26 @@ class House:
     def is_idle(self) -> bool:
         """Whether nothing is under way here."""
         return not self._tasks
+
+    # -- snapshots ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether the log may have a record that is not folded yet."""
+        return self._storing > 0
+
+    def told(self) -> Json:
+        """What was said and is waited for, and how far names are used up: what a snapshot keeps beside the desk."""
+        said = {subject: [time, [list(one) for one in says]] for subject, (time, says) in self._said.items()}
+        return {"said": said, "records": dict(self._records), "opened": self._opened}
+
+    def load_told(self, document: Json) -> None:
+        """Put back what `told` gave."""
+        self._said = {
+            subject: (time, tuple((party, token) for party, token in says))
+            for subject, (time, says) in document["said"].items()
+        }
+        self._records, self._opened = dict(document["records"]), document["opened"]
 
     # -- coming in ---------------------------------------------------------------------------------------------
 
@@ -295,8 +330,12 @@ class House:
             data["says"] = [list(one) for one in says]
         stream = f"negotiation/{self.party}/{record.subject}"
         event = NewEvent(stream, f"{EVENT_PREFIX}{record.tool}", data)
-        for stored in await self.log.append([event], actor=record.role, cause=record.subject):
-            self.fold(stored)
+        self._storing += 1
+        try:
+            for stored in await self.log.append([event], actor=record.role, cause=record.subject):
+                self.fold(stored)
+        finally:
+            self._storing -= 1
 
     def fold(self, event: Event) -> None:
         """Take in one record of this party, as it is stored or when a log is read again."""

@@ -16,6 +16,7 @@ from controller.model.units import BitRate
 from controller.negotiation.agreement import Terms
 from controller.negotiation.catalogue import Tier
 from controller.runtime.controller import Controller
+from controller.runtime.negotiation_networks import optical_domain_of
 from controller.runtime.negotiation_tunnels import ACTOR, TunnelProvisioner, commit
 from controller.topology.network import Link, LinkId
 
@@ -125,3 +126,31 @@ class LightProvisioner:
     async def _told(self, service: str) -> str:
         found = (await self.controller.optical.read(self.domain)).tunnel(service)
         return f"light over {', '.join(found.route)}" if found else "no light"
+
+
+@dataclass(frozen=True, slots=True)
+class TieredProvisioner:
+    """Both tiers where the inventory has an optical domain, as it stands when an order comes; tunnels alone else."""
+
+    controller: Controller
+    tunnels: TunnelProvisioner
+
+    async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
+        """A new service."""
+        return await self._now(terms).provision(service, terms, links)
+
+    async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
+        """A live service as these terms have it."""
+        return await self._now(terms).change(service, terms, links)
+
+    async def remove(self, service: str) -> str:
+        """The end of a service."""
+        return await self._now().remove(service)
+
+    def _now(self, terms: Terms | None = None) -> LightProvisioner | TunnelProvisioner:
+        domain = optical_domain_of(self.controller)
+        if domain is not None:
+            return LightProvisioner(self.controller, self.tunnels, domain)
+        if terms is not None and terms.level.tier == Tier.OPTICAL:
+            raise ConflictError(f"'{terms.id}' is over light and there is no optical domain any more", path=terms.id)
+        return self.tunnels

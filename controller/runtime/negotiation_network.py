@@ -19,7 +19,7 @@ from controller.negotiation.jose import KeyOf
 from controller.negotiation.mesh import Mesh, Window
 from controller.negotiation.message_bodies import Action, Feasible, Refusal, Variation
 from controller.negotiation.oss import OssNegotiationAgent
-from controller.negotiation.quote import Offer, Quote, QuoteRefusal, Seller, hold, price
+from controller.negotiation.quote import Offer, Quote, QuoteCheck, QuoteRefusal, Seller, hold, price
 from controller.negotiation.records import Dialogue, Record, ToolCall
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Domain, Tool
@@ -71,16 +71,16 @@ class Market:
     """Prices requests, and counts in its windows what is booked."""
 
     seller: Seller
+    is_sold_out: Callable[[Mesh, ServiceRequest, str, float], bool] = lambda *_: False
+    """Whether a tier has nothing left for a request that its links do not tell, such as ports; also told what it is
+    instead of."""
 
     def find(self, variation: Variation, now: float, instead_of: str = "") -> tuple[Offer, ...] | QuoteRefusal:
         """Offers for one variation, held until they run out.
 
         `instead_of`: the reservation of the running agreement that is to be changed; what it has is its own.
         """
-        seller = self.seller
-        if variation.avoid:
-            seller = replace(seller, meshes=tuple(_around(mesh, variation.avoid) for mesh in seller.meshes))
-        found = price(variation.request, seller, now, instead_of)
+        found = self._priced(variation.request, now, instead_of, variation.avoid)
         if isinstance(found, QuoteRefusal):
             return found
         for offer in found:
@@ -89,7 +89,7 @@ class Market:
 
     def prices(self, request: ServiceRequest, now: float, instead_of: str = "") -> tuple[Quote, ...] | QuoteRefusal:
         """What it would cost now; nothing is held, so nothing binds."""
-        found = price(request, self.seller, now, instead_of)
+        found = self._priced(request, now, instead_of)
         return found if isinstance(found, QuoteRefusal) else tuple(offer.quote for offer in found)
 
     def cleared(self, variation: Variation, now: float, instead_of: str = "") -> tuple[Quote, ...]:
@@ -98,6 +98,16 @@ class Market:
         if isinstance(found, QuoteRefusal):
             return ()
         return tuple(quote for quote in found if set(quote.bands.values()) <= _CLEAR)
+
+    def _priced(
+        self, request: ServiceRequest, now: float, instead_of: str, avoid: Sequence[str] = ()
+    ) -> tuple[Offer, ...] | QuoteRefusal:
+        asked = [mesh for mesh in self.seller.meshes if request.tier in {None, mesh.tier}]
+        left = [mesh for mesh in asked if not self.is_sold_out(mesh, request, instead_of, now)]
+        if asked and not left:
+            return QuoteRefusal(QuoteCheck.WITHDRAWN, f"no light is left from {request.a} to {request.z}")
+        meshes = tuple(_around(mesh, avoid) for mesh in left) if avoid else tuple(left)
+        return price(request, replace(self.seller, meshes=meshes), now, instead_of)
 
     def keep(self, booking: Booking, now: float) -> None:
         """It is being provisioned: it does not run out on the way, and counts again where it had."""
@@ -185,6 +195,14 @@ class NetworkTools:
     def apply(self, record: Record) -> None:
         """Fold what is booked, so that an order after a restart still finds its path."""
         self.bookings.apply(record, self.desk.dialogue(record.subject))
+
+    def to_json(self) -> Json:
+        """What is booked, for a snapshot."""
+        return self.bookings.to_json()
+
+    def load_json(self, document: Json) -> None:
+        """Put back what `to_json` gave."""
+        self.bookings.load_json(document)
 
     async def find(self, call: ToolCall, _dialogue: Dialogue, now: float) -> Json:
         """Offers for each variation, and where they run; no offer says why."""
