@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from controller.assurance.instance import InstanceState
 from controller.model.money import Money
+from controller.negotiation.agreement import Terms
 from controller.negotiation.bands import BANDS, Band
 from controller.negotiation.checks import Check
 from controller.negotiation.dialogue import Stage
@@ -44,7 +45,7 @@ class NegotiationMetrics(Collector):
     _offers: Counter[tuple[str, str]] = field(default_factory=Counter)
     _acceptances: Counter[tuple[str, str]] = field(default_factory=Counter)
     _refusals: Counter[str] = field(default_factory=Counter)
-    _changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _changes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _prices: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     """By class and band: offers in each bucket, then the sum."""
 
@@ -64,7 +65,13 @@ class NegotiationMetrics(Collector):
         elif type_ in _REFUSING:
             self._refusals[said["check"] if said["check"] in _CHECKS else _OTHER] += 1 + said.get("more", 0)
         elif type_ == f"{EVENT_PREFIX}{Tool.PROVISION}" and said["action"] == "modify":
-            self._changes[said["strategy"], "failed" if "refused" in data["result"] else "done"] += 1
+            outcome = "failed" if "refused" in data["result"] else "done"
+            self._changes[self._class_of(said["agreement"]), said["strategy"], outcome] += 1
+
+    def _class_of(self, agreement: str) -> str:
+        network = self.negotiations.network if self.negotiations else None
+        standing = network.house.desk.agreements.get(agreement) if network else None
+        return standing.terms.request.workload_class if standing else _OTHER
 
     def _note_offer(self, terms: Json) -> None:
         labels = _labels(terms)
@@ -85,10 +92,11 @@ class NegotiationMetrics(Collector):
         refusals = {(check,): number for check, number in self._refusals.items()}
         yield _counter("accord_negotiation_refusals", "Refusals by the check that said no.", ("check",), refusals)
         words = "Changes of live agreements, by how they came about and what came of them."
-        yield _counter("accord_negotiation_changes", words, ("strategy", "outcome"), self._changes)
+        yield _counter("accord_negotiation_changes", words, ("class", "strategy", "outcome"), self._changes)
         yield self._price_family()
         yield from self._money()
         yield self._states()
+        yield self._links()
 
     def _price_family(self) -> Metric:
         words = "Price of an hour that was offered, in units of the currency."
@@ -105,10 +113,13 @@ class NegotiationMetrics(Collector):
         business = self.negotiations.business if self.negotiations else None
         desk = business.house.desk if business else None
         open_ = [desk.dialogues[id_] for id_ in desk.open] if desk else []
-        reserved = [one.chosen.amount for one in open_ if one.chosen is not None and one.stage in _RESERVED]
+        reserved = [
+            (one.chosen, one.chosen.amount) for one in open_ if one.chosen is not None and one.stage in _RESERVED
+        ]
         all_ = list(desk.agreements.values()) if desk else []
-        bound = [one.terms.quote.total for one in all_ if not one.is_over]
-        nothing = [Money.zero(one.terms.quote.total.currency) for one in all_]  # what was dealt in once is told as 0
+        bound = [(one.terms, one.terms.quote.total) for one in all_ if not one.is_over]
+        # What was dealt in once is told as 0.
+        nothing = [(one.terms, Money.zero(one.terms.quote.total.currency)) for one in all_]
         reserved_words = "Reserved for what is not provisioned yet."
         yield _sums("accord_negotiation_reserved_money", reserved_words, [*nothing, *reserved])
         yield _sums(
@@ -117,19 +128,37 @@ class NegotiationMetrics(Collector):
 
     def _states(self) -> Metric:
         words = "Agreements by what assurance makes of them."
-        family = GaugeMetricFamily("accord_negotiation_agreements", words, labels=["state"])
+        family = GaugeMetricFamily("accord_negotiation_agreements", words, labels=["class", "state"])
         network = self.negotiations.network if self.negotiations else None
-        states = Counter(one.state for one in network.assurance.loop) if network else Counter[InstanceState]()
-        for state in InstanceState:
-            if not state.is_final:
-                family.add_metric([state.value], states[state])
+        loop = network.assurance.loop if network else ()
+        counts = Counter((self._class_of(one.agreement), one.state) for one in loop)
+        for name in sorted({name for name, _ in counts}):
+            for state in InstanceState:
+                if not state.is_final:
+                    family.add_metric([name, state.value], counts[name, state])
+        return family
+
+    def _links(self) -> Metric:
+        """What is published of scarcity; which links they are is nobody's business."""
+        words = "Links that are sold, by the band that is published of them."
+        family = GaugeMetricFamily("accord_market_links", words, labels=["tier", "axis", "band"])
+        network = self.negotiations.network if self.negotiations else None
+        for mesh in network.market.seller.meshes if network else ():
+            for window in mesh.windows[:1]:
+                for axis, ranks in window.published().bands.items():
+                    for rank, band in enumerate(BANDS):
+                        family.add_metric([mesh.tier.value, axis.value, band.value], ranks.count(rank))
         return family
 
 
 def _labels(terms: Json) -> tuple[str, str]:
     """The class, and the scarcest of the bands."""
-    ranks = [BANDS.index(Band(band)) for band in terms["quote"]["bands"].values()]
-    return terms["request"]["workload_class"], BANDS[max(ranks, default=0)].value
+    bands = [Band(band) for band in terms["quote"]["bands"].values()]
+    return terms["request"]["workload_class"], _scarcest(bands)
+
+
+def _scarcest(bands: Iterable[Band]) -> str:
+    return max(bands, key=lambda band: band.rank, default=Band.BASELINE).value
 
 
 def _counter(name: str, words: str, labels: tuple[str, ...], counts: Any) -> Metric:
@@ -139,11 +168,13 @@ def _counter(name: str, words: str, labels: tuple[str, ...], counts: Any) -> Met
     return family
 
 
-def _sums(name: str, words: str, amounts: Iterable[Money]) -> Metric:
-    family = GaugeMetricFamily(name, words, labels=["currency"])
-    sums: dict[str, Money] = {}
-    for amount in amounts:
-        sums[amount.currency] = sums.get(amount.currency, Money.zero(amount.currency)) + amount
-    for currency, amount in sums.items():
-        family.add_metric([currency], float(amount.amount))
+def _sums(name: str, words: str, amounts: Iterable[tuple[Terms, Money]]) -> Metric:
+    """By class, by the band that it was agreed at, and by currency."""
+    family = GaugeMetricFamily(name, words, labels=["class", "band", "currency"])
+    sums: dict[tuple[str, str, str], Money] = {}
+    for terms, amount in amounts:
+        labels = (terms.request.workload_class, _scarcest(terms.quote.bands.values()), amount.currency)
+        sums[labels] = sums.get(labels, Money.zero(amount.currency)) + amount
+    for labels, amount in sums.items():
+        family.add_metric(list(labels), float(amount.amount))
     return family

@@ -29,8 +29,13 @@ async def test_offers_acceptances_prices_and_money_are_exposed_by_class_and_band
     price = done.terms.quote.price_per_hour.amount
     assert f"accord_negotiation_price_per_hour_sum{labels} {float(price)}" in found
     total = float(done.terms.quote.total.amount)
-    assert f'accord_negotiation_committed_money{{currency="EUR"}} {total}' in found
-    assert 'accord_negotiation_agreements{state="provisioned"} 1.0' in found
+    assert (
+        f'accord_negotiation_committed_money{{band="baseline",class="order-execution",currency="EUR"}} {total}' in found
+    )
+    assert 'accord_negotiation_agreements{class="order-execution",state="provisioned"} 1.0' in found
+    assert 'accord_negotiation_agreements{class="order-execution",state="cooling"} 0.0' in found
+    assert 'accord_market_links{axis="bandwidth",band="baseline",tier="ip"} 8.0' in found
+    assert 'accord_market_links{axis="latency",band="withdrawn",tier="ip"} 0.0' in found
 
 
 async def test_refusals_are_exposed_by_the_check_that_said_no() -> None:
@@ -49,7 +54,10 @@ async def test_changes_are_exposed_by_strategy_and_outcome() -> None:
         plane.clock.time += 10
     found = exposed(plane)
     for outcome in ("failed", "done"):
-        assert f'accord_negotiation_changes_total{{outcome="{outcome}",strategy="as asked"}} 1.0' in found
+        assert (
+            f'accord_negotiation_changes_total{{class="order-execution",outcome="{outcome}",strategy="as asked"}} 1.0'
+            in found
+        )
 
 
 async def test_where_nothing_is_negotiated_the_families_are_there_and_empty() -> None:

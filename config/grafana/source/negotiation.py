@@ -70,6 +70,31 @@ _TRADE = (
     ),
 )
 
+_SCARCE = (
+    Panel(
+        "Scarce links",
+        "Links that are sold, by the band that is published of them above baseline, on each axis of each tier.",
+        "none",
+        (
+            Query(
+                f'sum by (tier, axis, band) (accord_market_links{{{AT_JOB}, band!="baseline"}})',
+                "{{tier}} {{axis}} {{band}}",
+            ),
+        ),
+    ),
+    Panel(
+        "Money by class",
+        "What agreements in force cost for their time, by class of workload and the band that they were agreed at.",
+        "none",
+        (
+            Query(
+                f"sum by (class, band, currency) (accord_negotiation_committed_money{{{AT_JOB}}}) > 0",
+                "{{class}} {{band}} {{currency}}",
+            ),
+        ),
+    ),
+)
+
 _LIFE = (
     Panel(
         "Changes of live agreements",
@@ -77,8 +102,8 @@ _LIFE = (
         "ops",
         (
             Query(
-                f"sum by (strategy, outcome) (rate(accord_negotiation_changes_total{{{AT_JOB}}}{RATE}))",
-                "{{strategy}} {{outcome}}",
+                f"sum by (class, strategy, outcome) (rate(accord_negotiation_changes_total{{{AT_JOB}}}{RATE}))",
+                "{{class}} {{strategy}} {{outcome}}",
             ),
         ),
     ),
@@ -88,8 +113,9 @@ _LIFE = (
         "none",
         (
             Query(
-                f'sum by (state) (accord_negotiation_agreements{{{AT_JOB}, state=~"at-risk|cooling|renegotiated"}})',
-                "{{state}}",
+                f"sum by (class, state)"
+                f' (accord_negotiation_agreements{{{AT_JOB}, state=~"at-risk|cooling|renegotiated"}})',
+                "{{class}} {{state}}",
             ),
         ),
     ),
@@ -99,5 +125,5 @@ NEGOTIATION = Board(
     "negotiation",
     "accord / Negotiation",
     "What is offered at which price, what is refused and why, and how agreements fare.",
-    (("Now", _NOW), ("Trade", _TRADE), ("Life", _LIFE)),
+    (("Now", _NOW), ("Trade", _TRADE), ("Scarcity", _SCARCE), ("Life", _LIFE)),
 )
