@@ -1,4 +1,4 @@
-"""Owns foreseeing: the values of all objectives at a tick become the breaches that are forecast of them.
+"""Owns foreseeing: the values of all objectives at a tick become the breaches that are forecast of them, and alarms.
 
 Objectives that begin to be measured at the same tick are forecast together, one numpy pass for all. Where many have
 come one by one, the smallest groups become one by going through what was seen of them once more.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from controller.assurance.breach import Breach, predict
 from controller.assurance.objectives import Objective
+from controller.telemetry.detectors import Alarms, Detectors, Shape
 from controller.telemetry.forecast import Forecast
 from controller.telemetry.forecast_daily import DailyForecaster
 
@@ -42,6 +43,8 @@ class _Group:
 
     columns: dict[str, int]
     forecaster: DailyForecaster
+    detectors: Detectors
+    alarms: Alarms | None = None
     past: deque[Array] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     @property
@@ -51,7 +54,9 @@ class _Group:
 
     def step(self, values: Array, phase: int | None = None) -> Forecast:
         self.past.append(values)
-        return self.forecaster.step(values, phase)
+        forecast = self.forecaster.step(values, phase)
+        self.alarms = self.detectors.step(values, forecast)
+        return forecast
 
     def recent(self, name: str) -> Array:
         """The past of one, oldest first."""
@@ -92,6 +97,14 @@ class Foresight:
                 return [float(value) for value in group.recent(name)[-most:]]
         return []
 
+    def shape(self, objective: Objective) -> Shape:
+        """What is unusual of an objective by at least two of three detectors; silence by itself."""
+        name = str(objective)
+        for group in self._groups:
+            if name in group.columns and group.alarms is not None:
+                return Shape(group.alarms.shapes[group.columns[name]])
+        return Shape.NONE
+
     def _of(
         self, group: _Group, named: Mapping[str, Objective], seen: Mapping[Objective, Seen], phase: int | None
     ) -> Iterator[tuple[Objective, Breach]]:
@@ -109,7 +122,8 @@ class Foresight:
     def _group(self, names: Sequence[str]) -> _Group:
         columns = {name: column for column, name in enumerate(names)}
         every = max(1, round(_PART_SECONDS / self.tick_seconds))
-        return _Group(columns, DailyForecaster(len(names), self.horizons, self._day, every))
+        forecaster = DailyForecaster(len(names), self.horizons, self._day, every)
+        return _Group(columns, forecaster, Detectors(len(names), self.horizons))
 
     @property
     def _day(self) -> int:

@@ -15,7 +15,18 @@ from controller.cli.terminal import Json, record, table, timestamp
 app = group("assurance", "Services beside what is promised of them: observed, foreseen, decided.")
 ServiceArgument = Annotated[str, typer.Argument(metavar="VPN", autocompletion=complete_service)]
 _LIST = ("service", "state", "since", "health", "worst", "breach_probability", "quality")
-_OBJECTIVES = ("objective", "subject", "target", "observed", "foreseen", "breach", "quality", "budget left", "recent")
+_OBJECTIVES = (
+    "objective",
+    "subject",
+    "target",
+    "observed",
+    "foreseen",
+    "breach",
+    "anomaly",
+    "quality",
+    "budget left",
+    "recent",
+)
 _STEPS = ("time", "state", "event", "cause", "reason", "position")
 _BARS = "▁▂▃▄▅▆▇█"
 _SECONDS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
@@ -98,6 +109,7 @@ def _row(one: Json) -> dict[str, Json]:
         "observed": amount(one["observed"], unit),
         "foreseen": interval,
         "breach": "" if probability is None else f"{probability:.0%}",
+        "anomaly": one["anomaly"],
         "quality": f"{one['quality']:.2f}",
         "budget left": "" if left is None else f"{left:.1%}",
         "recent": sparkline(one["recent"][-_RECENT:]),

@@ -29,6 +29,7 @@ from controller.runtime.assurance import Assurance, ObjectiveStanding
 from controller.runtime.assurance_explaining import Explaining
 from controller.runtime.controller import Controller
 from controller.runtime.topology_overlay import KINDS, overlay
+from controller.telemetry.detectors import Shape
 
 Json = Any
 _MOST_OBJECTIVES = 100
@@ -134,6 +135,7 @@ def objective_view(assurance: Assurance, standing: ObjectiveStanding) -> Json:
         "forecast_upper": _number(breach.upper),
         "horizon_seconds": breach.horizon_seconds,
         "breach_probability": round(breach.probability, 4) if isfinite(breach.point) else None,
+        "anomaly": "" if standing.anomaly is Shape.NONE else standing.anomaly.name.lower().replace("_", "-"),
         "error_budget": _budget(standing.budget),
         "recent": [_number(value) for value in assurance.recent(objective)],
     }

@@ -29,6 +29,7 @@ from controller.runtime.assurance_deciding import Deciding
 from controller.runtime.assurance_measures import Measured, Measures, Session
 from controller.runtime.assurance_reporting import Reporting
 from controller.runtime.world import World
+from controller.telemetry.detectors import Shape
 
 _log = structlog.get_logger(__name__)
 ACTOR = "accord"
@@ -72,6 +73,8 @@ class ObjectiveStanding:
     measured: Measured
     breach: Breach
     budget: ErrorBudget | None = None
+    anomaly: Shape = Shape.NONE
+    """What is unusual of its values, whether or not a breach is foreseen."""
 
     @property
     def observed(self) -> Observed:
@@ -285,7 +288,8 @@ class Assurance:
                     known = breach if availability.spells else unforeseen(objective)
                     stand.append(ObjectiveStanding(objective, found, known, availability.budget(objective, now)))
                 else:
-                    stand.append(ObjectiveStanding(objective, found, breaches.get(objective) or unforeseen(objective)))
+                    foreseen, shape = breaches.get(objective) or unforeseen(objective), self.foresight.shape(objective)
+                    stand.append(ObjectiveStanding(objective, found, foreseen, anomaly=shape))
             symptoms = self._symptoms.look(name, [one.observed for one in stand], now)
             self.standings[name] = Standing(now, tuple(stand), symptoms, health(symptoms, now))
         for gone in self.standings.keys() - self._terms.keys():  # services end while others have their turn

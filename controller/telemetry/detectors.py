@@ -26,6 +26,7 @@ _NORMAL = 0.6745  # median absolute deviation of a normal law, in standard devia
 _FAR_OFF = 5.0
 _FAR_FROM_AGO = 8.0
 """A season ago is further off than a forecast, but has not learnt the drift."""
+_ABSURD = 30.0
 _SLACK, _DECISION, _CLIP = 1.0, 12.0, 4.0
 _NOVEL = 0.08
 """Share of trees: one of them is enough. The vote alone alarms nobody."""
@@ -68,6 +69,8 @@ class Deviations:
         self._median: Array = np.zeros(count)
         self._spread: Array = np.zeros(count)
         self._seen: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
+        self._absurd: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
+        """For how many values on end deviations have been beyond all reason."""
 
     def step(self, values: Array) -> Array:
         """How many standard deviations each value is off; 0 as long as too little is known, or for NaN."""
@@ -80,6 +83,9 @@ class Deviations:
         self._spread = np.where(first, np.abs(off), self._spread)
         # Tracked by the sign: one value moves either no further than a share of the spread, however far off it is.
         size = np.minimum(memory * 2.0, 0.5) * self._spread + 1e-15
+        # What was constant and is no longer would be far off for hundreds of ticks.
+        self._absurd = np.where(known & (np.abs(off) > _ABSURD * self._spread), self._absurd + 1, 0)
+        size = np.where(self._absurd >= _HELD, 0.5 * self._spread, size)
         self._median = np.where(first, values, self._median + size * np.sign(off))
         self._spread = np.maximum(self._spread + size * np.sign(np.abs(off) - self._spread) * (~first), 1e-12)
         return scores

@@ -25,6 +25,7 @@ OBJECTIVE = {
     "forecast_upper": 0.0161,
     "horizon_seconds": 300.0,
     "breach_probability": 0.42,
+    "anomaly": "level-shift",
     "error_budget": None,
     "recent": [0.010, None, 0.012, 0.0138],
 }
@@ -38,6 +39,7 @@ AVAILABILITY = OBJECTIVE | {
     "forecast": None,
     "breach_probability": None,
     "reason": "availability is not measured: no test packets of the service are told",
+    "anomaly": "",
     "error_budget": {"window_seconds": 3600, "measured_seconds": 60, "bad_seconds": 1, "remaining_ratio": 0.5},
     "recent": [],
 }
@@ -118,7 +120,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         ("assurance", "acme-1"): AGREEMENT,
         ("assurance", "acme-1", "explanation"): STORY,
         ("topology", "overlay"): LINKS,
-        ("services", "acme-1"): {"service": {"vpn-id": "acme-1"}, "placements": [], "assurance": AGREEMENT},
+        ("services", "acme-1"): {
+            "service": {"vpn-id": "acme-1"},
+            "placements": [],
+            "agreements": [],
+            "assurance": AGREEMENT,
+        },
     }
 
     def get(_self: Client, *segments: str, **query: str) -> Any:
@@ -158,6 +165,7 @@ def test_an_objective_is_shown_beside_its_target_with_forecast_budget_and_sparkl
         "13.8 ms",
         "14.9 ms (14 ms to 16.1 ms) in 300 s",
         "42%",
+        "level-shift",
         "▁ ▅█",
         "50.0%",
         "99.9 %",

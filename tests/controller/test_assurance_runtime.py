@@ -14,6 +14,7 @@ from controller.assurance.objectives import Objective, ObjectiveName
 from controller.events import types
 from controller.mapping.fragment import service_id
 from controller.model.errors import NotFoundError
+from controller.northbound.assurance import assurance_view
 from controller.ports import Event, NewEvent
 from controller.runtime.assurance import Pace
 from controller.runtime.assurance_deciding import NOBODY, NOTHING
@@ -91,6 +92,29 @@ async def test_a_breach_is_predicted_before_it_is_there_and_the_decision_says_th
     assert world.against("cause") == []
     assert recovery.asked == []
     assert "renegotiate" not in world.events()
+
+
+async def test_what_is_unusual_is_told_by_its_shape_whether_or_not_a_breach_is_foreseen() -> None:
+    world = await assured()
+    random = np.random.default_rng(4)
+
+    async def told(ticks: int, delay: float | None) -> list[str]:
+        found = []
+        for _ in range(ticks):
+            await world.tick(None if delay is None else delay + 0.0001 * random.normal())
+            view = assurance_view(world.assurance, "acme")["objectives"]
+            found += [one["anomaly"] for one in view if one["objective"] == "delay-one-way"]
+        return found
+
+    await told(150, 0.005)
+    quiet = await told(40, 0.005)
+    assert quiet.count("") > 0.9 * len(quiet)
+    assert "level-shift" not in quiet
+    shifted = await told(8, 0.009)
+    assert "level-shift" in shifted
+    assert world.state() is S.ASSURED
+    await told(60, 0.009)
+    assert "silence" in await told(12, None)
 
 
 async def test_nobody_localises_then_the_decision_says_so_and_nothing_is_done() -> None:

@@ -118,6 +118,15 @@ def test_deviations_are_those_of_a_normal_law_and_outliers_do_not_widen_them():
     assert np.nanmean(scores) == pytest.approx(0, abs=0.15)
 
 
+def test_what_was_constant_and_begins_to_vary_is_not_far_off_for_long():
+    random, deviations = np.random.default_rng(1), Deviations(200)
+    for _ in range(100):
+        deviations.step(np.full(200, 7.0))
+    for _ in range(150):
+        scores = deviations.step(7 + 3 * random.normal(size=200))
+    assert (np.abs(scores) > 5).mean() < 0.05
+
+
 def test_trees_know_where_points_fell_and_find_others_novel():
     random, trees = np.random.default_rng(1), HalfSpaceTrees(3, 50)
     known = np.ones(50, dtype=bool)
