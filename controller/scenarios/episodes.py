@@ -330,7 +330,8 @@ async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
     await theatre.load(Tier.IP, dials.load)
     await theatre.wait(120)
     await attempt("withdrawn", lambda: None)
-    facts = {"checks": found, "paid": str(paid), "effort": sorted({work.value for work in theatre.work})}
+    effort = sorted({work.value for work in theatre.work})
+    facts = {"checks": found, "paid": str(paid), "effort": effort, **await packets(theatre)}
     good_ones = [name for name, check in found.items() if check == Stage.DONE]
     is_free = paid.minor == 0 and not good_ones
     return Outcome("all refused, nothing paid" if is_free else f"went through: {', '.join(good_ones)}", facts)
