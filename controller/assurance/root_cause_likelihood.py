@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.assurance.root_cause_groups import RiskGroup, RiskKind
-from controller.assurance.root_cause_observations import DOWN, MODES, Array, Observation, likelihood, log_prior
+from controller.assurance.root_cause_observations import (
+    DOWN,
+    LATE,
+    MODES,
+    Array,
+    Observation,
+    ObservationKind,
+    likelihood,
+    log_prior,
+)
 
 LIES = 0.02
 """How many sensors lie."""
@@ -91,15 +100,17 @@ class FaultModel:
     def _columns(self) -> tuple[NDArray[np.intp], Array]:
         """(group, mode) of every fault that touches a symptom, and their priors; others gain less than they cost.
 
-        A device that told of symptoms was hardly down itself.
+        A device that told of symptoms was hardly down itself; nothing is late that nobody found to be late.
         """
-        told_of_it = {one.sensor for one in self.observations if one.is_symptom}
+        symptoms = [one for one in self.observations if one.is_symptom]
+        told_of_it = {one.sensor for one in symptoms}
+        is_late = any(one.kind is ObservationKind.DELAY for one in symptoms)
         touched = np.flatnonzero(self.covers[self.is_symptom].any(axis=0))
         found = []
         for group, mode in product(map(int, touched), range(len(MODES))):
             risk = self.groups[group]
             prior = log_prior(risk.kind, mode, risk.direction)
-            if prior is not None:
+            if prior is not None and (is_late or mode != LATE):
                 is_heard = mode == DOWN and risk.kind is RiskKind.NODE and risk.name in told_of_it
                 found.append(((group, mode), prior + (_LOG_LAST_WORDS if is_heard else 0.0)))
         columns = np.array([column for column, _ in found], dtype=np.intp).reshape(-1, 2)

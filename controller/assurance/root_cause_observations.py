@@ -31,6 +31,8 @@ class ObservationKind(StrEnum):
     """A device answers, or does not."""
     VERDICT = "verdict"
     """A detector found a series good or bad, such as a delay or a count of discards."""
+    DELAY = "delay"
+    """A link's own session found that packets take far longer over it than they usually do, or that they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ _WORDS = {
     ObservationKind.CARRIER: ("carrier", "no carrier"),
     ObservationKind.SILENCE: ("answers", "silent"),
     ObservationKind.VERDICT: ("good", "bad"),
+    ObservationKind.DELAY: ("in time", "late"),
 }
 _SYMPTOM = 2.0
 
@@ -98,6 +101,7 @@ class Mode:
     verdict: float
     share: float
     """Of all faults."""
+    delay: float = 0.3
 
 
 _UNSEEN = 0.005
@@ -112,15 +116,16 @@ MODES = (
     Mode("loses 1.25 %", 0.0125, _UNSEEN, _UNSEEN, 0.85, 0.07),
     Mode("loses 0.6 %", 0.006, _UNSEEN, _UNSEEN, 0.85, 0.07),
     Mode("loses 0.3 %", 0.003, _UNSEEN, _UNSEEN, 0.8, 0.07),
+    Mode("late", 0.0, _UNSEEN, _UNSEEN, _UNSEEN, 0.2, 0.98),
 )
-DOWN = 0
+DOWN, LATE = 0, len(MODES) - 1
 _PRIORS = {RiskKind.LINK: 1e-3, RiskKind.NODE: 5e-4, RiskKind.SRLG: 4e-4, RiskKind.LINE_CARD: 1e-3}
 
 
 def log_prior(kind: RiskKind, mode: int, direction: str) -> float | None:
     """How likely such a fault is before anything is seen; None for what does not happen.
 
-    A conduit is cut and does not lose a little; one direction alone loses packets and keeps its carrier.
+    A conduit is cut and does not lose a little; one direction alone loses packets, or is late, and keeps its carrier.
     """
     if (kind is RiskKind.SRLG and mode != DOWN) or (direction and mode == DOWN):
         return None
@@ -138,7 +143,12 @@ class Likelihood:
     lie: float
 
 
-_LEAKS = {ObservationKind.CARRIER: 0.002, ObservationKind.SILENCE: 0.02, ObservationKind.VERDICT: 0.01}
+_LEAKS = {
+    ObservationKind.CARRIER: 0.002,
+    ObservationKind.SILENCE: 0.02,
+    ObservationKind.VERDICT: 0.01,
+    ObservationKind.DELAY: 1e-4,
+}
 """How often each is bad without a fault."""
 
 
@@ -179,6 +189,8 @@ def _of_losses(sent: int, lost: int) -> Likelihood:
         return ways + top - (lgamma(a) + lgamma(b) - lgamma(a + b))
 
     def with_loss(ratio: float) -> float:
+        if not ratio:
+            return healthy
         return beta_binomial(*(_TOTAL if ratio > _TOTAL_FROM else (_EVENNESS, _EVENNESS * (1 - ratio) / ratio)))
 
     quiet, burst = log(1 - _BURST_SHARE) + beta_binomial(*_QUIET), log(_BURST_SHARE) + beta_binomial(*_BURST)

@@ -160,11 +160,19 @@ def _drafted(situation: Situation, flows: Sequence[Flow], kind: RemedyKind, plac
             draft.helped.append(flow.name)
             continue
         try:
-            draft.take(flow, place(draft, draft.tunnel_of(flow)))
+            made = place(draft, draft.tunnel_of(flow))
+            if situation.fault.kind == FaultKind.DELAY and not _is_quicker(situation, flow, made):
+                draft.missed.append((flow.name, "the other way takes no less time"))
+                continue
+            draft.take(flow, made)
             done.add(name)
         except (AccordError, KeyError) as error:
             draft.missed.append((flow.name, str(error)))
     return draft
+
+
+def _is_quicker(situation: Situation, flow: Flow, tunnel: Tunnel) -> bool:
+    return sum(map(situation.database.delay_seconds, tunnel.ranked[0].hops)) < situation.delay_seconds(flow)
 
 
 # -- reroute -----------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ class FaultKind(StrEnum):
     LINE_CARD = "line-card"
     CONGESTION = "congestion"
     """Nothing is broken: more is sent over a link than it carries."""
+    DELAY = "delay"
+    """Packets take far longer over it than they usually do: that hurts who was promised a delay."""
     DRIFT = "drift"
     """Somebody changed a device behind the controller's back."""
 
@@ -145,7 +147,20 @@ class Situation:
         """The flows that the fault hits, or that go nowhere while something is down; the most important first."""
         is_down = self.fault.is_down
         hit = [f for f in self.flows if self.fault.hits(f.links, f.nodes) or (is_down and not f.is_carried)]
+        if self.fault.kind == FaultKind.DELAY:
+            hit = [flow for flow in hit if self._is_late(flow)]
         return tuple(sorted(hit, key=lambda flow: (self.promise(flow.service).priority, flow.name)))
+
+    def delay_seconds(self, flow: Flow) -> float:
+        """Of all its links together: rather too much where it takes several ways."""
+        known = self.database.network.links
+        return sum(self.database.delay_seconds(link) for link in flow.links if link in known)
+
+    def _is_late(self, flow: Flow) -> bool:
+        """Whether it takes longer than was promised."""
+        tunnel = self.tunnel(flow.tunnel) if flow.tunnel else None
+        bounds = (self.promise(flow.service).delay_bound_seconds, tunnel.delay_bound_seconds if tunnel else None)
+        return any(bound is not None and self.delay_seconds(flow) > bound for bound in bounds)
 
     @property
     def full(self) -> tuple[LinkId, ...]:

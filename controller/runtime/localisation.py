@@ -15,7 +15,7 @@ from controller.assurance.decision import CauseFinding
 from controller.assurance.impact import Impact, subjects_of
 from controller.assurance.root_cause import CONFIDENT, Cause, Diagnosis, localise
 from controller.assurance.root_cause_groups import RiskGroup, RiskKind, risk_groups
-from controller.assurance.root_cause_observations import Observation
+from controller.assurance.root_cause_observations import LATE, MODES, Observation
 from controller.assurance.symptoms import Symptom
 from controller.events import types
 from controller.model.errors import AccordError
@@ -151,7 +151,7 @@ class Localisation:
         for diagnosis in self.diagnoses:
             for fault in _of_diagnosis(diagnosis, elements):
                 full = tuple(link for link in fault.elements if self.witness.is_full(database, [link]))
-                is_full = fault.kind == FaultKind.LINK and not fault.is_down and full
+                is_full = fault.kind in {FaultKind.LINK, FaultKind.DELAY} and not fault.is_down and full
                 named = _congested(fault, full) if is_full else fault
                 found.setdefault(named.cause, named)
         return sorted(found.values(), key=lambda fault: (-fault.confidence, fault.cause))
@@ -259,9 +259,10 @@ def _fault(
     # Both directions, whichever is the likelier: test packets go there and back, and nobody is hurt by moving.
     hit = frozenset[str]().union(*(elements.get(str(one), frozenset()) for one in together))
     is_down = cause.mode in _DEAD_MODES
+    is_late = cause.mode == MODES[LATE].name
     return Fault(
         cause=str(cause),
-        kind=kinds.get(cause.kind, FaultKind.LINE_CARD).value,
+        kind=(FaultKind.DELAY if is_late else kinds.get(cause.kind, FaultKind.LINE_CARD)).value,
         elements=tuple(sorted(hit)),
         is_down=is_down,
         confidence=min(1.0, sum(one.confidence for one in together)),

@@ -30,6 +30,10 @@ _DELAYS = frozenset({"last-forward-delay", "forward-delay"})
 _USUAL_MEMORY = 0.02
 _LATE_SHARE, _LATE_SECONDS = 0.5, 0.002
 """A link's delay that is off by more than this share and time of the usual one is a symptom."""
+_MOST_LATE = 6
+"""So many readings in a row tell as much as can be told of it."""
+_USUAL_AFTER_SECONDS = 3600.0
+"""What has been late for so long is how it is."""
 VPN = "l3vpn:"
 """What begins the holder of a session in a VPN."""
 _SEGMENT_STEPS = 5
@@ -62,6 +66,9 @@ class _Session:
     delay: float = 0.0
     usual: float | None = None
     delay_at: float = 0.0
+    late: int = 0
+    """Readings in a row of which every delay was late."""
+    late_since: float = 0.0
 
 
 @dataclass(slots=True)
@@ -101,12 +108,17 @@ class Witness:
                 self._sessions[device, number].counts.append((time, told["sent-packets"], told["lost-packets"]))
 
     def _take_delay(self, session: _Session, sample: Sample) -> None:
-        value = sample.value
+        value, is_new = sample.value, sample.source_time > session.delay_at
         session.delay, session.delay_at = value, sample.source_time
-        if session.usual is None:
-            session.usual = value
-        elif not _is_late(value, session.usual):
+        is_late = session.usual is not None and _is_late(value, session.usual)
+        if session.usual is None or (session.late and sample.source_time - session.late_since >= _USUAL_AFTER_SECONDS):
+            session.usual, session.late = value, 0
+        elif is_late:
+            session.late_since = session.late_since if session.late else sample.source_time
+            session.late += is_new
+        else:
             session.usual += _USUAL_MEMORY * (value - session.usual)
+            session.late = 0
 
     @property
     def is_calm(self) -> bool:
@@ -198,6 +210,7 @@ class Witness:
             ObservationKind.CARRIER: self.patience.carrier,
             ObservationKind.SILENCE: self.patience.silence,
             ObservationKind.VERDICT: self.patience.verdict,
+            ObservationKind.DELAY: self.patience.verdict,
         }.get(one.kind, 0.0)
         return _at(one, since) if now - since >= patience else None
 
@@ -269,8 +282,9 @@ class Witness:
                 yield Observation(ObservationKind.VERDICT, name, point.node, on, is_bad=discards.value > 0)
             session = self._sessions.get((point.node, probes.get(link.id, "")))
             if session is not None and session.usual is not None and session.delay_at > now - self.patience.stale:
-                is_late = _is_late(session.delay, session.usual)
-                yield Observation(ObservationKind.VERDICT, f"delay of {link.id}", point.node, on, is_bad=is_late)
+                for age in range(max(1, min(session.late, _MOST_LATE))):
+                    name = f"delay of {link.id}" + (f", {age} readings ago" if age else "")
+                    yield Observation(ObservationKind.DELAY, name, point.node, on, is_bad=session.late > 0)
 
     # -- sessions ----------------------------------------------------------------------------------------------
 

@@ -156,6 +156,8 @@ class Recoveries:
     async def _who(self, fault: Fault) -> tuple[str, ...]:
         if fault.kind == FaultKind.DRIFT:
             return self.faults.owners(fault)
+        if fault.kind == FaultKind.DELAY:
+            return await self.work.suffering(fault)
         return tuple(sorted({*await self.work.suffering(fault), *self.localisation.touched(fault.elements)}))
 
     def _was_told(self, fault: Fault, services: tuple[str, ...]) -> bool:

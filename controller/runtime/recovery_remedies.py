@@ -78,7 +78,9 @@ class RecoveryRemedies:
         """What the service suffers from, or is going to."""
         known = next((fault for fault in self.localisation.faults if fault.cause == finding.cause), None)
         if known is not None and finding.cause != NO_CAUSE:
-            return replace(known, reason=f"{FORETOLD}: {breach}")
+            # Before anybody suffers from a delay, whoever takes the link is to be kept from it.
+            kind = FaultKind.LINK.value if known.kind == FaultKind.DELAY else known.kind
+            return replace(known, kind=kind, reason=f"{FORETOLD}: {breach}")
         flows = (await self.localisation.flows.current()).of(service)
         database = self.work.topology.database
         links = list(dict.fromkeys(link for flow in flows for link in flow.links))

@@ -9,9 +9,12 @@ from controller.mapping.measurement import Measurement
 from controller.model.identifiers import DeviceName
 from controller.runtime.collection_series import SeriesBook
 from controller.runtime.localisation_observations import Witness
+from controller.runtime.localisation_observations import _Held as Sessions
 from controller.runtime.recovery_flows import Flows
 from controller.telemetry.sample import Sample, SeriesKey
+from controller.topology.network import LinkId
 from controller.topology.te_database import TeDatabase
+from tests.controller.test_tunnel_paths import database as ways
 from tests.controller.topology_samples import drawn
 
 LONDON, PARIS = DeviceName("lon1"), DeviceName("par1")
@@ -102,3 +105,55 @@ def test_what_a_session_told_is_forgotten_with_the_session() -> None:
     held.hold("campaign-1")
     assert len(list(witness.sessions(flows))) == 1
     assert [witness.tells(LONDON, number) for number in (20_001, 20_002)] == [True, False]
+
+
+LINK = ways().network.link(LinkId("a:m>m:a"))
+
+
+class OneLink(Witness):
+    """A witness of one link that a session of its own measures."""
+
+    def _held_by(self, name: DeviceName) -> Sessions:
+        return Sessions(0, ((7, LINK.segment),), ())
+
+
+def delays(witness: Witness, time: float, *seconds: float) -> list[bool]:
+    """What is observed of the link's delay after a reading that told this."""
+    kinds = ("forward-delay", "last-forward-delay")
+    samples = [
+        Sample(SeriesKey(LINK.source.node, kind, "7"), time, time, value)
+        for kind, value in zip(kinds, seconds * 2, strict=False)
+    ]
+    witness.hear(samples)
+    found = witness.observations(ways(), Flows(ways().network), {}, (LINK.source.node,), time)
+    return [one.is_bad for one in found if one.kind is ObservationKind.DELAY]
+
+
+def late_link() -> tuple[Witness, float]:
+    """A link that has taken 2 ms for a while, and the time of the next reading."""
+    witness = OneLink(SimpleNamespace(network=(LINK.source.node,)), SeriesBook(TICK))  # type: ignore[arg-type]  # as above
+    times = [1_000.0 + TICK * number for number in range(20)]
+    assert [delays(witness, time, 0.002) for time in times][-1] == [False]
+    return witness, times[-1] + TICK
+
+
+def test_each_reading_in_a_row_that_is_far_later_than_usual_tells_more_of_it_up_to_a_bound() -> None:
+    witness, start = late_link()
+    told = [delays(witness, start + TICK * number, 0.010) for number in range(12)]
+    assert [len(one) for one in told] == sorted(len(one) for one in told)
+    assert told[-1] == [True] * 6
+    assert delays(witness, start + 12 * TICK, 0.002) == [False]
+    assert delays(witness, start + 13 * TICK, 0.0035) == [False], "a little more is no symptom"
+
+
+def test_a_reading_in_which_only_one_packet_was_late_is_none() -> None:
+    witness, start = late_link()
+    assert [delays(witness, start + TICK * number, 0.002, 0.010) for number in range(12)][-1] in ([False], [])
+    assert witness.is_calm
+
+
+def test_what_has_been_late_for_an_hour_is_how_it_is() -> None:
+    witness, start = late_link()
+    told = [delays(witness, start + 30.0 * number, 0.010) for number in range(125)]
+    assert told[100] == [True] * 6
+    assert told[-1] == [False]

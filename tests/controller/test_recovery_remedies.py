@@ -162,6 +162,30 @@ def test_what_flows_on_a_full_link_send_is_what_is_measured_there_each_direction
     assert Situation(fault(NORTH), base, (), (there, back)).sent(there) == 100
 
 
+def late(seconds, bound, **also):
+    """A flow in a tunnel with a bound on its delay, over a link that takes this long; `also`: what other ways take."""
+    base, (gold,) = held(database(), tunnel("gold", services=("acme",), delay_bound_seconds=0.1))
+    for way, delay in {NORTH: seconds, **also}.items():
+        base = base.with_measured(LinkId(f"a:{way}>{way}:a"), delay_seconds=delay)
+    gold = replace(gold, delay_bound_seconds=bound)
+    kind = fault(NORTH, kind=FaultKind.DELAY, is_down=False)
+    return Situation(kind, base, (gold,), (flow(name="gold"), flow("tin")))
+
+
+def test_of_a_link_that_is_late_only_those_suffer_who_were_promised_less():
+    assert late(0.05, bound=0.03).services == ("acme",)
+    assert late(0.05, bound=0.2).services == late(0.05, bound=None).services == ()
+    assert ranked(late(0.05, bound=0.2), candidates(late(0.05, bound=0.2))) == ()
+    (best, *_) = ranked(late(0.05, bound=0.03), candidates(late(0.05, bound=0.03)))
+    assert ways(best.remedy) == {"gold": MIDDLE}
+
+
+def test_nobody_leaves_a_link_that_is_late_for_a_way_that_takes_as_long():
+    situation = late(0.05, bound=0.03, **{MIDDLE: 0.06, SOUTH: 0.07})
+    assert situation.services == ("acme",)
+    assert ranked(situation, candidates(situation)) == ()
+
+
 def backwards(one):
     """The same flow the other way."""
     hops = tuple(LinkId(">".join(reversed(hop.split(">")))) for hop in reversed(one.links))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.assurance.root_cause import localise
 from controller.assurance.root_cause_cover import greedy_cover, obvious
 from controller.assurance.root_cause_groups import RiskGroup, RiskKind
 from controller.assurance.root_cause_likelihood import LIES, FaultModel
@@ -17,6 +18,7 @@ from controller.model.errors import InvalidInputError
 LETTERS = "abcdef"
 LINKS = tuple(RiskGroup(RiskKind.LINK, letter, frozenset(letter)) for letter in LETTERS)
 LOSS, VERDICT, CARRIER = ObservationKind.LOSS, ObservationKind.VERDICT, ObservationKind.CARRIER
+DELAY = ObservationKind.DELAY
 
 
 def verdict(elements, *, is_bad, sensor="", subject=""):
@@ -168,8 +170,46 @@ def test_a_node_that_tells_of_its_ports_is_not_down_itself():
     assert heard.groups[-1] < crashed.groups[-1]
 
 
+def late(element, count, sensor=""):
+    """So many readings of a link's own session in a row of which it was late, or one of which it was not."""
+    return [
+        Observation(DELAY, f"{element}, {n} ago", sensor or element, frozenset(element), is_bad=count > 0)
+        for n in range(max(1, count))
+    ]
+
+
+def good(sensor):
+    """What else a router tells that is well."""
+    return [Observation(CARRIER, f"port {n}", sensor, frozenset(f"{sensor}{n}")) for n in range(5)]
+
+
+def test_a_link_that_is_late_and_loses_nothing_is_the_cause_as_soon_as_two_readings_say_so() -> None:
+    def found(count):
+        well = [each for letter in LETTERS[1:] for each in (*late(letter, 0), *good(letter))]
+        (diagnosis,) = localise(LINKS, [*late("a", count), *good("a"), loss("a", 0), *well])
+        return diagnosis
+
+    assert found(1).abstains
+    for count in (2, 3, 6):
+        (cause, *_) = found(count).causes
+        assert (str(cause), cause.mode, found(count).abstains) == ("link a", "late", False)
+    assert found(6).causes[0].posterior > found(2).causes[0].posterior
+
+
+def test_a_router_whose_clock_is_wrong_makes_no_link_a_cause() -> None:
+    told = [each for letter in "abc" for each in late(letter, 6, "s1")]
+    (diagnosis,) = localise(LINKS, [*told, *late("d", 0), *late("e", 0)])
+    assert diagnosis.abstains
+    assert diagnosis.doubtful_sensors == ("s1",)
+
+
+def test_a_loss_with_delays_in_time_is_none_of_lateness() -> None:
+    (diagnosis,) = localise(LINKS, [loss("a", 30), *late("a", 0), loss("b", 0, "b")])
+    assert diagnosis.causes[0].mode.startswith("loses ")
+
+
 def test_likelihoods_are_those_of_chances_that_sum_to_one():
-    for kind, mode in product((CARRIER, VERDICT, ObservationKind.SILENCE), range(len(MODES))):
+    for kind, mode in product((CARRIER, VERDICT, DELAY, ObservationKind.SILENCE), range(len(MODES))):
         both = [likelihood(Observation(kind, "x", "s", frozenset("x"), is_bad=bad)) for bad in (True, False)]
         assert sum(np.exp(told.healthy) for told in both) == pytest.approx(1)
         assert sum(np.exp(told.alone[mode]) for told in both) == pytest.approx(1)

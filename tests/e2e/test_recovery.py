@@ -83,6 +83,24 @@ async def test_a_link_that_loses_two_percent_with_its_carrier_up_is_found_and_le
         assert changes
 
 
+async def test_a_link_that_is_late_and_loses_nothing_is_named_and_left_by_whom_it_makes_too_late(
+    tmp_path: Path,
+) -> None:
+    async with recovering(tmp_path, tunnels=("patient",)) as provider:
+        await made(provider, "hasty", services=(), delay_bound_seconds=_BOUND_SECONDS)
+        assert ways(provider, "hasty") == ways(provider, "patient") == {BRUSSELS}
+        provider.lab.slow_link(NORTH_WIRE, 2 * _BOUND_SECONDS)
+        one = await eventually(lambda one: one.cause == NORTH and one.is_over, provider)
+        assert (one.fault.kind, one.services) == ("delay", ("tunnel/hasty",))
+        assert any("delay of" in symptom and symptom.endswith("late") for symptom in one.fault.symptoms)
+        assert one.transactions
+        assert ways(provider, "hasty") == {LYON}
+        assert ways(provider, "patient") == {BRUSSELS}, "nobody promised it anything"
+
+
+_BOUND_SECONDS = 0.05
+
+
 async def test_a_fibre_that_is_cut_is_repaired_at_once_and_recovery_finds_nothing_left_to_do(tmp_path: Path) -> None:
     async with recovering(tmp_path, tunnels=BOTH) as provider:
         provider.lab.set_link(NORTH_WIRE, up=False)
