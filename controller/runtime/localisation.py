@@ -37,6 +37,7 @@ BLIND = "telemetry lost"
 _AFTER_START_SECONDS = 30.0
 _MOST_SYMPTOMS = 50
 _DEAD_MODES = frozenset({"down", "blackhole"})
+_LINK, _LATE = "link ", "delay of "
 _NOTHING = Diagnosis(None, None, (), (), (), ())
 
 
@@ -261,7 +262,8 @@ def _fault(
     is_down = cause.mode in _DEAD_MODES
     is_late = cause.mode == MODES[LATE].name
     return Fault(
-        cause=str(cause),
+        # One that loses as well is another fault, which must not wait for what is done about this one.
+        cause=_LATE + str(cause).removeprefix(_LINK) if is_late else str(cause),
         kind=(FaultKind.DELAY if is_late else kinds.get(cause.kind, FaultKind.LINE_CARD)).value,
         elements=tuple(sorted(hit)),
         is_down=is_down,
@@ -275,7 +277,7 @@ def _fault(
 
 def _congested(fault: Fault, full: tuple[str, ...]) -> Fault:
     return Fault(
-        cause=fault.cause.replace("link ", "congestion of ", 1),
+        cause="congestion of " + fault.cause.removeprefix(_LINK).removeprefix(_LATE),
         kind=FaultKind.CONGESTION.value,
         elements=full,
         confidence=fault.confidence,

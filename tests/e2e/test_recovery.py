@@ -90,7 +90,8 @@ async def test_a_link_that_is_late_and_loses_nothing_is_named_and_left_by_whom_i
         await made(provider, "hasty", services=(), delay_bound_seconds=_BOUND_SECONDS)
         assert ways(provider, "hasty") == ways(provider, "patient") == {BRUSSELS}
         provider.lab.slow_link(NORTH_WIRE, 2 * _BOUND_SECONDS)
-        one = await eventually(lambda one: one.cause == NORTH and one.is_over, provider)
+        cause = NORTH.replace("link ", "delay of ")
+        one = await eventually(lambda one: one.cause == cause and one.is_over, provider)
         assert (one.fault.kind, one.services) == ("delay", ("tunnel/hasty",))
         assert any("delay of" in symptom and symptom.endswith("late") for symptom in one.fault.symptoms)
         assert one.transactions
