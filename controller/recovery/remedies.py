@@ -23,6 +23,8 @@ from controller.topology.te_database import TeDatabase
 Json = Any
 NAME = "recovery"
 """What the names of tunnels begin with that a remedy makes."""
+LATER = "later than "
+"""What begins the word that somebody's delay is given up."""
 _NO_CHANGE = TunnelChange()
 _HALVINGS = 4
 _SHIFT_BELOW = 0.8
@@ -48,6 +50,11 @@ class Remedy:
     less: tuple[tuple[str, str], ...] = ()
     """Services that get less than was promised, and what."""
 
+    @property
+    def late(self) -> frozenset[str]:
+        """The services that are to be later than was promised."""
+        return frozenset(service for service, what in self.less if LATER in what)
+
     def to_json(self) -> Json:
         """The remedy as JSON."""
         document = to_json(replace(self, wanted=_NO_CHANGE, before=_NO_CHANGE))
@@ -66,15 +73,16 @@ def candidates(situation: Situation) -> tuple[Remedy, ...]:
     """Every remedy there is, without repetitions; none where nobody suffers or nothing would help."""
     if situation.fault.kind == FaultKind.DRIFT:
         return tuple(_restore(situation))
-    found: dict[tuple[Tunnel, ...], Remedy] = {}
+    found: dict[object, Remedy] = {}
     for remedy in (*_shift(situation), *_protect(situation), *_reroutes(situation), *_degrade(situation)):
         if remedy.wanted.upserted:
             found.setdefault(_content(remedy), remedy)
     return tuple(found.values())
 
 
-def _content(remedy: Remedy) -> tuple[Tunnel, ...]:
-    return tuple(sorted(remedy.wanted.upserted, key=lambda tunnel: tunnel.name))
+def _content(remedy: Remedy) -> object:
+    """What is done, and who is admitted to be late then: the twin may take the one only with the other."""
+    return tuple(sorted(remedy.wanted.upserted, key=lambda tunnel: tunnel.name)), remedy.late
 
 
 # -- one draft of a remedy, flow after flow --------------------------------------------------------------------------
@@ -312,8 +320,19 @@ def _degrade(situation: Situation) -> Iterator[Remedy]:
         return
     avoid = avoidance_of(situation, is_diverse=False)
     draft = _drafted(situation, situation.affected, RemedyKind.DEGRADE, lambda d, tunnel: _lessened(d, tunnel, avoid))
+    _admit(draft, situation)
     if draft.less:
         yield draft.remedy(RemedyKind.DEGRADE, f"away from {situation.fault.cause}, with less than was promised")
+
+
+def _admit(draft: _Draft, situation: Situation) -> None:
+    """Who will be later than was promised, by whatever word."""
+    for flow in situation.affected:
+        tunnel, bound = draft.changed.get(flow.tunnel or new_name(flow)), situation.bound_seconds(flow)
+        if tunnel is None or bound is None or any(LATER in what for name, what in draft.less if name == flow.service):
+            continue
+        if sum(map(draft.database.delay_seconds, tunnel.ranked[0].hops)) > bound:
+            draft.less.append((flow.service, f"{LATER}{bound * 1000:g} ms"))
 
 
 def _lessened(draft: _Draft, tunnel: Tunnel, avoid: Avoidance) -> Tunnel:
@@ -337,14 +356,14 @@ def _lesser(tunnel: Tunnel) -> Iterator[tuple[Tunnel, str]]:
         yield tunnel, "no protection"
     if tunnel.delay_bound_seconds is not None:
         late = replace(tunnel, delay_bound_seconds=None)
-        yield late, f"later than {tunnel.delay_bound_seconds * 1000:g} ms"
+        yield late, f"{LATER}{tunnel.delay_bound_seconds * 1000:g} ms"
     rate = tunnel.bandwidth.bits_per_second
     for halvings in range(1, _HALVINGS + 1) if rate else ():
         less = BitRate(rate >> halvings)
         yield replace(tunnel, bandwidth=less), f"{less} of {tunnel.bandwidth}"
         if tunnel.delay_bound_seconds is not None:
             late = replace(tunnel, bandwidth=less, delay_bound_seconds=None)
-            yield late, f"{less} of {tunnel.bandwidth}, later than {tunnel.delay_bound_seconds * 1000:g} ms"
+            yield late, f"{less} of {tunnel.bandwidth}, {LATER}{tunnel.delay_bound_seconds * 1000:g} ms"
     if rate:
         yield replace(tunnel, bandwidth=BitRate(0), delay_bound_seconds=None), f"nothing reserved of {tunnel.bandwidth}"
 

@@ -156,11 +156,16 @@ class Situation:
         known = self.database.network.links
         return sum(self.database.delay_seconds(link) for link in flow.links if link in known)
 
-    def _is_late(self, flow: Flow) -> bool:
-        """Whether it takes longer than was promised."""
+    def bound_seconds(self, flow: Flow) -> float | None:
+        """The least of what was promised of its delay."""
         tunnel = self.tunnel(flow.tunnel) if flow.tunnel else None
         bounds = (self.promise(flow.service).delay_bound_seconds, tunnel.delay_bound_seconds if tunnel else None)
-        return any(bound is not None and self.delay_seconds(flow) > bound for bound in bounds)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def _is_late(self, flow: Flow) -> bool:
+        """Whether it takes longer than was promised."""
+        bound = self.bound_seconds(flow)
+        return bound is not None and self.delay_seconds(flow) > bound
 
     @property
     def full(self) -> tuple[LinkId, ...]:

@@ -150,6 +150,7 @@ class Controller:
         flows = FlowView(self.world, self.proof)
         self.localisation = Localisation(flows, self.topology, self.collection, self.log, self.clock)
         work = RecoveryWork(self.world, self.topology, self.tunnels, self.changes, self.proof, self.localisation, self)
+        self.proof.late = work.late
         self.recoveries = Recoveries(self.world, self.log, self.clock, self.collection, self.localisation, work)
         self.recoveries.recheck, self.recoveries.look_closer = self.compare, self.enhanced.soon
         self.assurance.deciding.localiser = self.localisation

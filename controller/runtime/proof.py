@@ -43,6 +43,8 @@ class Proof:
     topology: TopologyView
     observe: Callable[[str, float], None] = lambda *_: None
     """Called with `prove` and the seconds it took."""
+    late: Callable[[], frozenset[str]] = frozenset
+    """What may be later than was promised for now (`VPN acme`): its fallback policy allows a remedy that says so."""
     promises: Promises = field(init=False)
     _model: Model = field(default_factory=lambda: Model({}))
     _taken: dict[DeviceName, _Taken] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class Proof:
         before, after = self.states(plan)
         found = prove(before, after, failures=failures)
         self.observe("prove", time.perf_counter() - started)
-        return found
+        return found.excusing(self.late())
 
     def states(self, plan: Plan) -> tuple[State, State]:
         """The network before and after a plan."""
@@ -101,6 +103,11 @@ class Proof:
             self._model.advance([DeviceForwarding(name)])
         self._model.on(self._current_network())
         return State(self._model, self.promises.current())
+
+    @property
+    def devices(self) -> tuple[DeviceForwarding, ...]:
+        """What each device does, as it was read last; the same object as long as nothing of it has changed."""
+        return tuple(self._model.devices.values())
 
     async def warm(self) -> None:
         """Read what has changed since the last time, a few devices at a time."""

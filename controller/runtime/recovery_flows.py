@@ -97,10 +97,12 @@ class FlowView:
             *services.services.values(),
             *services.sites.values(),
             *services.placements.values(),
+            *self.proof.devices,
         )
         # A tuple looks first whether what it holds is the very same, so documents are seldom read.
         if self._flows is None or self._flows.network is not database.network or seen != self._seen:
-            self._flows, self._seen = self._worked_out(database), seen
+            self._flows = self._worked_out(database)
+        self._seen = seen
         return self._flows
 
     def _worked_out(self, database: TeDatabase) -> Flows:

@@ -9,7 +9,7 @@ from controller.intent.codec import decode
 from controller.intent.model import FALLBACK_POLICY, Intent, Property
 from controller.model.errors import AccordError
 from controller.recovery.fallback import FallbackPolicies
-from controller.recovery.situation import USUAL, Fault, Promise, RemedyKind, Situation, fallback_of
+from controller.recovery.situation import USUAL, Fault, FaultKind, Promise, RemedyKind, Situation, fallback_of
 from controller.runtime.recovery_flows import Flows
 from controller.runtime.topology_discovery import TopologyView
 from controller.runtime.world import World
@@ -29,9 +29,13 @@ class Situations:
     """What is allowed by configuration."""
 
     def of(self, fault: Fault, flows: Flows, now: float, others: Iterable[Fault] = ()) -> Situation:
-        """Everything that may help against a fault is made of this; `others` are faults that there are besides."""
+        """Everything that may help against a fault is made of this; `others` are faults that there are besides.
+
+        What else is bad is kept away from; a link that is late is measured to be so, and good enough for many.
+        """
         network = self.topology.network
-        bad = {LinkId(one) for other in others if other.cause != fault.cause for one in other.elements}
+        besides = [other for other in others if other.cause != fault.cause and other.kind != FaultKind.DELAY]
+        bad = {LinkId(one) for other in besides for one in other.elements}
         services = dict.fromkeys(flow.service for flow in flows.flows)
         return Situation(
             fault=fault,

@@ -16,6 +16,7 @@ from controller.events import types
 from controller.mapping.tunnel import Tunnel
 from controller.ports import EventLog, NewEvent
 from controller.recovery.history import Recovery
+from controller.recovery.situation import FaultKind
 from controller.recovery.states import Mode
 from controller.runtime.recovery_evidence import Verification
 from controller.runtime.recovery_faults import Faults
@@ -99,7 +100,7 @@ class Tidying:
 
     async def _give_back(self, one: Recovery, promised: tuple[Tunnel, ...]) -> None:
         """What was promised; an event keeps it from being given back again when an operator takes it away."""
-        bad = [element for fault in self.faults.now.values() for element in fault.elements]
+        bad = [e for fault in self.faults.now.values() if fault.kind != FaultKind.DELAY for e in fault.elements]
         async with self.changing:
             given, done = await self.work.give_back(one, promised, bad)
         _log.info("recovery_gave_back", recovery=one.id, tunnels=list(given), failure=done.failure)

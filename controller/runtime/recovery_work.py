@@ -3,7 +3,7 @@
 Each is safe to be done again: what is wanted is a state of tunnels or devices, and what holds already is not done.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -105,7 +105,7 @@ class RecoveryWork:
         try:
             plan = await self.plan(remedy, summary)
             self.tunnels.refuse_overbooked(plan)
-            verdict = await self.proof.verdict(plan, failures=False)
+            verdict = (await self.proof.verdict(plan, failures=False)).excusing(_subjects(remedy))
         except AccordError as error:
             return None, str(error)
         if not verdict.is_proved:
@@ -118,6 +118,11 @@ class RecoveryWork:
         changed = {tunnel.name: tunnel for tunnel in self.world.tunnels}
         changed.update({tunnel.name: tunnel for tunnel in remedy.wanted.upserted})
         return TunnelChange(tuple(changed.values()))
+
+    def late(self) -> frozenset[str]:
+        """What may be late for now, as the twin calls it: remedies that say so are being carried out."""
+        under_way = (one.candidate.remedy for one in self.world.recoveries if one.is_touched and one.candidate)
+        return frozenset[str]().union(*map(_subjects, under_way))
 
     # -- carrying out ------------------------------------------------------------------------------------------
 
@@ -158,15 +163,20 @@ class RecoveryWork:
         """The tunnels that do with less because of a remedy that is over, each with all that was promised before."""
         found: dict[str, tuple[Recovery, Tunnel]] = {}
         for one in self.world.recoveries:
-            remedy = one.candidate.remedy if one.is_over and one.candidate else None
-            lesser = {tunnel.name: tunnel for tunnel in remedy.wanted.upserted} if remedy and remedy.less else {}
-            for was in remedy.before.upserted if remedy else ():
-                if was.name not in lesser or was.name in one.given_back or was.name not in self.world.tunnels:
-                    continue
-                now = self.world.tunnels.get(was.name)
-                if _promised(now) == _promised(lesser[was.name]) != _promised(was):
-                    found[was.name] = (one, replace(now, **_promised(was)))
+            if one.is_over and one.candidate and one.candidate.remedy.less:
+                found.update((was.name, (one, whole)) for was, whole in self._lessened(one, one.candidate.remedy))
         return found
+
+    def _lessened(self, one: Recovery, remedy: Remedy) -> Iterator[tuple[Tunnel, Tunnel]]:
+        """Its tunnels that are as it left them: as they were, and as they are with all that was promised."""
+        lesser = {tunnel.name: tunnel for tunnel in remedy.wanted.upserted}
+        for was in remedy.before.upserted:
+            if was.name not in lesser or was.name in one.given_back or was.name not in self.world.tunnels:
+                continue
+            now, then = self.world.tunnels.get(was.name), lesser[was.name]
+            is_late = now.paths == then.paths and not remedy.late.isdisjoint(now.services)
+            if _promised(now) == _promised(then) and (is_late or _promised(now) != _promised(was)):
+                yield was, replace(now, **_promised(was))
 
     async def give_back(
         self, recovery: Recovery, promised: Iterable[Tunnel], bad: Iterable[str]
@@ -181,6 +191,8 @@ class RecoveryWork:
                 better = placed(database, replace(tunnel, probes=(), beside=()), avoid)
             except NoPathError as error:
                 _log.info("promise_not_kept_yet", tunnel=tunnel.name, error=str(error))
+                continue
+            if better == self.world.tunnels.get(tunnel.name):
                 continue
             found.append(better)
             database = reserving(database, better)
@@ -266,6 +278,11 @@ class RecoveryWork:
         database = self.topology.database
         paths = [path for tunnel in change.upserted for path in tunnel.paths]
         return bool(paths) and not any(is_alive(database, path) for path in paths)
+
+
+def _subjects(remedy: Remedy) -> frozenset[str]:
+    """As the twin calls the services that a remedy makes late."""
+    return frozenset(f"VPN {service}" for service in remedy.late)
 
 
 def _promised(tunnel: Tunnel) -> dict[str, Any]:

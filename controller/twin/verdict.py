@@ -1,6 +1,6 @@
 """Owns what the twin answers: a verdict, and the packet with its path that shows why it is refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import ip_network
 
@@ -88,7 +88,7 @@ class Verdict:
 
     refusals: tuple[CounterExample, ...] = ()
     standing: tuple[CounterExample, ...] = ()
-    """What was wrong before the change and still is."""
+    """What was wrong before the change and still is, or was agreed to."""
     risks: tuple[CounterExample, ...] = ()
     """What a single failure would break."""
     classes: int = 0
@@ -96,6 +96,14 @@ class Verdict:
     failures: int = 0
     """Single failures that were tried."""
     assumptions: tuple[str, ...] = ()
+
+    def excusing(self, late: frozenset[str]) -> "Verdict":
+        """The same where it was agreed that these subjects are late: that is told and forbids nothing."""
+        excused = tuple(each for each in self.refusals if each.fault is Fault.DELAY and each.subject in late)
+        if not excused:
+            return self
+        refusals = tuple(each for each in self.refusals if each not in excused)
+        return replace(self, refusals=refusals, standing=(*self.standing, *excused))
 
     @property
     def is_proved(self) -> bool:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from controller.model.identifiers import DeviceName
 from controller.recovery.situation import Flow
 from controller.runtime.recovery_flows import Flows, FlowView
+from controller.twin.configuration import DeviceForwarding, Instance
 from tests.controller.test_tunnel_paths import database
 
 
@@ -37,7 +38,7 @@ def counting():
 
     view = Counting(
         SimpleNamespace(services=services, tunnels=SimpleNamespace(version=1)),
-        SimpleNamespace(warm=warm, topology=SimpleNamespace(database=base)),
+        SimpleNamespace(warm=warm, devices=(), topology=SimpleNamespace(database=base)),
     )
     view.times = 0
     return view, services
@@ -70,3 +71,13 @@ async def test_flows_are_worked_out_again_when_a_site_changes_and_not_otherwise(
     services.sites["london"] = {"bandwidth": 2}
     assert await view.current() is not first
     assert view.times == 2
+
+
+async def test_flows_are_worked_out_again_when_a_device_does_something_else_though_its_services_are_the_same():
+    view, services = counting()
+    services.services["acme"] = {"vpn": []}
+    await view.current()
+    for _ in range(2):
+        view.proof.devices = (DeviceForwarding(DeviceName("a"), instances={"acme": Instance("acme")}),)
+        await view.current()
+    assert view.times == 2, "as the service is told before its routers are known to carry it"

@@ -186,6 +186,21 @@ def test_nobody_leaves_a_link_that_is_late_for_a_way_that_takes_as_long():
     assert ranked(situation, candidates(situation)) == ()
 
 
+def test_who_was_promised_a_delay_that_no_way_keeps_is_carried_late_and_that_is_said_where_its_policy_allows_it():
+    base, (gold,) = held(database(), tunnel("gold", services=("acme",)))
+    for way in (MIDDLE, SOUTH):
+        base = base.with_measured(LinkId(f"a:{way}>{way}:a"), delay_seconds=0.08)
+
+    def found(policy):
+        promises = {"acme": Promise("acme", delay_bound_seconds=0.05, fallback=fallback_of(policy))}
+        flows = (flow(name="gold"),)
+        situation = Situation(fault(NORTH, is_down=False), base, (gold,), flows, promises)
+        return [(one.remedy.kind, one.remedy.late, one.remedy.less) for one in ranked(situation, candidates(situation))]
+
+    assert found("") == [("reroute", frozenset(), ()), ("degrade", {"acme"}, (("acme", "later than 50 ms"),))]
+    assert found("reroute") == [("reroute", frozenset(), ())]
+
+
 def backwards(one):
     """The same flow the other way."""
     hops = tuple(LinkId(">".join(reversed(hop.split(">")))) for hop in reversed(one.links))

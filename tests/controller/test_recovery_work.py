@@ -9,10 +9,11 @@ from controller.mapping.tunnel_paths import placed
 from controller.model.units import BitRate
 from controller.recovery.remedies import candidates
 from controller.recovery.scoring import Candidate, Score, ranked
-from controller.recovery.situation import Situation
+from controller.recovery.situation import Promise, Situation
 from controller.recovery.states import Cue
 from controller.runtime.recovery_flows import Flows
 from controller.runtime.recovery_work import RecoveryWork
+from controller.topology.network import LinkId
 from controller.transaction.stages import Stage, StagedPlan
 from controller.transaction.states import Phase
 from tests.controller.assurance_world import VirtualClock
@@ -132,6 +133,30 @@ async def test_who_was_to_do_with_less_gets_what_was_promised_again_clear_of_wha
     network.have(remedy.wanted)
     told = tried(remedy, Cue.COMMITTED, Cue.HELPED, ("undone", {"given_back": ["gold"]}))
     assert hands(network, *told).owed() == {}, "now it is an operator who wants less"
+
+
+def late_remedy():
+    """A tunnel, and a remedy that leads it another way and says that its service is late there."""
+    base, (gold,) = held(database(), tunnel("gold", services=("acme",)))
+    for way in (MIDDLE, SOUTH):
+        base = base.with_measured(LinkId(f"a:{way}>{way}:a"), delay_seconds=0.08)
+    promises = {"acme": Promise("acme", delay_bound_seconds=0.05)}
+    situation = Situation(fault(NORTH, is_down=False), base, (gold,), (flow(name="gold"),), promises)
+    return gold, next(one for one in candidates(situation) if one.late)
+
+
+async def test_only_while_a_remedy_is_carried_out_that_says_so_its_services_may_be_late_and_later_they_go_back():
+    gold, remedy = late_remedy()
+    network = Network(gold)
+    assert hands(network, *tried(remedy)[:-1]).late() == frozenset()
+    assert hands(network, *tried(remedy)).late() == {"VPN acme"}
+    network.have(remedy.wanted)
+    work = hands(network, *tried(remedy, Cue.COMMITTED, Cue.HELPED))
+    assert work.late() == frozenset()
+    ((one, promised),) = work.owed().values()
+    given, done = await work.give_back(one, (promised,), ())
+    assert (given, done.failure) == (("gold",), "")
+    assert network.tunnels.get("gold").paths[0].hops == gold.paths[0].hops
 
 
 async def test_as_long_as_there_is_no_room_for_what_was_promised_nothing_is_changed():

@@ -14,7 +14,7 @@ from controller.twin.model import Model
 from controller.twin.provider_core import link_failure, node_failure, single_failures, srlg_failure
 from controller.twin.proving import audit, prove
 from controller.twin.reading import read_device
-from controller.twin.verdict import Fault, Verdict
+from controller.twin.verdict import CounterExample, Fault, Verdict
 from controller.twin.what_if import Question, answer
 from tests.controller.twin_samples import (
     Twinned,
@@ -115,6 +115,17 @@ def test_a_tunnel_that_does_not_fit_or_is_too_slow_is_refused() -> None:
     assert {fault for fault, _ in judged(tunnel(bit_rate=2 * 10**10))} == {Fault.CAPACITY}
     assert judged(tunnel(delay_bound_seconds=0.009)) == {(Fault.DELAY, "tunnel t")}
     assert judged(tunnel(delay_bound_seconds=0.01 - 1e-12)) == set(), "a path is searched in whole nanoseconds"
+
+
+def test_what_was_agreed_to_be_late_is_told_and_forbids_nothing_and_nothing_else_is_excused() -> None:
+    late, other, lost = (
+        CounterExample(fault, f"VPN {vpn}", "lon1", "10.0.0.0/8", "so")
+        for fault, vpn in ((Fault.DELAY, "acme"), (Fault.DELAY, "globex"), (Fault.BLACKHOLE, "acme"))
+    )
+    verdict = Verdict(refusals=(late, other, lost)).excusing(frozenset({"VPN acme"}))
+    assert (verdict.refusals, verdict.standing) == ((other, lost), (late,))
+    assert Verdict(refusals=(late,)).excusing(frozenset({"VPN acme"})).is_proved
+    assert not Verdict(refusals=(late,)).excusing(frozenset()).is_proved
 
 
 def test_without_a_topology_the_core_is_taken_to_be_connected_and_that_is_said() -> None:

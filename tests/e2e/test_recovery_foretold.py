@@ -172,6 +172,19 @@ async def test_where_nothing_else_fits_a_service_is_carried_with_less_if_its_own
         assert ways(provider, "gold") == ways(provider, "gold-back") == {BRUSSELS}
 
 
+async def test_a_service_whose_delay_no_other_way_keeps_is_carried_late_rather_than_badly(tmp_path: Path) -> None:
+    async with recovering(tmp_path) as provider:
+        said = SAID.replace("50 ms", f"{1000 * between(provider):.1f} ms")
+        outcome = await provider.controller.submit_intent(said, ACTOR)
+        assert outcome.plan is not None, outcome.result
+        await provider.commit_plan(outcome.plan)
+        lose(provider, NORTH_WIRE, 0.05)
+        one = await eventually(lambda one: one.cause == NORTH and one.is_over and one.transactions, provider)
+        assert one.candidate is not None
+        assert (one.candidate.remedy.kind, one.candidate.remedy.late) == ("degrade", {"acme-1"}), told(provider)
+        assert {way for tunnel in provider.controller.world.tunnels for way in ways(provider, tunnel.name)} == {LYON}
+
+
 async def test_where_its_owner_does_not_allow_less_nothing_is_proposed(tmp_path: Path) -> None:
     async with recovering(tmp_path) as provider:
         await allowed(provider, "reroute")
