@@ -14,6 +14,7 @@ from controller.cli.main import main
 from controller.events import types
 from tests.e2e.daemon import DaemonProcess, Result, eventually, lab_command, lab_of_routers
 
+pytestmark = pytest.mark.timeout(900)
 SETTINGS = {
     "telemetry": {
         "interval_seconds": 0.5,
