@@ -14,8 +14,7 @@
     symptoms: [p2, a-b]                              # instead, or too: the names of what is bad
 
 With symptoms, paths count as good that nothing is said of; so do links and nodes once one of them is a symptom. An
-observation may have a sensor (the device that says so; a path's first node without it; a symptom that is listed stands
-for itself), a time (seconds or a date;
+observation may have a sensor (the device that says so; a path's first node without it), a time (seconds or a date;
 incidents are told apart by it) and a quality (0 to 1). A link is called a-b unless it has a name.
 """
 
@@ -39,6 +38,8 @@ from controller.topology.network import Link, Network, Node, Path, TerminationPo
 _REMEDY = "accord bench localise --help shows the form"
 _PACKETS = 1000
 _ANY_CAPACITY = BitRate(1)
+_LISTED_LIES = 1e-4
+"""How often all that begins at a router is listed wrongly: rarer than a fault, as who lists symptoms looked at them."""
 _DEVIATIONS = 3.0
 _LEAST_DEVIATION = 0.02
 """Of the usual delay."""
@@ -142,12 +143,15 @@ class _Reader:
         self._wires[name] = Link(a, b, _ANY_CAPACITY, srlgs=srlgs)
 
     def scenario(self) -> RecordedScenario:
-        told = [*self._file.observations, *(self._symptom(name) for name in self._file.symptoms)]
-        if self._file.symptoms:
-            told += self._unnamed({one.path or one.link or one.node for one in told})
-        if not told:
+        observed = list(self._file.observations)
+        listed = [self._symptom(name) for name in self._file.symptoms]
+        if listed:
+            listed += self._unnamed({one.path or one.link or one.node for one in (*observed, *listed)})
+        if not observed and not listed:
             raise InvalidInputError("nothing was observed", remedy="list observations or symptoms")
-        return RecordedScenario(self._groups(), tuple(found for one in told for found in self._observations(one)))
+        told = [found for one in observed for found in self._observations(one)]
+        told += [replace(found, lies=_LISTED_LIES) for one in listed for found in self._observations(one)]
+        return RecordedScenario(self._groups(), tuple(told))
 
     def _groups(self) -> tuple[RiskGroup, ...]:
         cards = {card: [self._wire(name).id for name in names] for card, names in self._file.cards.items()}
@@ -165,7 +169,7 @@ class _Reader:
 
     def _symptom(self, name: str) -> _Observed:
         if name in self._file.paths:
-            return _Observed(path=name, state="bad", sensor=name)
+            return _Observed(path=name, state="bad")
         if name in self._wires:
             return _Observed(link=name, state="down")
         if name in self._network.nodes:
@@ -175,7 +179,7 @@ class _Reader:
     def _unnamed(self, named: set[str]) -> Iterator[_Observed]:
         """What is good because it is not among the symptoms, though others of its sort are, or could have been."""
         paths = (name for name in self._file.paths if name not in named)
-        yield from (_Observed(path=name, state="good", sensor=name) for name in paths)
+        yield from (_Observed(path=name, state="good") for name in paths)
         if not self._wires.keys().isdisjoint(self._file.symptoms):
             yield from (_Observed(link=name, state="up") for name in self._wires if name not in named)
         if not self._network.nodes.keys().isdisjoint(self._file.symptoms):

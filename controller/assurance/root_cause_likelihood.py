@@ -24,8 +24,6 @@ from controller.assurance.root_cause_observations import (
     log_prior,
 )
 
-LIES = 0.02
-"""How many sensors lie."""
 _LOG_LAST_WORDS = -3.5
 """Of a node that went down and yet told of symptoms first."""
 _MARGIN = 3.0
@@ -84,8 +82,9 @@ class FaultModel:
         self.healthy: Array = quality * np.array([one.healthy for one in told])
         self.alone: Array = quality[:, None] * np.array([one.alone for one in told])
         self._together: Array = quality[:, None, None] * np.array([one.together for one in told])
-        self._lies: Array = np.log(LIES) + self._by_sensor(quality * np.array([one.lie for one in told]))
-        self._base: Array = np.log1p(-LIES) + self._by_sensor(self.healthy)
+        lies: Array = np.maximum.reduceat(np.array([one.lies for one in self.observations]), self._starts)
+        self._lies: Array = np.log(lies) + self._by_sensor(quality * np.array([one.lie for one in told]))
+        self._base: Array = np.log1p(-lies) + self._by_sensor(self.healthy)
 
     def search(self, *, pairs: bool = True) -> Posterior:
         """The most probable faults: none, one, or, unless that is left out, two."""

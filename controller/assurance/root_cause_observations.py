@@ -18,6 +18,8 @@ from controller.model.errors import InvalidInputError
 from controller.topology.network import Path
 
 Array = NDArray[np.float64]
+LIES = 0.02
+"""How many sensors lie."""
 
 
 class ObservationKind(StrEnum):
@@ -51,6 +53,8 @@ class Observation:
     lost: int = 0
     time: float | None = None
     quality: float = 1.0
+    lies: float = LIES
+    """How likely its sensor is to lie, before anything is seen."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot have been observed."""

@@ -140,7 +140,7 @@ def _localise(
 
     With symptoms, paths count as good that nothing is said of; so do links and nodes once one of them is a symptom.
     An observation may have a sensor (the device that says so; else the path's first node), a time and a quality
-    from 0 to 1. A symptom that is listed stands for itself.
+    from 0 to 1.
     A link is called a-b unless it has a name.
     """  # noqa: D301 - it is a backspace that keeps the lines below it as they are
     from controller.adapters.scenario_file import read_scenario

@@ -18,6 +18,8 @@ _AS_GOOD = 0.95
 _LEAST_PERIOD = 4
 _WARM_SHARE = 0.1
 _LEAST_SCORED = 10
+_ROUNDING = 1e-12
+"""Of the largest value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,10 @@ def _last_known(values: Array) -> Array:
 
 
 def _skill_against(point: Array, baseline: Array, actual: Array) -> float:
-    """Where the baseline says anything: both are judged by the same values."""
+    """Where the baseline says anything: both are judged by the same values. NaN where it errs by rounding alone."""
     theirs = _rmse(baseline, actual)
+    if theirs <= _ROUNDING * float(np.abs(actual[np.isfinite(actual)]).max(initial=0.0)):
+        return float("nan")
     ours = _rmse(np.where(np.isfinite(baseline), point, np.nan), actual)
     return 1.0 - ours / theirs if theirs > 0 else float("nan")
 

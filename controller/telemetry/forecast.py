@@ -25,9 +25,16 @@ _LOSS_MEMORY = 0.02
 _SHARPNESS = 6.0
 _CLIP = 8.0
 """A step this many times the usual is a spike: it is learnt from no further."""
+_FAR = 4 * _CLIP
+"""In usual steps: what a change is learnt from no further than, and two steps more for each tick ahead."""
+_FARTHEST = 1e12
+_LEAST_STEP, _NOTHING = 1e-9, 1e-150
+"""Of the largest value that was seen; and where there was none."""
+_UNTRIED, _TRIED = 3.0, 20.0
+"""A member that begins late begins with so many times the losses of the best, as if they were so many ticks' mean."""
 _WARM = 4
 """Ticks until the size of a usual step is known."""
-_MEMBERS = 3
+_MEMBERS, _SEASONAL = 3, 1
 _PLAIN_FEATURES, _SEASON_FEATURES = 3, 3
 
 
@@ -67,6 +74,7 @@ class _Made:
     mixed: Array
     now: Array
     scale: Array
+    spread: Array
 
 
 class Forecaster:
@@ -87,6 +95,7 @@ class Forecaster:
         self._fast: Array = np.zeros(count)
         self._slow: Array = np.zeros(count)
         self._scale: Array = np.zeros(count)
+        self._largest: Array = np.zeros(count)
         self._made: dict[int, list[_Made | None]] = {h: [None] * h for h in self.horizons}
         features = _PLAIN_FEATURES + _SEASON_FEATURES * bool(seasons or season) + (len(seasons) > 1)
         self._models = {h: LeastSquares(features, count) for h in self.horizons}
@@ -108,6 +117,9 @@ class Forecaster:
             self._fast, self._slow = filled.copy(), filled.copy()
             self._past[:] = filled
             self._profile[:] = filled
+        if self._tick and self._tick == self._seasons[0]:
+            for losses in self._losses.values():
+                losses[_SEASONAL] = _UNTRIED * losses.min(axis=0)
         self._learn(filled, known)
         self._remember(filled, known)
         points = [self._forecast(horizon, filled) for horizon in self.horizons]
@@ -115,9 +127,9 @@ class Forecaster:
         self._tick += 1
         self._next = points[0]
         quantiles = np.empty((len(self.horizons), len(LEVELS), len(filled)))
-        for horizon, made in zip(self.horizons, quantiles, strict=True):
-            self._errors[horizon].write(made)
-            np.multiply(made, self._scale, out=made)
+        for horizon, out in zip(self.horizons, quantiles, strict=True):
+            made = self._made[horizon][(self._tick - 1) % horizon]
+            self._errors[horizon].write(out, (made.spread if made else 1.0) * self._scale)
         return Forecast(self.horizons, np.stack(points), quantiles, ago)
 
     def _season_ago(self) -> Array | None:
@@ -134,8 +146,10 @@ class Forecaster:
     def _remember(self, now: Array, known: NDArray[np.bool_]) -> None:
         step = np.abs(now - self._at(1)) if self._tick else np.zeros_like(now)
         learns = known * max(_SCALE, 1.0 / max(self._tick, 1))  # a gap does not make steps smaller
-        usual = np.minimum(step, _CLIP * self._scale) if self._tick > _WARM else step
-        self._scale = np.maximum(self._scale + learns * (usual - self._scale), 1e-9 * (1.0 + np.abs(now)))
+        most = np.where(self._scale > self._floor(), _CLIP * self._scale, np.inf)  # what never moved has no usual step
+        usual = np.minimum(step, most) if self._tick > _WARM else step
+        np.maximum(self._largest, np.abs(now), out=self._largest)
+        self._scale = np.maximum(self._scale + learns * (usual - self._scale), self._floor())
         self._fast = self._fast + _FAST * (now - self._fast)
         self._slow = self._slow + max(_SLOW, 1.0 / (self._tick + 1.0)) * (now - self._slow)
         self._past[self._tick % len(self._past)] = now
@@ -143,6 +157,10 @@ class Forecaster:
             phase = self._tick % self._seasons[0]
             memory = 1.0 if self._tick < self._seasons[0] else _PHASE
             self._profile[phase] += memory * (now - self._profile[phase])
+
+    def _floor(self) -> Array:
+        floor: Array = _LEAST_STEP * self._largest + _NOTHING
+        return floor
 
     def _features(self, horizon: int, now: Array) -> Array:
         """Everything as a difference from now, in usual steps; zero where a season has not gone by yet."""
@@ -161,11 +179,11 @@ class Forecaster:
             np.subtract(ahead, today, out=features[-2])
             np.subtract(ahead, now, out=features[-1])
         features /= self._scale
-        return np.clip(features, -_CLIP * 4, _CLIP * 4, out=features)
+        return np.clip(features, -_FAR, _FAR, out=features)
 
     def _since(self, season: int, horizon: int, out: Array) -> None:
         """What the same time ahead made of it a season ago; nothing as long as there was none."""
-        ago = season * -(-horizon // season)
+        ago = _back(season, horizon)
         if self._tick < season:
             out.fill(0.0)
         else:
@@ -188,7 +206,9 @@ class Forecaster:
         np.exp(weights, out=weights)
         mixed: Array = np.einsum("in,in->n", weights, members)
         mixed /= weights.sum(axis=0)
-        self._made[horizon][self._tick % horizon] = _Made(features, members, mixed, now, self._scale)
+        self._made[horizon][self._tick % horizon] = _Made(
+            features, members, mixed, now, self._scale, self._errors[horizon].spread
+        )
         return mixed
 
     def _learn(self, values: Array, known: NDArray[np.bool_]) -> None:
@@ -198,24 +218,52 @@ class Forecaster:
                 continue
             if self._tick - horizon in self._seasons:
                 self._errors[horizon].forget()
-            self._models[horizon].learn(made.features, _steps(values, made.now, made.scale), known)
-            missed = made.members - values
-            missed /= made.scale
-            np.clip(missed, -_CLIP * 4, _CLIP * 4, out=missed)
-            np.square(missed, out=missed)
-            losses = self._losses[horizon]
-            missed += 1e-6
-            missed -= losses
-            missed *= _LOSS_MEMORY * known
-            losses += missed
-            self._errors[horizon].learn(_steps(values, made.mixed, made.scale), known)
+            far = _far(horizon)
+            self._models[horizon].learn(made.features, _steps(values, made.now, made.scale, far), known)
+            self._weigh(horizon, made, values, known)
+            self._errors[horizon].learn(_steps(values, made.mixed, made.scale, _FARTHEST), known, made.spread, far)
+
+    def _weigh(self, horizon: int, made: _Made, values: Array, known: NDArray[np.bool_]) -> None:
+        """Take what each member missed into its losses; in place, as it is the largest array of a tick."""
+        losses = self._losses[horizon]
+        missed = np.abs(self._said(horizon, made) - values)
+        missed /= made.scale
+        np.minimum(missed, _far(horizon), out=missed)
+        missed *= missed
+        missed += 1e-6
+        missed -= losses
+        missed *= self._memory(horizon)
+        losses += missed if known.all() else np.where(known, missed, 0.0)
+
+    def _said(self, horizon: int, made: _Made) -> Array:
+        """What each member said; what the season would have, had it gone by already."""
+        season = self._seasons[0]
+        if season and _back(season, horizon) <= self._tick < season + horizon:
+            made.members[_SEASONAL] = self._at(_back(season, horizon))
+        return made.members
+
+    def _memory(self, horizon: int) -> Array | float:
+        """Of the losses of each member: the season is judged by all that it said until that is enough."""
+        since = self._tick - _back(self._seasons[0], horizon) if self._seasons[0] else -1
+        if since < 0 or _LOSS_MEMORY * (since + _TRIED) >= 1.0:
+            return _LOSS_MEMORY
+        return np.array([[_LOSS_MEMORY], [1.0 / (since + _TRIED)], [_LOSS_MEMORY]])
 
 
-def _steps(values: Array, expected: Array, scale: Array) -> Array:
+def _back(season: int, horizon: int) -> int:
+    """How long ago the same time of a season was known that far ahead."""
+    return season * -(-horizon // season)
+
+
+def _far(horizon: int) -> float:
+    return max(_FAR, 1.5 * horizon)
+
+
+def _steps(values: Array, expected: Array, scale: Array, far: float) -> Array:
     """How far off, in usual steps; what is absurd counts as very far."""
     off: Array = values - expected
     off /= scale
-    return np.clip(off, -_CLIP * 4, _CLIP * 4, out=off)
+    return np.clip(off, -far, far, out=off)
 
 
 def _compare(season: Season, phase: int, horizon: int, now: Array, out: Array) -> None:

@@ -19,7 +19,11 @@ _FIRST_STEP = 3.0
 _LAST_STEP = 0.15
 """In mean sizes of an error: the outer quantiles are about two of them away."""
 _SIZE_MEMORY = 0.03
-_DOUBT = 0.5
+_FAR = 8.0
+"""An error is learnt from no further than so many mean sizes, unless it is not far for a step of the series."""
+_NO_CHANGE = 1e-300
+_LOOK_ALWAYS, _LOOK_EVERY = 128, 8
+"""How often it is seen how alike errors are: it costs as much as learning from them."""
 _WARM = 10
 """So many errors tell their size, but not yet their quantiles."""
 
@@ -32,44 +36,74 @@ class TrackedQuantiles:
 
     def __init__(self, count: int, horizon: int = 1) -> None:
         self._horizon = horizon
-        self._memory = horizon**-0.5
-        """Errors of overlapping forecasts are alike: the further ahead, the slower anything may be concluded."""
-        self._seen = 0
-        self._size = np.zeros(count)
+        self._seen = self._learnt = 0
+        self._size: Array = np.full(count, horizon**0.5)
+        self._last: Array = np.zeros(count)
+        self._change: Array = np.zeros(count)
+        self._most: Array = self._size
+        self._alike: Array = np.full(count, float(horizon))
+        """Errors in a row that say no more than one: up to the horizon where forecasts overlap, as in a random walk."""
+        self._memory: Array = self._alike**-0.5
+        """The more errors are alike, the slower anything may be concluded."""
+        self._wider: Array = np.full(count, 2.0)
         self._multiples: Array = np.repeat(np.array(_NORMAL)[:, None] * _NORMAL_SPREAD, count, axis=1)
 
     @property
-    def values(self) -> Array:
-        """The quantiles, in the order of `LEVELS` and never crossing; wider as long as little is known."""
-        ordered = np.empty_like(self._multiples)
-        self.write(ordered)
-        return ordered
+    def spread(self) -> Array:
+        """What the multiples are multiples of: an error's size, more where it is known from few errors.
 
-    def write(self, ordered: Array) -> None:
-        """The same, into an array that is there."""
+        By a tenth with ten of them, as Student's law is.
+        """
+        spread: Array = self._size * self._wider
+        return spread
+
+    def write(self, ordered: Array, spread: Array) -> None:
+        """The quantiles, in the order of `LEVELS` and never crossing, into an array that is there."""
         ordered[:] = self._multiples
         for low, high in pairwise(ordered):  # a row at a time: accumulate goes down the columns, five times as slow
             np.maximum(low, high, out=high)
-        ordered *= self._size * (1.0 + _DOUBT * self._horizon / max(self._seen, self._horizon))
+        ordered *= spread
 
     def forget(self) -> None:
         """The forecaster has become another one, such as one that knows a season: its errors are learnt anew."""
         self._seen = 0
         self._multiples[:] = np.array(_NORMAL)[:, None] * _NORMAL_SPREAD
 
-    def learn(self, errors: Array, known: NDArray[np.bool_]) -> None:
-        """One error of each series for which it is known."""
+    def learn(self, errors: Array, known: NDArray[np.bool_], spread: Array, near: float = np.inf) -> None:
+        """One error of each series for which it is known, of a forecast of that spread; up to `near` none is far."""
+        learns = self._memory if known.all() else known * self._memory
         if self._seen >= _WARM:
-            step = known * max(_LAST_STEP * self._memory, _FIRST_STEP / self._seen)
+            step = learns * max(_LAST_STEP, _FIRST_STEP / self._seen)
             at = np.empty_like(errors)
             for level, multiple in zip(LEVELS, self._multiples, strict=True):
-                np.multiply(multiple, self._size, out=at)
+                np.multiply(multiple, spread, out=at)
                 np.subtract(level, errors <= at, out=at)
                 np.multiply(at, step, out=at)
                 np.add(multiple, at, out=multiple)
-        memory = max(_SIZE_MEMORY * self._memory, 1.0 / (self._seen + 1.0))
-        self._size += np.where(known, memory * (np.abs(errors) - self._size), 0.0)
+        is_new = self._learnt < _LOOK_ALWAYS
+        looks = is_new or self._learnt % _LOOK_EVERY == 0
+        if looks:
+            self._most = np.maximum(_FAR * self._size, near)
+        learns = _SIZE_MEMORY * learns
+        if _SIZE_MEMORY * (self._seen + 1) < self._horizon**0.5:
+            np.maximum(learns, known / (self._seen + 1.0), out=learns)
+        self._size += learns * (np.minimum(np.abs(errors), self._most) - self._size)
         self._seen += 1
+        self._learnt += 1
+        if looks:
+            change = np.minimum(np.abs(errors - self._last), self._most)
+            self._look(change, learns if is_new else np.minimum(_LOOK_EVERY * learns, 1.0))
+        self._last = errors
+
+    def _look(self, change: Array, learns: Array) -> None:
+        """See how alike errors in a row are, and with that how much is known of their size."""
+        self._change += learns * (change - self._change)
+        if self._horizon > 1:
+            ratio = np.minimum(self._size / np.maximum(self._change, _NO_CHANGE), self._horizon)
+            self._alike = np.clip(2.0 * ratio * ratio, 1.0, self._horizon)
+            self._memory = 1.0 / np.sqrt(self._alike)
+        few = self._alike / np.minimum(self._seen, 1.0 / (_SIZE_MEMORY * self._memory))
+        self._wider = 1.0 + np.minimum(few, 1.0)
 
 
 def probability_above(threshold: Array, point: Array, quantiles: Array) -> Array:

@@ -193,3 +193,20 @@ def test_a_node_that_is_not_there_is_refused_with_the_file(tmp_path):
     with pytest.raises(NotFoundError, match="zurich") as refused:
         read_scenario(file)
     assert refused.value.path == str(file)
+
+
+def test_a_router_that_lists_all_of_its_paths_wrongly_is_doubted_before_two_faults_are_believed(tmp_path, capsys):
+    ring = [f"r{n}" for n in range(8)]
+    links = [{"a": one, "b": other} for one, other in zip(ring, [*ring[1:], ring[0]], strict=True)]
+    ways = {
+        f"{one}>{ring[(n + hops) % 8]}": [ring[(n + k) % 8] for k in range(hops + 1)]
+        for n, one in enumerate(ring)
+        for hops in (1, 2, 3)
+    }
+    ways |= {f"{way[-1]}>{way[0]}": way[::-1] for way in list(ways.values())}
+    bad = [name for name, way in ways.items() if {"r0", "r1"} <= set(way)]
+    wrong = sorted(set(bad) ^ {name for name in ways if name.startswith("r5>")})
+    file = tmp_path / "scenario.json"
+    file.write_text(json.dumps({"topology": {"nodes": ring, "links": links}, "paths": ways, "symptoms": wrong}))
+    (incident,) = told(file, capsys)
+    assert (incident["known"], incident["doubtful_sensors"]) == (["link r0-r1"], ["r5"])

@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from controller.assurance.root_cause import localise
 from controller.assurance.root_cause_cover import greedy_cover, obvious
 from controller.assurance.root_cause_groups import RiskGroup, RiskKind
-from controller.assurance.root_cause_likelihood import LIES, FaultModel
-from controller.assurance.root_cause_observations import MODES, Observation, ObservationKind, likelihood, log_prior
+from controller.assurance.root_cause_likelihood import FaultModel
+from controller.assurance.root_cause_observations import (
+    LIES,
+    MODES,
+    Observation,
+    ObservationKind,
+    likelihood,
+    log_prior,
+)
 from controller.model.errors import InvalidInputError
 
 LETTERS = "abcdef"

@@ -142,3 +142,49 @@ def test_what_cannot_be_judged_is_refused_with_the_reason(horizon, ticks, named)
     values = daily(np.random.default_rng(1))[:ticks, 0]
     with pytest.raises(InvalidInputError, match=named):
         walk_forward({"load": values}, horizon, ())
+
+
+@pytest.mark.parametrize("horizon", [12, 48])
+@pytest.mark.parametrize("make", [wandering, noise])
+def test_far_ahead_the_interval_covers_what_it_says_though_forecasts_overlap(make, horizon):
+    coverage = judged(make, horizon, ())[2]
+    assert coverage == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_steady_rise_is_foreseen_further_than_any_usual_step():
+    values = {"counter": 1000.0 * np.arange(600.0) + np.random.default_rng(3).normal(0, 10, 600)}
+    assert walk_forward(values, 48, ())[0].skill_vs_persistence > 0.6
+
+
+def test_an_interval_is_wide_before_any_error_was_seen():
+    walk = Forecaster(1, (48,))
+    made = [walk.step(np.array([value])) for value in np.random.default_rng(5).normal(size=20).cumsum()]
+    assert made[-1].upper[0, 0] - made[-1].lower[0, 0] > 5
+
+
+def test_a_state_that_lasts_is_covered_though_it_lies_far_from_a_usual_step():
+    random = np.random.default_rng(6)
+    flips = random.random((2000, 12)) < 0.02
+    on = 100.0 * (flips.cumsum(axis=0) % 2)
+    skills = walk_forward({str(n): on[:, n] for n in range(12)}, 48, ())
+    assert np.mean([one.coverage for one in skills]) > 0.65
+
+
+def test_a_season_that_says_nothing_is_not_believed_when_it_begins():
+    walk = (np.random.default_rng(8).normal(size=(1500, 8)) + 0.3).cumsum(axis=0)
+    skills = walk_forward({str(n): walk[:, n] for n in range(8)}, 1, (480,))
+    assert min(one.skill_vs_persistence for one in skills) > -0.05
+
+
+@pytest.mark.parametrize("unit", [1e-15, 1e-6, 1e12])
+def test_a_forecast_is_the_same_in_any_unit(unit):
+    values = daily(np.random.default_rng(7))[:400, :3]
+    plain, scaled = (walk_forward({"a": values[:, 0] * by}, 6, (DAY,))[0] for by in (1.0, unit))
+    assert scaled.skill_vs_persistence == pytest.approx(plain.skill_vs_persistence, abs=1e-6)
+    assert scaled.coverage == pytest.approx(plain.coverage, abs=0.01)
+
+
+def test_a_baseline_that_errs_by_rounding_alone_is_none():
+    time = np.arange(480)
+    exact = walk_forward({"a": 100 + 30 * np.sin(2 * np.pi * time / DAY)}, 3, (DAY,))[0]
+    assert np.isnan(exact.skill_vs_seasonal_naive)
