@@ -95,7 +95,7 @@ class Deliveries:
         await self.traffic.send(service, vpn, ends, terms.level.bit_rate)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class LabStage:
     """`Surroundings` on a lab."""
 

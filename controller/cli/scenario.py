@@ -59,6 +59,7 @@ def _run(
     import asyncio
 
     from controller.adapters.catalogue import load_catalogue, load_market_policy
+    from controller.adapters.logging import configure_logging
     from controller.adapters.resources import shared_directory
     from controller.scenarios.episodes import dials_of, scenario_of
     from controller.scenarios.surroundings import Market
@@ -71,6 +72,7 @@ def _run(
         if watch:
             session.terminal.say(f"[{seconds:6.0f} s] {words}")
 
+    configure_logging("error")  # what agents turn away is part of the story
     market = Market(load_catalogue(directory), load_market_policy(directory))
     dials = dials_of(scenario, load, ceiling)
     with session.terminal.progress(f"playing {name} ({on})"):

@@ -69,7 +69,7 @@ _REPLAYS = 1_000_000
 _DAY = 86_400
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Theatre:
     """A consumer and an operator: the real plane in these surroundings."""
 
