@@ -281,7 +281,7 @@ def _cheapest(candidates: Sequence[Candidate], wanted: _Wanted, policy: MarketPo
     offering = wanted.offering
     if gone is None:
         return _NoWay(QuoteCheck.PATH, f"'{offering.id}' is kept by no path")
-    return _NoWay(QuoteCheck.WITHDRAWN, f"withdrawn is the {gone} grade '{offering.grade(gone).name}'")
+    return _NoWay(QuoteCheck.WITHDRAWN, f"nothing is left of the {gone} grade '{offering.grade(gone).name}'")
 
 
 def _keeps(candidate: Candidate, offering: Offering) -> bool:

@@ -61,7 +61,7 @@ def _offer(terms: Json) -> str:
 
 def _countered(record: Record, _theatre: Theatre) -> str:
     because = "; ".join(record.arguments["because"])
-    return f"counters with {_level(record.arguments['request'])}, as {because}"
+    return f"counters with {_level(record.arguments['request'])} ({because})"
 
 
 def _refused(record: Record, _theatre: Theatre) -> str:
