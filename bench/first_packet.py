@@ -23,7 +23,7 @@ from controller.scenarios.episodes import wallet_of
 from controller.scenarios.surroundings import Market
 from controller.scenarios.theatre import Theatre
 from lab.network import LabNetwork
-from stage.lab_stage import LabStage, on_lab
+from lab.stage.lab_stage import LabStage, on_lab
 
 RUNS = 20
 ENDS = ("london", "frankfurt")

@@ -7,7 +7,7 @@ from typing import Any
 from controller.scenarios.episodes import SCENARIOS, Outcome
 from controller.scenarios.simulation import simulated
 from controller.scenarios.surroundings import Market, OpenSurroundings
-from stage.lab_stage import on_lab
+from lab.stage.lab_stage import on_lab
 from tests.controller.market_samples import CATALOGUE, POLICY
 
 _PATIENCE_SECONDS = 400.0

@@ -14,8 +14,8 @@ from controller.negotiation.dialogue import Stage
 from controller.scenarios.episodes import SCENARIOS, wallet_of
 from controller.scenarios.surroundings import Market
 from controller.scenarios.theatre import Theatre
-from stage.clock import StageClock
-from stage.lab_stage import LabStage, on_lab
+from lab.stage.clock import StageClock
+from lab.stage.lab_stage import LabStage, on_lab
 from tests.controller.market_samples import CATALOGUE, POLICY
 
 pytestmark = pytest.mark.timeout(400)

@@ -83,7 +83,7 @@ def test_the_wheel_carries_the_models_the_configuration_and_the_unit(wheel: Path
         }
         assert carried == {name for name in ours if "__pycache__" not in name}
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if "-" not in top} == {"controller", "drivers", "lab", "stage"}
+    assert {top for top in tops if "-" not in top} == {"controller", "drivers", "lab"}
 
 
 def test_neither_the_labs_nor_the_tests_dependencies_come_along(installation: Installation, empty: Path) -> None:

@@ -34,11 +34,11 @@ from lab.inventory import write_files
 from lab.network import LabNetwork, NetworkOptions
 from lab.router.faults_point import Fault
 from lab.router.profiles import Profile
-from stage.clock import StageClock
-from stage.customers import consumer_vpn, everybody, tenant_vpn
-from stage.networks import DOMAIN, others_light, topology_of
-from stage.plants import LabPlant, ip_database, optical_database, read_counters
-from stage.traffic import Traffic
+from lab.stage.clock import StageClock
+from lab.stage.customers import consumer_vpn, everybody, tenant_vpn
+from lab.stage.networks import DOMAIN, others_light, topology_of
+from lab.stage.plants import LabPlant, ip_database, optical_database, read_counters
+from lab.stage.traffic import Traffic
 
 ACTOR = "stage"
 _DOMAIN = DeviceName(DOMAIN)

@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.mapping.service_change import L3smEdit
 from controller.scenarios.surroundings import Wire
-from stage.networks import CUSTOMER_ENDS
+from lab.stage.networks import CUSTOMER_ENDS
 
 Json = Any
 _COUNTRIES = {"london": "GB", "paris": "FR", "amsterdam": "NL", "frankfurt": "DE"}
