@@ -156,10 +156,16 @@ def open_plane(settings: Settings, log: EventLog, clock: Clock, controller: Cont
     for party in parties.here:
         builder.add(party, settings.state_dir, TieredProvisioner(controller, TunnelProvisioner(controller)))
     if builder.plane.tools is not None:
-        builder.plane.tools.has_vpn = lambda vpn: vpn in controller.world.services.services
+        builder.plane.tools.has_vpn = lambda consumer, vpn: _has_vpn(controller, parties, consumer, vpn)
     builder.plane.lane.houses = {house.party: house for house in builder.plane.negotiations.houses()}
     builder.plane.negotiations.load()
     return builder.plane
+
+
+def _has_vpn(controller: Controller, parties: Parties, consumer: str, vpn: str) -> bool:
+    """Of what is not a consumer's own nobody learns whether it is there."""
+    service = controller.world.services.services.get(vpn)
+    return service is not None and parties.may_carry(consumer, str(service.get("customer-name", "")))
 
 
 def _beyond(wanted: Negotiation, parties: Parties) -> Peers | None:

@@ -1,16 +1,19 @@
 """Owns the file of parties: the domains of negotiation that this process acts for, their keys, and the others.
 
 here:
-bss: {identity: keys/bss}                    # directories made by `accord wallet init`
-oss: {identity: keys/oss}
-enterprise: {identity: keys/bank, wallets: [wallet.json]}
+  bss: {identity: keys/bss}                    # directories made by `accord wallet init`
+  oss: {identity: keys/oss}
+  enterprise: {identity: keys/bank, wallets: [wallet.json]}
 peers:                                         # parties in other processes
-did:web:shop.example: {domain: enterprise, key: z6Mk..., key_id: "did:web:shop.example#key-1", url: https://...}
+  did:web:shop.example: {domain: enterprise, key: z6Mk.., key_id: "did:web:shop.example#key-1", url: https://...}
+customers:                                     # whose VPNs a party elsewhere may have carried; one here: anybody's
+  did:web:shop.example: [shop]
 trust: trust.yaml                              # whose wallets are taken (`adapters.trust_file`)
 catalogue: catalogue                           # what is sold; without it the one that comes with accord
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -45,6 +48,7 @@ class _Peer(_Strict):
 class _File(_Strict):
     here: dict[Domain, _Here] = Field(default_factory=dict)
     peers: dict[str, _Peer] = Field(default_factory=dict)
+    customers: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     trust: Path | None = None
     catalogue: Path | None = None
 
@@ -70,6 +74,12 @@ class Parties:
     """By party: the one domain that it speaks for."""
     registry: TrustFile
     catalogue: Path | None = None
+    customers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By party: the customer names whose VPNs are its own."""
+
+    def may_carry(self, party: str, customer: str) -> bool:
+        """Whether a party decides which way a customer's VPNs go."""
+        return customer in self.customers.get(party, ()) or any(party == one.identity.did for one in self.here)
 
     def key_of(self, key_id: str) -> PublicKey | None:
         """The key of a party that is known here."""
@@ -91,6 +101,8 @@ def load_parties(path: Path) -> Parties:
         if controller_of(peer.key_id) != did:
             raise InvalidInputError(f"the key '{peer.key_id}' of '{did}' is named '{did}#NAME'", path=did)
         keys[peer.key_id] = from_multikey(peer.key_id, peer.key)
+    if strangers := sorted(file.customers.keys() - file.peers.keys()):
+        raise InvalidInputError(f"customers: '{strangers[0]}' is no party among the peers", path="customers")
     usual = {peer.domain: did for did, peer in file.peers.items()} | {p.domain: p.identity.did for p in here}
     written = load_trust(base / file.trust) if file.trust else TrustFile(Trust({}), {})
     # Whoever is a party may hold a wallet: its key is known here.
@@ -103,6 +115,7 @@ def load_parties(path: Path) -> Parties:
         {did: peer.domain for did, peer in file.peers.items()} | {p.identity.did: p.domain for p in here},
         registry,
         base / file.catalogue if file.catalogue else None,
+        file.customers,
     )
 
 

@@ -1,4 +1,4 @@
-"""Owns reading recorded series: CSV with the header `time,series,value`, times in ISO 8601 or as numbers.
+"""Owns reading recorded series: CSV with the columns `time`, `series` and `value`, times in ISO 8601 or as numbers.
 
 A date without an offset is UTC. Numbers are seconds; those that can only be milliseconds or less since 1970 are taken
 as such. Of two values for one time the later line counts. What is taken otherwise than it stands there is noted.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from controller.model.errors import InvalidInputError, NotFoundError
 
-_HEADER = ["time", "series", "value"]
+_COLUMNS = ("time", "series", "value")
 _MOST_TICKS = 1_000_000
 _UNEVEN = 0.1
 _EPOCHS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"))
@@ -73,14 +73,17 @@ def _unit(series: Iterable[list[tuple[float, float]]], has_dates: bool) -> tuple
 
 
 def _rows(lines: Iterator[list[str]], file: Path) -> Iterator[tuple[float, bool, str, float]]:
-    if [word.strip().lower() for word in next(lines, [])] != _HEADER:
-        raise InvalidInputError(f"the first line is not '{','.join(_HEADER)}'", path=str(file))
+    header = [word.strip().lower() for word in next(lines, [])]
+    if any(header.count(column) != 1 for column in _COLUMNS):
+        remedy = f"begin the file with the line {','.join(_COLUMNS)}; other columns may stand beside them"
+        raise InvalidInputError("the first line does not name the columns", remedy=remedy, path=str(file))
+    places = [header.index(column) for column in _COLUMNS]
     for number, line in enumerate(lines, start=2):
         if not line:
             continue
-        if len(line) != len(_HEADER):
-            raise InvalidInputError(f"line {number} has {len(line)} columns, not 3", path=str(file))
-        time, name, value = (word.strip() for word in line)
+        if len(line) != len(header):
+            raise InvalidInputError(f"line {number} has {len(line)} columns, not {len(header)}", path=str(file))
+        time, name, value = (line[place].strip() for place in places)
         seconds, is_date = _time(time, number, file)
         yield seconds, is_date, name, _value(value, number, file)
 

@@ -175,8 +175,8 @@ class NetworkTools:
     orders: OssNegotiationAgent
     domain_of: Mapping[str, Domain]
     bookings: Bookings = field(default_factory=Bookings)
-    has_vpn: Callable[[str], bool] = lambda _: True
-    """Whether there is an L3VPN service of that name to carry."""
+    has_vpn: Callable[[str, str], bool] = lambda _consumer, _vpn: True
+    """Whether a consumer has an L3VPN service of that name to be carried."""
 
     @property
     def links(self) -> Mapping[str, tuple[LinkId, ...]]:
@@ -212,8 +212,9 @@ class NetworkTools:
         own = self._own(call.arguments["agreement"])
         for document in call.arguments["variations"]:
             variation = Variation.from_json(document)
-            if (vpn := variation.request.vpn) and not self.has_vpn(vpn):
-                reasons.append(f"vpn: there is no VPN '{vpn}'")
+            consumer, vpn = variation.request.consumer, variation.request.vpn
+            if vpn and not self.has_vpn(consumer, vpn):
+                reasons.append(f"vpn: '{consumer}' has no VPN '{vpn}'")
                 continue
             if self.orders.refuses_vpn(variation.request):
                 reasons.append(f"vpn: VPN '{vpn}' is carried for another consumer")

@@ -370,3 +370,16 @@ async def test_a_rival_does_not_have_anothers_vpn_carried_its_own_way() -> None:
     refusal = plane.network_tools.orders.refusal_of(late)
     assert refusal is not None
     assert refusal.check == "vpn"
+
+
+async def test_a_vpn_that_is_not_a_consumers_own_is_none_to_it() -> None:
+    plane = ContestedPlane()
+    plane.network_tools.has_vpn = lambda consumer, vpn: (consumer, vpn) == (CONSUMER, "acme")
+    wish = replace(WISH, vpn="acme")
+    refused = await plane.negotiations.outcome(await plane.negotiations.negotiate(wish, party=RIVAL), party=RIVAL)
+    await plane.negotiations.idle()
+    assert refused.refusal is not None
+    assert f"'{RIVAL}' has no VPN 'acme'" in refused.refusal.text
+    assert plane.ledger.taken(RIVALS_ENVELOPE) == 0
+    done = await plane.negotiations.outcome(await plane.negotiations.negotiate(wish, party=CONSUMER), party=CONSUMER)
+    assert done.stage is Stage.DONE

@@ -26,10 +26,17 @@ def test_series_come_on_an_even_grid_with_holes_where_nothing_was_recorded(tmp_p
     assert one.values[4] == 8
 
 
+def test_columns_are_known_by_their_names_whatever_stands_beside_them(tmp_path):
+    text = "unit,Value,series,TIME\nms,3,a,0\nms,4,a,60\n"
+    (one,) = read_series(written(tmp_path, text))
+    assert (one.name, one.step_seconds, list(one.values)) == ("a", 60.0, [3.0, 4.0])
+
+
 @pytest.mark.parametrize(
     "text,named",
     [
         ("a,b\n", "first line"),
+        ("time,series,value,time\n", "first line"),
         ("time,series,value\n", "no values"),
         ("time,series,value\n1,a\n", "line 2 has 2 columns"),
         ("time,series,value\nyesterday,a,1\n", "line 2: 'yesterday'"),

@@ -70,7 +70,7 @@ def test_an_agreement_lives_on_the_routers_from_its_quote_to_its_end(
         assert vpn["phase"] == "committed"
         (carried,) = (one["vpn_id"] for one in daemon.get("/api/v1/services").json())
         unknown = accord("intent", "negotiate", *_WISH, "--vpn", "nobodys", "-o", "json")
-        assert "there is no VPN 'nobodys'" in unknown.document["refusal"]["text"]
+        assert "has no VPN 'nobodys'" in unknown.document["refusal"]["text"]
         done = accord("intent", "negotiate", *_WISH, "--vpn", carried, "-o", "json")
         assert done.code == 0, done.err
         agreed = done.document
