@@ -90,32 +90,37 @@ def _parts(container: object) -> list[object]:
 
 
 def _text(value: object) -> str:
-    match value:
-        case None | bool():
-            return {None: "null", True: "true", False: "false"}[value]
+    match value:  # what is frequent comes first
         case str():
             return _quoted(value)
-        case int():
-            if abs(value) > LARGEST_INTEGER:
-                raise InvalidInputError("an integer is too large to survive as a JSON number")
-            return str(int(value))
-        case float():
-            return _ecmascript(value)
-        case Mapping():
-            return "{" + ",".join(f"{_key(key)}:{_text(value[key])}" for key in _in_order(value)) + "}"
+        case dict():
+            return "{" + ",".join([f"{_quoted(key)}:{_text(value[key])}" for key in _in_order(value)]) + "}"
         case list() | tuple():
             return "[" + ",".join(map(_text, value)) + "]"
+        case None | int() | float():
+            return _scalar(value)
+        case Mapping():
+            return _text(dict(value))
     raise InvalidInputError(f"a {type(value).__name__} has no JSON form")
 
 
-def _key(key: object) -> str:
-    if not isinstance(key, str):
-        raise InvalidInputError("a key of an object is a text")
-    return _quoted(key)
+def _scalar(value: float | None) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return _ecmascript(value)
+    if abs(value) > LARGEST_INTEGER:
+        raise InvalidInputError("an integer is too large to survive as a JSON number")
+    return str(int(value))
 
 
-def _in_order(members: Mapping[Any, Any]) -> list[Any]:
-    """By UTF-16 units (RFC 8785 3.2.3); big-endian bytes compare as the units do."""
+def _in_order(members: Mapping[Any, Any]) -> list[str]:
+    """By UTF-16 units (RFC 8785 3.2.3); big-endian bytes compare as the units do, and so do characters of ASCII."""
+    try:
+        if all(map(str.isascii, members)):
+            return sorted(members)
+    except TypeError:
+        raise InvalidInputError("a key of an object is a text") from None
     return sorted(members, key=lambda key: str(key).encode("utf-16-be", "surrogatepass"))
 
 
@@ -123,8 +128,8 @@ def _ecmascript(value: float) -> str:
     """As ECMAScript's Number::toString, whose shortest digits are those of `repr`."""
     if not math.isfinite(value):
         _no_number(str(value))
-    if value == 0:
-        return "0"
+    if value.is_integer() and abs(value) <= LARGEST_INTEGER:
+        return str(int(value))
     sign = "-" if value < 0 else ""
     mantissa, _, exponent = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")
