@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller.mapping.optical import segment_owner
 from controller.mapping.optical_domain import OpticalDomain, as_te_database
 from controller.model.errors import AccordError, ConflictError
 from controller.model.identifiers import DeviceName
@@ -48,7 +49,7 @@ class LightProvisioner:
 
     async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """A live service as these terms have it; the other tier is there until nothing is under way on it any more."""
-        was_lit = await self._is_lit(service)
+        was_lit = self._is_ours(service)
         if terms.level.tier != Tier.OPTICAL:
             done = await self.tunnels.change(service, terms, links)
             await self._darken(service)
@@ -115,11 +116,15 @@ class LightProvisioner:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _is_lit(self, service: str) -> bool:
-        return (await self.controller.optical.read(self.domain)).tunnel(service) is not None
+    def _is_ours(self, service: str) -> bool:
+        """Whether light was ordered for a service; a domain that does not answer keeps no other from its change."""
+        known = self.controller.world.network
+        return self.domain in known and bool(known.device(self.domain).contributions.of(segment_owner(service)))
 
     async def _darken(self, service: str) -> None:
-        if await self._is_lit(service):
+        if not self._is_ours(service):
+            return
+        if (await self.controller.optical.read(self.domain)).tunnel(service) is not None:
             await commit(self.controller, await self.controller.plan_optical_removal(self.domain, service, ACTOR))
             await self.controller.topology.refresh()
 

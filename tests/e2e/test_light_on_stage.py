@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from controller.cli.main import main
+from controller.model.errors import AccordError
+from controller.model.units import BitRate
 from controller.negotiation.catalogue import Tier
 from controller.negotiation.dialogue import Stage
 from controller.scenarios.episodes import SCENARIOS, wallet_of
@@ -66,6 +68,21 @@ async def test_light_for_a_new_service_goes_with_the_service_that_a_router_refus
     assert done.stage is Stage.FAILED
     assert await tunnels(theatre) == []
     assert theatre.taken.minor == 0
+
+
+async def test_a_domain_that_does_not_answer_keeps_no_service_without_light_from_its_change_and_its_end(
+    theatre: Theatre,
+) -> None:
+    stage: Any = theatre.surroundings
+    wish = theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.02, tier=Tier.IP)
+    root = (await theatre.negotiate(wish)).terms.root
+    await stage.lab.optical.router.stop()
+    with pytest.raises(AccordError):
+        await stage.controller.optical.read(DOMAIN)
+    changed = await theatre.change(root, bandwidth=BitRate(1_000_000_000))
+    assert changed.stage is Stage.DONE, changed.refusal
+    await theatre.end(root)
+    assert [tunnel.name for tunnel in stage.controller.world.tunnels] == []
 
 
 def test_the_command_plays_on_the_lab_and_tells_it_as_json() -> None:
