@@ -7,7 +7,7 @@ so an agreement changes its tier with both in place, make before break.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.mapping.optical import segment_owner
 from controller.mapping.optical_domain import OpticalDomain, as_te_database
@@ -18,7 +18,7 @@ from controller.negotiation.agreement import Terms
 from controller.negotiation.catalogue import Tier
 from controller.runtime.controller import Controller
 from controller.runtime.negotiation_networks import optical_domain_of
-from controller.runtime.negotiation_tunnels import ACTOR, TunnelProvisioner, commit
+from controller.runtime.negotiation_tunnels import ACTOR, TunnelProvisioner, carry_out
 from controller.topology.network import Link, LinkId
 
 _MARGIN_SECONDS = 30.0
@@ -34,6 +34,8 @@ class LightProvisioner:
     controller: Controller
     tunnels: TunnelProvisioner
     domain: DeviceName
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Who orders light takes a port that is free: the next one is to see it taken."""
 
     async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """A new service; where it cannot be had its light is taken down again."""
@@ -71,20 +73,9 @@ class LightProvisioner:
 
     async def _lit(self, service: str, terms: Terms, fibres: Sequence[LinkId]) -> Link:
         """The link between routers that the service's light brings up, when they see its carrier."""
-        controller, late = self.controller, terms.level.latency_microseconds
-        domain = await controller.optical.read(self.domain)
-        link = self._link(domain, service, fibres)
-        plan = await controller.plan_optical(
-            self.domain,
-            service,
-            link.id,
-            ACTOR,
-            bandwidth=BitRate(terms.level.bit_rate),
-            delay_bound_seconds=None if late is None else late / 1_000_000,
-        )
-        if not plan.is_empty:
-            await commit(controller, plan)
-        found = await controller.optical.settled(self.domain, service, domain.setup_seconds + _MARGIN_SECONDS)
+        async with self.turns:
+            setup_seconds, link = await self._order(service, terms, fibres)
+        found = await self.controller.optical.settled(self.domain, service, setup_seconds + _MARGIN_SECONDS)
         if not found.is_up:
             await self._darken(service)
             raise ConflictError(
@@ -92,6 +83,24 @@ class LightProvisioner:
             )
         await self._see_up(link)
         return link
+
+    async def _order(self, service: str, terms: Terms, fibres: Sequence[LinkId]) -> tuple[float, Link]:
+        """How long the domain says that it takes, and the link that comes of it."""
+        controller, late = self.controller, terms.level.latency_microseconds
+        domain = await controller.optical.read(self.domain)
+        link = self._link(domain, service, fibres)
+        await carry_out(
+            controller,
+            lambda: controller.plan_optical(
+                self.domain,
+                service,
+                link.id,
+                ACTOR,
+                bandwidth=BitRate(terms.level.bit_rate),
+                delay_bound_seconds=None if late is None else late / 1_000_000,
+            ),
+        )
+        return domain.setup_seconds, link
 
     def _link(self, domain: OpticalDomain, service: str, fibres: Sequence[LinkId]) -> Link:
         """The link that its light joins, or one between these ends whose client ports are free."""
@@ -124,9 +133,11 @@ class LightProvisioner:
     async def _darken(self, service: str) -> None:
         if not self._is_ours(service):
             return
-        if (await self.controller.optical.read(self.domain)).tunnel(service) is not None:
-            await commit(self.controller, await self.controller.plan_optical_removal(self.domain, service, ACTOR))
-            await self.controller.topology.refresh()
+        async with self.turns:
+            if (await self.controller.optical.read(self.domain)).tunnel(service) is None:
+                return
+            await carry_out(self.controller, lambda: self.controller.plan_optical_removal(self.domain, service, ACTOR))
+        await self.controller.topology.refresh()
 
     async def _told(self, service: str) -> str:
         found = (await self.controller.optical.read(self.domain)).tunnel(service)
@@ -139,6 +150,7 @@ class TieredProvisioner:
 
     controller: Controller
     tunnels: TunnelProvisioner
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """A new service."""
@@ -155,7 +167,7 @@ class TieredProvisioner:
     def _now(self, terms: Terms | None = None) -> LightProvisioner | TunnelProvisioner:
         domain = optical_domain_of(self.controller)
         if domain is not None:
-            return LightProvisioner(self.controller, self.tunnels, domain)
+            return LightProvisioner(self.controller, self.tunnels, domain, self.turns)
         if terms is not None and terms.level.tier == Tier.OPTICAL:
             raise ConflictError(f"'{terms.id}' is over light and there is no optical domain any more", path=terms.id)
         return self.tunnels

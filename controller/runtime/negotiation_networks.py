@@ -39,7 +39,8 @@ async def sold_networks(
 ) -> tuple[dict[Tier, SoldNetwork], OpticalDomain | None]:
     """What can be sold now, by tier, and the domain as it told itself, or as it was `before` when it does not answer.
 
-    A domain that does not answer sells nothing; its links are none of the IP tier's all the same.
+    A domain that does not answer sells nothing; its links are none of the IP tier's all the same. Nothing is sold until
+    it has told once which they are: a link over light looks like any other.
     """
     name, domain = optical_domain_of(controller), None
     if name is not None:
@@ -48,6 +49,8 @@ async def sold_networks(
         except AccordError:
             domain = None
     known = domain or (before if name is not None else None)
+    if name is not None and known is None:
+        return {}, None
     places = _places(controller)
     found = {Tier.IP: SoldNetwork(without_light(controller.topology.database, known), places)}
     if domain is not None:

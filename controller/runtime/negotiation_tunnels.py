@@ -5,10 +5,11 @@ break, under the same names, so what the consumer calls its service stays. What 
 order that is carried out a second time after a crash changes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from controller.model.errors import ConflictError
+from controller.model.errors import ConflictError, StalePlanError
 from controller.model.identifiers import PlanId
 from controller.model.units import BitRate
 from controller.negotiation.agreement import Terms
@@ -24,6 +25,9 @@ ACTOR = "oss-planning"
 _PROTECTED_PPM = 999_900
 """From this availability on a second path shares no link with the first."""
 _BACK = "-back"
+_MOST_PLANS = 20
+"""So often an order is planned anew because others changed the same routers first."""
+Planning = Callable[[], Awaitable[Plan]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,18 @@ class TunnelProvisioner:
         source, target = path.nodes[0], path.nodes[-1]
         wish = wish_of(terms)
         wish = replace(wish, services=wish.services or self.serving(terms) or None)
-        plan = await self.controller.plan_tunnels(
-            lambda tunnels: tunnels.create(service, source, target, wish, both_ways=True, along_links=links), ACTOR
+        return await carry_out(
+            self.controller,
+            lambda: self.controller.plan_tunnels(
+                lambda tunnels: tunnels.create(service, source, target, wish, both_ways=True, along_links=links), ACTOR
+            ),
         )
-        return await commit(self.controller, plan)
 
     async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """The pair as these terms have it, in stages."""
+        return await _planned_anew(lambda: self._change(service, terms, links))
+
+    async def _change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         plan = await self.controller.plan_tunnels(
             lambda tunnels: tunnels.change_pair(service, links, wish_of(terms)), ACTOR
         )
@@ -66,9 +75,28 @@ class TunnelProvisioner:
         names = [name for name in (service, f"{service}{_BACK}") if name in self.controller.world.tunnels]
         if not names:
             return f"tunnel '{service}' is gone already"
-        return await commit(
-            self.controller, await self.controller.plan_tunnels(lambda tunnels: tunnels.delete(names), ACTOR)
+        return await carry_out(
+            self.controller, lambda: self.controller.plan_tunnels(lambda tunnels: tunnels.delete(names), ACTOR)
         )
+
+
+async def carry_out(controller: Controller, planning: Planning) -> str:
+    """Plan it and carry it out; planned anew where others were first on the same routers."""
+
+    async def once() -> str:
+        plan = await planning()
+        return (
+            f"{plan.summary}: nothing to do" if plan.is_empty and not plan.effects else await commit(controller, plan)
+        )
+
+    return await _planned_anew(once)
+
+
+async def _planned_anew(act: Callable[[], Awaitable[str]]) -> str:
+    for _ in range(_MOST_PLANS - 1):
+        with suppress(StalePlanError):
+            return await act()
+    return await act()
 
 
 async def commit(controller: Controller, plan: Plan) -> str:

@@ -85,6 +85,32 @@ async def test_a_domain_that_does_not_answer_keeps_no_service_without_light_from
     assert [tunnel.name for tunnel in stage.controller.world.tunnels] == []
 
 
+async def test_of_three_orders_at_once_for_two_lights_two_are_served_and_the_third_pays_nothing(
+    theatre: Theatre,
+) -> None:
+    wishes = [
+        theatre.wish("london", "frankfurt", 200, workload, latency_seconds=0.02, tier=Tier.OPTICAL)
+        for workload in list(CATALOGUE.classes)[:3]
+    ]
+    subjects = [await theatre.negotiations.negotiate(wish) for wish in wishes]
+    done = [await theatre.negotiations.outcome(subject) for subject in subjects]
+    await theatre.negotiations.idle()
+    served = [one for one in done if one.stage is Stage.DONE]
+    assert len(served) == 2, [(one.stage, one.refusal and one.refusal.text) for one in done]
+    assert sorted(await tunnels(theatre)) == sorted(one.service for one in served)
+    assert theatre.taken.minor == sum(one.terms.amount.minor for one in served)
+
+
+async def test_orders_at_once_over_the_same_routers_are_all_served(theatre: Theatre) -> None:
+    wishes = [
+        theatre.wish("london", "frankfurt", 10, workload, latency_seconds=0.05, tier=Tier.IP)
+        for workload in CATALOGUE.classes
+    ]
+    subjects = [await theatre.negotiations.negotiate(wish) for wish in wishes]
+    done = [await theatre.negotiations.outcome(subject) for subject in subjects]
+    assert [(one.stage, one.refusal) for one in done] == [(Stage.DONE, None)] * len(wishes)
+
+
 def test_the_command_plays_on_the_lab_and_tells_it_as_json() -> None:
     words = ["scenario", "run", "refusals", "--on", "lab", "-o", "json"]
     done = subprocess.run(
