@@ -76,7 +76,7 @@ def _session(lab: LabNetwork, place: str) -> Any:
         port=lab[place].netconf_port,
         username=lab.options.username,
         password=lab.password,
-        hostkey_verify=False,
+        hostkey_verify=False,  # the routers are this process's own, with keys of the moment
         allow_agent=False,
         look_for_keys=False,
     )

@@ -71,6 +71,7 @@ class NegotiationPlane:
     controller: Controller | None = None
     domain: OpticalDomain | None = None
     """As it told itself last."""
+    _tiers: frozenset[Tier] = frozenset()
     _ticks: int = 0
     _refreshing: "asyncio.Task[None] | None" = None
 
@@ -107,6 +108,9 @@ class NegotiationPlane:
         if self.live is None or controller is None or network is None:
             return {}
         networks, self.domain = await sold_networks(controller, self.domain)
+        if (tiers := frozenset(networks)) != self._tiers:
+            self._tiers = tiers
+            _log.info("tiers_for_sale", tiers=sorted(tiers))
         self.live.follow(networks, network.house.clock.now())
         return networks
 

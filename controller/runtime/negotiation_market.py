@@ -11,6 +11,7 @@ from math import nan
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.model.identifiers import DeviceName
 from controller.negotiation.bookings import Bookings
@@ -91,7 +92,7 @@ class LiveMarket:
             sold, database = self._sold.get(tier), network.database
             if sold is None or sold.links != tuple(database.network.arcs.ids):
                 continue
-            loads = np.array([_load(database, position) for position in range(len(sold.links))], dtype=float)
+            loads = measured_loads(database)
             forecast = sold.forecaster.step(loads)
             upper = np.where(np.isfinite(loads), forecast.upper.max(axis=0), np.nan)
             for window in sold.mesh.windows:
@@ -113,7 +114,9 @@ class LiveMarket:
         )
 
 
-def _load(database: TeDatabase, position: int) -> float:
-    """The measured load in bit/s; not a number where nothing was measured."""
-    measured = database.measured.get(database.network.arcs.ids[position])
-    return float(measured.load.bits_per_second) if measured and measured.load is not None else float("nan")
+def measured_loads(database: TeDatabase) -> NDArray[np.float64]:
+    """The load of every link in bit/s, in the network's order; not a number where nothing was measured."""
+    found = (database.measured.get(link) for link in database.network.arcs.ids)
+    return np.array(
+        [nan if one is None or one.load is None else one.load.bits_per_second for one in found], dtype=float
+    )

@@ -26,10 +26,10 @@ from controller.ports import EventLog
 from controller.runtime.controller import Controller
 from controller.runtime.negotiation_light import LightProvisioner
 from controller.runtime.negotiation_network import Provisioner
+from controller.runtime.negotiation_networks import sold_networks
 from controller.runtime.negotiation_tunnels import TunnelProvisioner, commit
 from controller.scenarios.surroundings import START, TICK_SECONDS, Delivery, Market, Tell, Wire, Wires
 from controller.topology.network import LinkId
-from controller.topology.te_database import TeDatabase
 from lab.inventory import write_files
 from lab.network import LabNetwork, NetworkOptions
 from lab.router.faults_point import Fault
@@ -37,7 +37,7 @@ from lab.router.profiles import Profile
 from lab.stage.clock import StageClock
 from lab.stage.customers import consumer_vpn, everybody, tenant_vpn
 from lab.stage.networks import DOMAIN, others_light, topology_of
-from lab.stage.plants import LabPlant, ip_database, optical_database, read_counters
+from lab.stage.plants import LabPlant, read_counters
 from lab.stage.traffic import Traffic
 
 ACTOR = "stage"
@@ -137,8 +137,8 @@ class LabStage:
             await controller.topology.refresh()
             await commit(controller, await controller.plan_tunnels(lambda tunnels: tunnels.measure(is_on=True), ACTOR))
             await controller.topology.refresh()
-        for tier in self.wires:
-            self.plants[tier] = LabPlant.of(tier, await self._read(tier), self.market)
+        sold, _ = await sold_networks(controller, None)
+        self.plants = {tier: LabPlant.of(tier, sold[tier].database, self.market) for tier in self.wires}
 
     async def load(self, tier: Tier, share: float, *wires: tuple[str, str]) -> None:
         """Tenants send over the wires; on fibres of light others have slots."""
@@ -176,11 +176,9 @@ class LabStage:
         self.clock.leap(due)
         self._last_tick = due
         await read_counters(self.controller, [router.name for router in self.lab])
+        sold, _ = await sold_networks(self.controller, None)
         for tier, plant in self.plants.items():
-            plant.look(await self._read(tier), due)
-
-    async def _read(self, tier: Tier) -> TeDatabase:
-        return ip_database(self.controller) if tier is Tier.IP else await optical_database(self.controller, _DOMAIN)
+            plant.look(sold[tier].database, due)
 
     def refuse(self, *, is_refusing: bool) -> None:
         """The routers of the consumer's places refuse to commit."""

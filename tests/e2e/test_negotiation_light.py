@@ -12,6 +12,7 @@ from tests.e2e.test_negotiation_daemon import Accord, tunnels
 
 _TOPOLOGY = Path(__file__).parents[2] / "config" / "lab" / "optical.yaml"
 _BETWEEN = ("--from", "pe-london", "--to", "pe-paris", "--bandwidth", "200M", "--class", "general")
+_IP = (*_BETWEEN, "--tier", "ip")
 _STEADY = (*_BETWEEN, "--tier", "optical", "--latency", "2ms")
 _LIGHT = "pe-london:core2>pe-paris:core2"
 
@@ -44,8 +45,8 @@ def test_an_agreement_moves_onto_light_and_back_and_nobody_is_sold_what_is_not_l
             return accord("quote", *words, "-o", "json").code == 0
 
         daemon.wait_until_read()
-        eventually(lambda: quoted(*_STEADY) and quoted(*_BETWEEN), "both tiers are for sale", 60.0)
-        agreed = accord("intent", "negotiate", *_BETWEEN, "--tier", "ip", "-o", "json")
+        eventually(lambda: quoted(*_STEADY) and quoted(*_IP), "both tiers are for sale", 60.0)
+        agreed = accord("intent", "negotiate", *_IP, "-o", "json")
         assert agreed.code == 0, agreed.err
         root, service = agreed.document["agreement"], agreed.document["service"]
         assert _LIGHT not in hops(daemon, service)
