@@ -22,7 +22,12 @@ AgreementArgument = Annotated[str, typer.Argument(metavar="AGREEMENT")]
 RateOption = Annotated[str, typer.Option("--bandwidth", metavar="RATE", help="At least, such as 200M.")]
 LatencyOption = Annotated[str, typer.Option("--latency", metavar="TIME", help="At most, such as 20ms.")]
 AvailabilityOption = Annotated[float | None, typer.Option("--availability", metavar="SHARE", help="At least.")]
-TierOption = Annotated[str, typer.Option("--tier", metavar="ip|optical", help="Over this network only.")]
+TierOption = Annotated[
+    str,
+    typer.Option(
+        "--tier", metavar="ip|optical", help="Over this network; a negotiation gives it up where it cannot be had."
+    ),
+]
 
 
 @command(app, "list", "agreement list", "agreement list -o json")
