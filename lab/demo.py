@@ -21,6 +21,8 @@ import requests
 import yaml
 from ncclient import manager
 
+from lab.ports import held_port
+
 REQUEST = "Create L3VPN service with 2 VPN sites in London and Paris using L3SM Service Model"
 PROFILES = {"pe-paris": "running", "pe-frankfurt": "confirmed10", "pe-madrid": "restconf"}
 _WAIT_SECONDS = 60.0
@@ -274,23 +276,16 @@ def main() -> int:
     """Run the demonstration in a fresh directory; returns the exit code."""
     directory = Path(tempfile.mkdtemp(prefix="accord-demo-"))
     demo = Demo(directory, sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-    (directory / "port").write_text(str(_free_port()))
     try:
-        with demo.running_lab(), demo.running_daemon():
-            walk(demo)
+        with held_port() as port:
+            (directory / "port").write_text(str(port))
+            with demo.running_lab(), demo.running_daemon():
+                walk(demo)
     except (DemoError, subprocess.TimeoutExpired) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     print("\nIt works. `accord lab up` and `accord serve` give you the same to play with; see README.md.")
     return 0
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _rows(document: Any) -> list[Any]:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
 import asyncssh
 from lxml import etree
 
+from lab.ports import held_port
 from lab.router import notifications
 from lab.router.datastore import CommitEvent, ConfigChange, ConfigStore
 from lab.router.faults_point import FaultPoint
@@ -144,11 +146,13 @@ class Router:
         """Drop all sessions, boot the datastores, listen again on the same ports."""
         self.is_up = False
         self.sessions.drop_all()
-        for server in self.servers.values():
-            await server.stop()
-        self.store.reboot()
-        await asyncio.sleep(down_seconds)
-        await self.start()
+        with ExitStack() as held:
+            for server in self.servers.values():
+                await server.stop()
+                held.enter_context(held_port(self.host, server.port))
+            self.store.reboot()
+            await asyncio.sleep(down_seconds)
+            await self.start()
 
     def reboot_soon(self) -> None:
         """Reboot in a task of its own: the session that asks for it will be cut."""

@@ -21,6 +21,7 @@ from controller.model.errors import (
 )
 from controller.model.identifiers import TransactionId
 from controller.ports import DeviceConnector, DeviceSession, DeviceTarget, ParticipantClass, Secret
+from tests.ports import kept_port
 
 TXID = TransactionId("tx-contract-1")
 OTHER_TXID = TransactionId("tx-contract-2")
@@ -138,9 +139,9 @@ class DriverContract:
         with pytest.raises(AuthenticationFailedError):
             await rig.connect(host_key="", known_hosts=f"another.example {rig.other_host_key}\n")
 
-    async def test_nobody_listening_is_a_connection_failure(self, rig: Rig, unused_tcp_port: int) -> None:
+    async def test_nobody_listening_is_a_connection_failure(self, rig: Rig) -> None:
         with pytest.raises(ConnectionFailedError) as failure:
-            await rig.connect(port=unused_tcp_port)
+            await rig.connect(port=kept_port())
         assert failure.value.device == rig.target.name
 
     async def test_a_listener_that_never_answers_is_a_connection_failure_within_the_deadline(self, rig: Rig) -> None:

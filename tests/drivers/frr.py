@@ -15,6 +15,7 @@ import asyncssh
 
 from controller.model.identifiers import DeviceName
 from controller.ports import DeviceTarget, Secret, Transport
+from tests.ports import kept_port
 
 DAEMONS = ("zebra", "staticd", "bgpd")
 _HOME = Path("/usr/lib/frr")
@@ -72,8 +73,7 @@ def _start_sshd(folder: Path) -> tuple[DeviceTarget, subprocess.Popen[bytes]]:
     host.write_private_key(str(folder / "host"))
     (folder / "host").chmod(0o600)
     client.write_public_key(str(folder / "client.pub"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = kept_port()
     Path("/run/sshd").mkdir(exist_ok=True)
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile {folder}/sshd.pid\n"

@@ -14,6 +14,7 @@ import asyncssh
 
 from controller.model.identifiers import DeviceName
 from controller.ports import DeviceTarget, Secret, Transport
+from tests.ports import kept_port
 
 PROGRAMS = {
     "netconfd": "/usr/sbin/netconfd",
@@ -45,9 +46,7 @@ class Netconfd:
 
     async def __aenter__(self) -> Self:
         (self.home / "data").mkdir(exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = kept_port()
         self._socket = self.home / "ncx.sock"
         self._write_keys()
         try:

@@ -6,6 +6,7 @@ from controller.model.errors import AuthenticationFailedError, ConnectionFailedE
 from drivers.netconf import NetconfConnector
 from drivers.netconf.reconnect import Backoff, Reconnector
 from tests.drivers.canned import CannedServer
+from tests.ports import kept_port
 
 
 def test_waits_double_up_to_the_limit():
@@ -38,7 +39,7 @@ async def test_it_connects_as_soon_as_the_device_is_back():
         await session.close()
 
 
-async def test_it_gives_up_after_the_attempts_it_was_given(unused_tcp_port):
+async def test_it_gives_up_after_the_attempts_it_was_given():
     heard: list[int] = []
 
     async def no_wait(_seconds: float) -> None:
@@ -47,7 +48,7 @@ async def test_it_gives_up_after_the_attempts_it_was_given(unused_tcp_port):
     reconnector = Reconnector(NetconfConnector(), sleep=no_wait, on_failure=lambda failures, *_: heard.append(failures))
     async with CannedServer() as server:
         with pytest.raises(ConnectionFailedError):
-            await reconnector.connect(server.target(port=unused_tcp_port), attempts=3)
+            await reconnector.connect(server.target(port=kept_port()), attempts=3)
     assert heard == [1, 2]
 
 

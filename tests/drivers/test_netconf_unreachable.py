@@ -9,16 +9,14 @@ import pytest
 from controller.model.errors import ConnectionFailedError
 from controller.model.identifiers import DeviceName
 from drivers.netconf.errors import connection_failure
+from tests.ports import kept_port
 
 WHERE = "192.0.2.1:830"
 
 
 async def test_a_closed_port_is_told_in_words_and_with_a_remedy() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
     with pytest.raises(OSError, match="Connect call failed") as caught:
-        await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.open_connection("127.0.0.1", kept_port())
     error = connection_failure(DeviceName("pe1"), WHERE, caught.value)
     assert isinstance(error, ConnectionFailedError)
     assert str(error).startswith(f"pe1: no NETCONF session to {WHERE}: Connection refused; check that the device is up")

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -27,6 +26,7 @@ import httpx2
 import yaml
 
 from controller.northbound.auth import Role, add_token, new_token
+from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0
@@ -116,7 +116,7 @@ class DaemonProcess:
             "inventory": str(lab / "inventory.yaml"),
             "credentials": str(lab / "credentials.yaml"),
             "tokens": str(directory / "tokens.yaml"),
-            "listen": {"port": free_port()},
+            "listen": {"port": kept_port()},
         }
         self.configure(**{**document, **(settings or {})})
         self.port = int(self.settings["listen"]["port"])
@@ -290,10 +290,3 @@ class DaemonProcess:
         response = self.post("/api/v1/transactions", {"plan": plan, **members})
         assert response.status_code == 201, response.text
         return dict(response.json())
-
-
-def free_port() -> int:
-    """A port nobody listens on now; the daemon keeps it over restarts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,7 +11,8 @@ import httpx2
 import pytest
 import yaml
 
-from tests.e2e.daemon import ROOT, DaemonProcess, eventually, free_port
+from tests.e2e.daemon import ROOT, DaemonProcess, eventually
+from tests.ports import kept_port
 
 CONFIG = ROOT / "config" / "prometheus"
 
@@ -33,7 +34,7 @@ def prometheus_of(daemon: DaemonProcess, directory: Path) -> Iterator[httpx2.Cli
     document["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     document["scrape_configs"][1]["http_sd_configs"][0]["refresh_interval"] = "1s"
     (directory / "prometheus.yml").write_text(yaml.safe_dump(document))
-    port = free_port()
+    port = kept_port()
     command = [
         tool("prometheus"),
         f"--config.file={directory / 'prometheus.yml'}",

@@ -19,10 +19,10 @@ from tests.e2e.daemon import (
     DaemonProcess,
     clean_environment,
     eventually,
-    free_port,
     lab_command,
     lab_of_routers,
 )
+from tests.ports import kept_port
 
 DEMO = "Create L3VPN service with 2 VPN sites in London and Paris using L3SM Service Model"
 
@@ -308,7 +308,7 @@ def test_a_second_sigterm_does_not_wait_for_transactions(daemon: DaemonProcess, 
 
 
 def test_the_port_is_chosen_by_the_settings(tmp_path: Path, lab: Path) -> None:
-    port = free_port()
+    port = kept_port()
     with DaemonProcess(tmp_path, lab, settings={"listen": {"host": "127.0.0.1", "port": port}}) as daemon:
         assert daemon.url.endswith(f":{port}")
         assert daemon.get("/api/v1/status").status_code == 200

@@ -9,8 +9,9 @@ import pytest
 
 from controller.cli.main import main
 from controller.northbound.auth import Role
-from tests.e2e.daemon import DaemonProcess, Result, eventually, free_port, lab_of_routers
+from tests.e2e.daemon import DaemonProcess, Result, eventually, lab_of_routers
 from tests.e2e.negotiating import PARTIES, Keys, make_certificates, make_keys
+from tests.ports import kept_port
 
 _WISH = ("--from", "pe-london", "--to", "pe-frankfurt", "--bandwidth", "200M", "--class", "general")
 
@@ -122,7 +123,7 @@ def test_three_daemons_with_three_keys_and_three_logs_agree(
     tmp_path: Path, lab: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     certificates = make_certificates(tmp_path / "certificates")
-    ports = {name: free_port() for name in PARTIES}
+    ports = {name: kept_port() for name in PARTIES}
     urls = {name: f"https://127.0.0.1:{port}" for name, port in ports.items()}
     empty = tmp_path / "nothing"
     empty.mkdir()

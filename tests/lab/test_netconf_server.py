@@ -1,6 +1,7 @@
 """The NETCONF server as stock ncclient sees it."""
 
 import asyncio
+import socket
 
 import oopt_gnpy_libyang as libyang
 import pytest
@@ -393,3 +394,17 @@ async def test_a_reboot_drops_sessions_undoes_the_unconfirmed_and_comes_back_on_
     assert router.netconf_port == port
     await eventually(lambda: not session.connected)
     assert names(await with_client(router, lambda again: again.get_config("running"))) == []
+
+
+async def test_while_a_router_reboots_nobody_else_is_given_its_port(router, monkeypatch):
+    refused = []
+
+    def boot() -> None:
+        with socket.socket() as other, pytest.raises(OSError, match="in use") as refusal:
+            other.bind((router.host, router.netconf_port))
+        refused.append(refusal.value)
+
+    monkeypatch.setattr(router.store, "reboot", boot)
+    await router.reboot()
+    assert len(refused) == 1
+    assert router.is_up

@@ -3,9 +3,7 @@
 import asyncio
 import base64
 import resource
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from lab.router.schema import default_module_set
 from lab.router.schema_loader import _read_modules
 from lab.topology import Topology
 from lab.topology_file import load_topology
+from tests.ports import first_of_neighbours
 
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 NS = {"if": "urn:ietf:params:xml:ns:yang:ietf-interfaces", "a": "urn:accord:router"}
@@ -211,21 +210,8 @@ async def test_a_network_stops_listening_when_it_is_left(demo: Topology) -> None
     assert len(network) == 0
 
 
-def six_free_ports() -> int:
-    """The first of six neighbouring ports that nobody listens on."""
-    for first in range(20_000, 32_000, 16):
-        with ExitStack() as held:
-            try:
-                for port in range(first, first + 6):
-                    held.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-            return first
-    pytest.skip("no six neighbouring ports are free")
-
-
 async def test_ports_can_be_numbered_upwards(demo: Topology) -> None:
-    first = six_free_ports()
+    first = first_of_neighbours(6)
     async with LabNetwork(demo, NetworkOptions(profile="restconf", first_port=first)) as network:
         assert [router.restconf_port for router in network] == list(range(first, first + 6))
 

@@ -15,6 +15,7 @@ from lab.router.faults_point import Fault
 from lab.topology import TopologyError
 from lab.topology_file import parse_topology, topology_document, topology_from_document
 from tests.lab.conftest import eventually
+from tests.ports import first_of_neighbours
 
 TOPOLOGY = """
 name: two cities
@@ -255,5 +256,6 @@ def test_a_domain_that_does_not_fit_the_routers_is_refused_by_name(was, now, wor
 async def test_ports_of_the_domain_follow_those_of_the_routers():
     script = FaultScript()
     topology = parse_topology(TOPOLOGY)
-    async with LabNetwork(topology, NetworkOptions(first_port=21800), faults=script) as network:
-        assert network["otn-domain"].restconf_port == 21806
+    first = first_of_neighbours(7)
+    async with LabNetwork(topology, NetworkOptions(first_port=first), faults=script) as network:
+        assert network["otn-domain"].restconf_port == first + 6
