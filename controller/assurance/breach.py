@@ -38,8 +38,7 @@ class Breach:
         return self.probability * self.quality
 
     def __str__(self) -> str:
-        about = " ".join(part for part in (self.objective.name.value, self.objective.subject) if part)
-        return f"breach of {about} within {self.horizon_seconds:g} s at {self.probability:.0%}"
+        return f"breach of {self.objective.label} within {self.horizon_seconds:g} s at {self.probability:.0%}"
 
 
 def unforeseen(objective: Objective) -> Breach:

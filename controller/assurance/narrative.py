@@ -200,6 +200,12 @@ def explain(
     return Narrative(tuple(clauses))
 
 
+def as_of(samples: Sequence[Sample], text: str) -> Narrative:
+    """What was found when the last of these had been told."""
+    last = _figure(Rule.LAST_TIME, CLOCK, samples)
+    return Narrative((Clause(f"At {last.text} UTC {text}", (last,)),))
+
+
 def _measured(samples: Sequence[Sample], what: str) -> list[Sample]:
     """In their order; what was imputed is left out."""
     found = sorted((one for one in samples if one.counts_for_billing), key=lambda one: one.source_time)

@@ -75,6 +75,11 @@ class Objective:
         return f"{self.service}/{self.subject}/{self.name}" if self.subject else f"{self.service}/{self.name}"
 
     @property
+    def label(self) -> str:
+        """What it is called within its service."""
+        return f"{self.name} {self.subject}" if self.subject else str(self.name)
+
+    @property
     def unit(self) -> str:
         """The unit of the target."""
         return self.name.unit

@@ -2,20 +2,27 @@
 
 Availability is not forecast from a series but from how fast its error budget burns, over a short time and a longer one
 (the multi-window burn rate of the Site Reliability Workbook, chapter 5): an alarm takes both.
+
+What is unusual and breaks nothing is one symptom of the service, however many of its objectives show it: it takes
+little of the health, and nothing is done for its sake.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.assurance.breach import Breach, SchmittTrigger
 from controller.assurance.objectives import Availability, Objective
 from controller.assurance.reports import Observed
 from controller.assurance.symptoms import Symptom, health_score
+from controller.telemetry.detectors import Shape
 
 SHORT_SECONDS, LONG_SECONDS = 300.0, 3600.0
 ALARM_BURN_RATE = 14.4
 """At this rate an hour takes a fiftieth of the budget of thirty days."""
 _WEIGHTS: Mapping[str, int] = {"broken": 70, "breach-predicted": 30, "not-trusted": 10}
+UNUSUAL = "unusual"
+_UNUSUAL_WEIGHT = 15
+_MOST_NAMED = 3
 
 
 def availability_breach(
@@ -56,23 +63,24 @@ class Symptoms:
         self.trigger = trigger
         self._active = {}
 
-    def look(self, service: str, observed: Iterable[Observed], now: float) -> tuple[Symptom, ...]:
-        """What is wrong with a service now; what was so before keeps its beginning."""
-        found = {one.id: one for one in (self._symptom(service, each, now) for each in observed) if one is not None}
+    def look(
+        self, service: str, observed: Iterable[Observed], now: float, shapes: Mapping[Objective, Shape] | None = None
+    ) -> tuple[Symptom, ...]:
+        """What is wrong with a service now; what was so before keeps its beginning. `shapes` says what is unusual."""
+        kinds = {each.objective: self._kind(each) for each in observed}
+        found = [_symptom(service, objective, kind, now) for objective, kind in kinds.items() if kind]
+        odd = {one: shape for one, shape in (shapes or {}).items() if shape in _TOLD and not kinds.get(one)}
+        if odd:
+            found.append(Symptom(f"{service}/{UNUSUAL}", service, UNUSUAL, now, None, _UNUSUAL_WEIGHT, _named(odd)))
         before = self._active.get(service, {})
-        self._active[service] = {id_: before.get(id_, one) for id_, one in found.items()}
+        since = {one.id: before[one.id].start if one.id in before else now for one in found}
+        self._active[service] = {one.id: replace(one, start=since[one.id]) for one in found}
         return tuple(self._active[service].values())
 
     def forget(self, services: Iterable[str]) -> None:
         """These services are gone."""
         for service in services:
             self._active.pop(service, None)
-
-    def _symptom(self, service: str, observed: Observed, now: float) -> Symptom | None:
-        kind = self._kind(observed)
-        if kind is None:
-            return None
-        return Symptom(f"{observed.objective}/{kind}", service, kind, now, weight=_WEIGHTS[kind])
 
     def _kind(self, observed: Observed) -> str | None:
         if observed.value is None or observed.quality < self.trigger.quality_floor:
@@ -82,6 +90,21 @@ class Symptoms:
         predicted = observed.predicted
         is_likely = predicted is not None and predicted.confidence >= self.trigger.enter
         return "breach-predicted" if is_likely else None
+
+
+def _symptom(service: str, objective: Objective, kind: str, now: float) -> Symptom:
+    return Symptom(f"{objective}/{kind}", service, kind, now, weight=_WEIGHTS[kind])
+
+
+_TOLD = frozenset(Shape) - {Shape.NONE, Shape.SILENCE}
+"""What tells nothing is not trusted, and need not be called unusual as well."""
+
+
+def _named(shapes: Mapping[Objective, Shape]) -> str:
+    """Which objectives are how unusual, the first few of them by name."""
+    told = [f"{one.label} ({shape.word})" for one, shape in shapes.items()]
+    more = f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
+    return f"{', '.join(told[:_MOST_NAMED])}{more}"
 
 
 def health(symptoms: Iterable[Symptom], now: float) -> int:

@@ -27,6 +27,8 @@ class Symptom:
     start: float
     end: float | None = None
     weight: int = HEALTHY
+    reason: str = ""
+    """What it is about, for people, where the id does not say it."""
 
     def __post_init__(self) -> None:
         """Refuse a weight that is none, and an end before the start."""

@@ -14,7 +14,7 @@ from controller.cli.terminal import Json, record, table, timestamp
 
 app = group("assurance", "Services beside what is promised of them: observed, foreseen, decided.")
 ServiceArgument = Annotated[str, typer.Argument(metavar="VPN", autocompletion=complete_service)]
-_LIST = ("service", "state", "since", "health", "worst", "breach_probability", "quality")
+_LIST = ("service", "state", "since", "health", "symptoms", "worst", "breach_probability", "quality")
 _OBJECTIVES = (
     "objective",
     "subject",
@@ -39,7 +39,7 @@ _STEPS_SHOWN = 10
 def _list(session: Session) -> None:
     """List services with state, health and the objective that is nearest to a breach."""
     found = session.client.get("assurance")
-    rows = [{**row, "since": timestamp(row["since"])} for row in found]
+    rows = [{**row, "since": timestamp(row["since"]), "symptoms": ", ".join(row["symptoms"])} for row in found]
     session.terminal.show(found, table(rows, _LIST))
 
 
@@ -76,11 +76,16 @@ def shown(found: Json) -> list[RenderableType]:
     summary = {
         "state": f"{found['state']} since {timestamp(found['since'])}",
         "health": "" if found["health"] is None else f"{found['health']} of 100",
-        "symptoms": ", ".join(one["id"].partition("/")[2] for one in found["symptoms"]),
+        "symptoms": "; ".join(map(_symptom, found["symptoms"])),
     }
     rows = [_row(one) for one in found["objectives"]]
     reasons = sorted({one["reason"] for one in found["objectives"] if one["reason"]})
     return [record(summary), "", table(rows, _OBJECTIVES), *(Text(reason) for reason in reasons)]
+
+
+def _symptom(one: Json) -> str:
+    name = one["id"].partition("/")[2]
+    return f"{name}: {one['reason']}" if one["reason"] else name
 
 
 def _history(found: Json) -> list[RenderableType]:

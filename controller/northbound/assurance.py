@@ -29,7 +29,6 @@ from controller.runtime.assurance import Assurance, ObjectiveStanding
 from controller.runtime.assurance_explaining import Explaining
 from controller.runtime.controller import Controller
 from controller.runtime.topology_overlay import KINDS, overlay
-from controller.telemetry.detectors import Shape
 
 Json = Any
 _MOST_OBJECTIVES = 100
@@ -110,7 +109,7 @@ def assurance_view(assurance: Assurance, agreement: str) -> Json:
         "steps": _steps(instance, book.positions(agreement)),
         "objectives": [objective_view(assurance, one) for one in (standing.objectives if standing else ())],
         "symptoms": [
-            {"id": one.id, "kind": one.kind, "since": one.start, "weight": one.weight}
+            {"id": one.id, "kind": one.kind, "since": one.start, "weight": one.weight, "reason": one.reason}
             for one in (standing.symptoms if standing else ())
         ],
         "decisions": [{**one.data, "event": one.position} for one in book.decisions(agreement)],
@@ -135,7 +134,7 @@ def objective_view(assurance: Assurance, standing: ObjectiveStanding) -> Json:
         "forecast_upper": _number(breach.upper),
         "horizon_seconds": breach.horizon_seconds,
         "breach_probability": round(breach.probability, 4) if isfinite(breach.point) else None,
-        "anomaly": "" if standing.anomaly is Shape.NONE else standing.anomaly.name.lower().replace("_", "-"),
+        "anomaly": standing.anomaly.word,
         "error_budget": _budget(standing.budget),
         "recent": [_number(value) for value in assurance.recent(objective)],
     }
@@ -150,14 +149,11 @@ def _row(assurance: Assurance, instance: IntentInstance) -> Json:
         "since": instance.since,
         "health": standing.health if standing else None,
         "objectives": len(standing.objectives) if standing else 0,
-        "worst": _named(worst.objective) if worst else "",
+        "symptoms": sorted({one.kind for one in standing.symptoms}) if standing else [],
+        "worst": worst.objective.label if worst else "",
         "breach_probability": round(worst.probability, 4) if worst else None,
         "quality": round(worst.quality, 3) if worst else None,
     }
-
-
-def _named(objective: Objective) -> str:
-    return " ".join(part for part in (objective.name.value, objective.subject) if part)
 
 
 def _steps(instance: IntentInstance, positions: tuple[int, ...]) -> Json:

@@ -4,6 +4,7 @@ A service that ends takes its series along. Labels are bounded: a service has ob
 beyond a number of objectives those nearest to a breach are shown.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
@@ -48,14 +49,20 @@ class AssuranceMetrics(Collector):
             "accord_service_state", "Where the agreement of a service is.", labels=["service"]
         )
         health = GaugeMetricFamily("accord_service_health_ratio", "Health (RFC 9417), 1 is whole.", labels=["service"])
+        symptoms = GaugeMetricFamily(
+            "accord_service_symptoms", "Symptoms that take of the health of a service.", labels=["service", "kind"]
+        )
         for instance in self.controller.world.assurance.loop:
             if instance.state.is_final:
                 continue
             states.add_metric([instance.agreement], {state.value: state is instance.state for state in _STATES})
             if (standing := assurance.standings.get(instance.agreement)) is not None:
                 health.add_metric([instance.agreement], standing.health / 100)
+                for kind, count in sorted(Counter(one.kind for one in standing.symptoms).items()):
+                    symptoms.add_metric([instance.agreement, kind], count)
         yield states
         yield health
+        yield symptoms
 
     def _objectives(self) -> Iterator[Metric]:
         families = {

@@ -290,7 +290,8 @@ class Assurance:
                 else:
                     foreseen, shape = breaches.get(objective) or unforeseen(objective), self.foresight.shape(objective)
                     stand.append(ObjectiveStanding(objective, found, foreseen, anomaly=shape))
-            symptoms = self._symptoms.look(name, [one.observed for one in stand], now)
+            shapes = {one.objective: one.anomaly for one in stand}
+            symptoms = self._symptoms.look(name, [one.observed for one in stand], now, shapes)
             self.standings[name] = Standing(now, tuple(stand), symptoms, health(symptoms, now))
         for gone in self.standings.keys() - self._terms.keys():  # services end while others have their turn
             del self.standings[gone]

@@ -15,9 +15,11 @@ from controller.assurance.narrative import (
     Narrative,
     SampleReference,
     SeriesChange,
+    as_of,
     explain,
 )
 from controller.assurance.objectives import ObjectiveName
+from controller.assurance.standing import UNUSUAL
 from controller.assurance.turning import levels
 from controller.model.errors import InvalidInputError
 from controller.model.identifiers import DeviceName
@@ -47,7 +49,12 @@ class Explaining:
     def explain(self, agreement: str) -> Json:
         """The sentences about a service, the samples and the events that they rest on."""
         self.assurance.terms(agreement)
-        stories = [*self._standing(agreement), *self._changes(agreement), *self._decided(agreement)]
+        stories = [
+            *self._standing(agreement),
+            *self._changes(agreement),
+            *self._unusual(agreement),
+            *self._decided(agreement),
+        ]
         return {
             "service": agreement,
             "state": self.assurance.state(agreement).value,
@@ -104,6 +111,19 @@ class Explaining:
                 if len(samples) > 1:
                     yield explain(SeriesChange(what, samples, samples))
                     return
+
+    def _unusual(self, agreement: str) -> Iterator[Narrative]:
+        """What takes of the health without having broken anything."""
+        standing = self.assurance.standings.get(agreement)
+        found = [one for one in standing.symptoms if one.kind == UNUSUAL] if standing else []
+        odd = [one for one in standing.objectives if one.anomaly.word] if standing else []
+        samples = [sample for one in odd for key in one.measured.series if (sample := self._latest(key)) is not None]
+        if standing and found and samples:
+            text = f"at least two of three detectors found unusual: {found[0].reason}"
+            yield as_of(samples, f"{text} (health {standing.health} of 100)")
+
+    def _latest(self, key: SeriesKey) -> Sample | None:
+        return next((one for one in reversed(self._kept(key)) if one.counts_for_billing), None)
 
     def _decided(self, agreement: str) -> Iterator[Narrative]:
         book = self.assurance.world.assurance

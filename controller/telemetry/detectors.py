@@ -50,6 +50,11 @@ class Shape(IntEnum):
     """No value stands out, but they add up."""
     SILENCE = 4
 
+    @property
+    def word(self) -> str:
+        """As it is told: `level-shift`; empty where nothing is unusual."""
+        return "" if self is Shape.NONE else self.name.lower().replace("_", "-")
+
 
 @dataclass(frozen=True, slots=True)
 class Alarms:

@@ -52,7 +52,10 @@ AGREEMENT = {
     "breach_probability": 0.42,
     "quality": 0.97,
     "objectives": [OBJECTIVE, AVAILABILITY],
-    "symptoms": [{"id": "l3vpn:acme-1/pe-london>pe-paris/delay-one-way/broken"}],
+    "symptoms": [
+        {"id": "l3vpn:acme-1/pe-london>pe-paris/delay-one-way/broken", "reason": ""},
+        {"id": "acme-1/unusual", "reason": "jitter (drift)"},
+    ],
     "steps": [
         {
             "time": 1_700_000_000.0,
@@ -116,7 +119,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was sent to a daemon that answers with the samples above."""
     sent: list[Any] = []
     answers: dict[tuple[str, ...], Any] = {
-        ("assurance",): [AGREEMENT | {"objectives": 2}],
+        ("assurance",): [AGREEMENT | {"objectives": 2, "symptoms": ["broken", "unusual"]}],
         ("assurance", "acme-1"): AGREEMENT,
         ("assurance", "acme-1", "explanation"): STORY,
         ("topology", "overlay"): LINKS,

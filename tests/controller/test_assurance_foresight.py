@@ -18,6 +18,7 @@ from controller.assurance.standing import Symptoms, availability_breach, health
 from controller.assurance.turning import levels
 from controller.mapping.fragment import service_id
 from controller.model.identifiers import DeviceName
+from controller.telemetry.detectors import Shape
 from controller.telemetry.sample import Sample, SeriesKey, imputed
 from tests.controller.assurance_world import DELAY
 from tests.controller.mapping_samples import access, site
@@ -202,3 +203,26 @@ def test_health_falls_with_what_is_wrong_and_symptoms_keep_their_beginning() -> 
     assert [one.start for one in symptoms.look("acme", [broken], 400.0)] == [400.0]
     symptoms.forget(["acme"])
     assert [one.start for one in symptoms.look("acme", [broken], 500.0)] == [500.0]
+
+
+def test_what_is_unusual_takes_the_same_little_of_the_health_however_many_objectives_show_it() -> None:
+    symptoms = Symptoms(SchmittTrigger())
+    fine = [Observed(replace(DELAY, subject=f"a>{n}"), 0.01, 1.0) for n in range(20)]
+    shapes = {one.objective: Shape.LEVEL_SHIFT for one in fine}
+    one = symptoms.look("acme", fine, 100.0, dict([next(iter(shapes.items()))]))
+    all_ = symptoms.look("acme", fine, 200.0, shapes)
+    assert health(one, 100.0) == health(all_, 200.0) == 85
+    assert [(each.kind, each.start) for each in all_] == [("unusual", 100.0)]
+    assert one[0].reason == "delay-one-way a>0 (level-shift)"
+    assert all_[0].reason.endswith("a>2 (level-shift) and 17 more")
+    assert symptoms.look("acme", fine, 300.0, dict.fromkeys(shapes, Shape.NONE)) == ()
+
+
+def test_what_is_broken_or_tells_nothing_is_not_called_unusual_too() -> None:
+    symptoms = Symptoms(SchmittTrigger())
+    broken = Observed(replace(DELAY, subject="a>b"), 0.02, 1.0)
+    silent = Observed(replace(DELAY, subject="b>a"), None, 0.0)
+    found = symptoms.look(
+        "acme", [broken, silent], 100.0, {broken.objective: Shape.LEVEL_SHIFT, silent.objective: Shape.SILENCE}
+    )
+    assert [one.kind for one in found] == ["broken", "not-trusted"]

@@ -18,6 +18,7 @@ from controller.northbound.assurance import assurance_view
 from controller.ports import Event, NewEvent
 from controller.runtime.assurance import Pace
 from controller.runtime.assurance_deciding import NOBODY, NOTHING
+from controller.runtime.assurance_explaining import Explaining
 from controller.runtime.remedies import Proposal
 from controller.twin.verdict import CounterExample, Fault, Verdict
 from tests.controller.assurance_world import DELAY, LINK, PACE, TICK, AssuredWorld, Recovery, restarted
@@ -115,6 +116,31 @@ async def test_what_is_unusual_is_told_by_its_shape_whether_or_not_a_breach_is_f
     assert world.state() is S.ASSURED
     await told(60, 0.009)
     assert "silence" in await told(12, None)
+
+
+async def test_what_is_unusual_takes_of_the_health_and_is_explained_until_it_clears_and_nothing_is_done() -> None:
+    world = await assured()
+    random = np.random.default_rng(4)
+    for delay in [*[0.005] * 150, 0.009]:
+        await world.tick(delay + 0.0001 * random.normal())
+    for _ in range(30):
+        if (view := assurance_view(world.assurance, "acme"))["symptoms"]:
+            break
+        await world.tick(0.009 + 0.0001 * random.normal())
+    (symptom,) = view["symptoms"]
+    assert symptom["kind"] == "unusual"
+    assert "delay-one-way" in symptom["reason"]
+    assert view["health"] == 85
+    told = Explaining(world.assurance, dict).explain("acme")
+    (sentence,) = [one for one in told["sentences"] if "unusual" in one["text"]]
+    assert sentence["text"].endswith(f"{symptom['reason']} (health 85 of 100).")
+    assert sentence["clauses"][0]["figures"][0]["samples"][0]
+    for _ in range(60):
+        await world.tick(0.009 + 0.0001 * random.normal())
+    assert assurance_view(world.assurance, "acme")["health"] == 100, "it is over"
+    assert not any("unusual" in one["text"] for one in Explaining(world.assurance, dict).explain("acme")["sentences"])
+    assert world.state() is S.ASSURED
+    assert world.decisions() == [], "nothing is done for its sake"
 
 
 async def test_nobody_localises_then_the_decision_says_so_and_nothing_is_done() -> None:
