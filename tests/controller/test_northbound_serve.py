@@ -13,21 +13,23 @@ from controller.adapters.tls import server_certificate
 from controller.northbound import serve
 from controller.northbound.serve import HttpServer, bind
 from controller.settings import Listen
+from tests.patience import PATIENCE_SECONDS
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+HEAD_SECONDS = 1.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: accord\r\n\r\n"
 
 
 async def slow_application(_scope: Scope, _receive: Receive, send: Send) -> None:
     """Takes longer to answer than a head may take to come."""
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(HEAD_SECONDS + 0.5)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
 
 @pytest.fixture
 async def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
-    monkeypatch.setattr(serve._Connection, "head_seconds", 0.3)
+    monkeypatch.setattr(serve._Connection, "head_seconds", HEAD_SECONDS)
     certificate = server_certificate(Listen(), tmp_path, time.time())
     server = HttpServer(slow_application, bind("127.0.0.1", 0), certificate.context())
     await server.start()
@@ -42,7 +44,7 @@ async def connect(where: tuple[int, ssl.SSLContext]) -> Streams:
 async def ended(reader: asyncio.StreamReader) -> bool:
     """Whether the server ended the connection, without an answer."""
     try:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await reader.read() == b""
     except (ConnectionError, ssl.SSLError):
         return True
@@ -65,7 +67,7 @@ async def test_a_head_that_trickles_in_ends_the_connection_too(trusted: tuple[in
         if end.done():
             break
         writer.write(bytes([byte]))
-        await asyncio.wait({end}, timeout=0.05)
+        await asyncio.wait({end}, timeout=0.1)
     assert await end
     writer.close()
 
@@ -74,7 +76,7 @@ async def test_an_answer_may_take_longer_and_the_next_head_is_waited_for_again(
     trusted: tuple[int, ssl.SSLContext],
 ) -> None:
     reader, writer = await connect(trusted)
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         for _ in range(2):
             writer.write(REQUEST)
             assert b"200" in await reader.readuntil(b"\r\n\r\n")

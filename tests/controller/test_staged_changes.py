@@ -16,6 +16,7 @@ from controller.transaction.stages import Cue, Probe, Stage, StagedPlan
 from controller.transaction.states import Phase
 from tests.controller.plan_samples import GOLD, PORT, Device
 from tests.e2e.world import SteppingClock
+from tests.patience import PATIENCE_SECONDS
 
 PLAN = StagedPlan("move t1", "before", "built", "moved", "after", (Probe(DeviceName("pe1"), 7),), drain_seconds=0.0)
 
@@ -139,7 +140,7 @@ async def test_a_cancelled_change_is_taken_back():
     changes = changes_over(network)
     begun = await changes.begin(PLAN, "ada")
     changes.cancel(begun.id)
-    change = await asyncio.wait_for(changes.finish(begun.id), 10)
+    change = await asyncio.wait_for(changes.finish(begun.id), PATIENCE_SECONDS)
     assert (change.stage, network.wanted) == (Stage.ABORTED, ["before", "built", "before"])
 
 
@@ -152,7 +153,7 @@ async def test_a_controller_that_dies_after_any_stage_is_followed_by_one_that_go
     stepped = asyncio.Event()
     log.subscribe(lambda _: len(first.world.changes.get(begun.id).steps) >= dies_after and stepped.set())
     if dies_after > 1:
-        await asyncio.wait_for(stepped.wait(), 10)
+        await asyncio.wait_for(stepped.wait(), PATIENCE_SECONDS)
     await first.stop()
     second = changes_over(network, log)
     change = second.world.changes.get(begun.id)

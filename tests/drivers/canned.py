@@ -11,6 +11,7 @@ from controller.model.identifiers import DeviceName
 from controller.ports import DeviceTarget, Secret, Transport
 from drivers.netconf import NetconfConnector
 from drivers.netconf.session import NetconfSession
+from tests.patience import PATIENCE_SECONDS
 
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 CAPABILITY = "urn:ietf:params:netconf:capability:"
@@ -183,7 +184,7 @@ class CannedServer:
             "username": self.username,
             "password": Secret(self.password),
             "host_key": self.host_key,
-            "rpc_timeout_seconds": 5.0,
+            "rpc_timeout_seconds": 2 * PATIENCE_SECONDS,
         }
         return DeviceTarget(**(values | changes))
 

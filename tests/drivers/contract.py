@@ -21,6 +21,7 @@ from controller.model.errors import (
 )
 from controller.model.identifiers import TransactionId
 from controller.ports import DeviceConnector, DeviceSession, DeviceTarget, ParticipantClass, Secret
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 from tests.ports import kept_port
 
 TXID = TransactionId("tx-contract-1")
@@ -87,7 +88,7 @@ class Rig:
         async with self.session() as session:
             return value.encode() in (await session.read(self.device.filters())).body
 
-    async def eventually_shows(self, value: str, *, seconds: float = 5.0) -> bool:
+    async def eventually_shows(self, value: str, *, seconds: float = PATIENCE_SECONDS) -> bool:
         """Wait until `value` is read back, at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
@@ -149,7 +150,7 @@ class DriverContract:
         port = server.sockets[0].getsockname()[1]
         try:
             with pytest.raises(ConnectionFailedError):
-                await asyncio.wait_for(rig.connect(port=port, connect_timeout_seconds=0.3), 20)
+                await asyncio.wait_for(rig.connect(port=port, connect_timeout_seconds=0.3), PATIENCE_SECONDS)
         finally:
             server.close()
 
@@ -394,27 +395,27 @@ class DriverContract:
             await session.read(rig.device.filters())
 
     async def test_close_fails_a_pending_call_at_once(self, rig: Rig) -> None:
-        async with rig.session(rpc_timeout_seconds=60.0) as session:
+        async with rig.session(rpc_timeout_seconds=2 * PATIENCE_SECONDS) as session:
             swallowed = await rig.device.hang()
             call = asyncio.create_task(session.read(rig.device.filters()))
-            await asyncio.wait_for(swallowed.wait(), 3)
-            await asyncio.wait_for(session.close(), 3)
+            await asyncio.wait_for(swallowed.wait(), PATIENCE_SECONDS)
+            await asyncio.wait_for(session.close(), PATIENCE_SECONDS)
             with pytest.raises(OutcomeUnknownError):
-                await asyncio.wait_for(call, 1)
+                await asyncio.wait_for(call, PATIENCE_SECONDS)
 
     async def test_a_lost_connection_fails_a_pending_call_at_once_as_unknown(self, rig: Rig) -> None:
-        async with rig.session(rpc_timeout_seconds=60.0) as session:
+        async with rig.session(rpc_timeout_seconds=2 * PATIENCE_SECONDS) as session:
             swallowed = await rig.device.hang()
             call = asyncio.create_task(session.apply(rig.device.edit("lost")))
-            await asyncio.wait_for(swallowed.wait(), 3)
+            await asyncio.wait_for(swallowed.wait(), PATIENCE_SECONDS)
             await rig.device.disconnect()
             with pytest.raises(OutcomeUnknownError):
-                await asyncio.wait_for(call, 3)
+                await asyncio.wait_for(call, PATIENCE_SECONDS)
 
     async def test_a_call_on_a_lost_connection_says_that_nothing_was_sent(self, rig: Rig) -> None:
         async with rig.session() as session:
             await rig.device.disconnect()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while True:
                     try:
                         await session.apply(rig.device.edit("unsent"))
@@ -427,10 +428,10 @@ class DriverContract:
             await session.release()
 
     async def test_a_call_without_an_answer_ends_at_its_deadline_as_unknown(self, rig: Rig) -> None:
-        async with rig.session(rpc_timeout_seconds=1.0) as session:
+        async with rig.session(rpc_timeout_seconds=SHORT_DEADLINE_SECONDS) as session:
             await rig.device.hang()
             with pytest.raises(OutcomeUnknownError) as failure:
-                await asyncio.wait_for(session.read(rig.device.filters()), 3)
+                await asyncio.wait_for(session.read(rig.device.filters()), PATIENCE_SECONDS)
             assert failure.value.device == rig.target.name
 
     # -- notifications -------------------------------------------------------------------------------------------------
@@ -440,7 +441,7 @@ class DriverContract:
         stream = session.notifications()
         first: asyncio.Future[bytes] = asyncio.ensure_future(anext(stream))
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not first.done():  # the subscription may still be on its way
                     expected = await rig.device.notify()
                     await asyncio.wait([first], timeout=0.1)
@@ -449,6 +450,6 @@ class DriverContract:
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)
             await session.close()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async for _event in stream:  # what came before the close, and then the end
                 pass

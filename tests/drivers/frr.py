@@ -15,6 +15,7 @@ import asyncssh
 
 from controller.model.identifiers import DeviceName
 from controller.ports import DeviceTarget, Secret, Transport
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import kept_port
 
 DAEMONS = ("zebra", "staticd", "bgpd")
@@ -105,7 +106,7 @@ def _listens(port: int) -> bool:
 
 
 async def _until(condition, processes, folder) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             if any(process.poll() is not None for process in processes):
                 logs = "\n".join(path.read_text() for path in folder.glob("*.log"))

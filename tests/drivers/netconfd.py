@@ -14,6 +14,7 @@ import asyncssh
 
 from controller.model.identifiers import DeviceName
 from controller.ports import DeviceTarget, Secret, Transport
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import kept_port
 
 PROGRAMS = {
@@ -131,7 +132,7 @@ class Netconfd:
             )
 
     async def _until(self, ready: Any) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not ready():
                 if any(process.poll() is not None for process in self._processes):
                     raise RuntimeError(f"it ended: {self._output()}")

@@ -28,6 +28,7 @@ from drivers.threads import DriverThreads
 from lab.router.faults_point import Action, Fault, Phase
 from tests.drivers.contract import Rig
 from tests.drivers.test_cli_contract import cli_rig
+from tests.patience import SHORT_DEADLINE_SECONDS
 
 CODEC = CliCodec(SetStyleSyntax(load_schema(PROFILE_MODULES["ietf"])))
 ETH = "/ietf-interfaces:interfaces/interface[name='ge 0/0/1']"
@@ -89,7 +90,7 @@ async def test_answers_to_lines_may_come_late_and_in_pieces(rig: Rig) -> None:
 
 
 async def test_a_line_that_is_never_answered_ends_at_the_deadline_as_unknown(rig: Rig) -> None:
-    async with rig.session(rpc_timeout_seconds=1.0) as session:
+    async with rig.session(rpc_timeout_seconds=SHORT_DEADLINE_SECONDS) as session:
         rig.device.router.faults = AtEverySet("before", Action(Fault.HANG))
         with pytest.raises(OutcomeUnknownError, match="no answer in time"):
             await session.apply(rig.device.edit("unanswered"))
@@ -153,7 +154,7 @@ async def test_a_warning_is_returned_and_the_edit_holds(rig: Rig) -> None:
 
 
 async def test_a_reply_that_is_lost_is_unknown_and_ends_the_session(rig: Rig) -> None:
-    async with rig.session(rpc_timeout_seconds=1.0) as session:
+    async with rig.session(rpc_timeout_seconds=SHORT_DEADLINE_SECONDS) as session:
         rig.device.faults.arm(Action(Fault.CLOSE), "after")
         with pytest.raises(OutcomeUnknownError):
             await session.apply(rig.device.edit("x"))

@@ -17,6 +17,7 @@ from lab.router.profiles import PROFILES
 from lab.router.router import Router
 from tests.drivers.contract import Device, DriverContract, Rig
 from tests.drivers.test_restconf_contract import OneFault
+from tests.patience import PATIENCE_SECONDS
 
 
 class LabCli(Device):
@@ -62,7 +63,7 @@ async def cli_rig() -> AsyncIterator[Rig]:
         username=router.username,
         password=Secret(router.password),
         host_key=router.host_key,
-        rpc_timeout_seconds=10.0,
+        rpc_timeout_seconds=PATIENCE_SECONDS,
     )
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
     try:

@@ -16,6 +16,7 @@ from drivers.threads import DriverThreads
 from tests.controller.test_cli_template import RED, address, interface, vpn
 from tests.drivers.contract import Device, DriverContract, Rig
 from tests.drivers.frr import running_frr, why_not
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.frr, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 CODEC = CliCodec(frr_syntax(65000))
@@ -115,6 +116,6 @@ async def test_vtysh_has_no_configuration_session_to_compare_in(connector, targe
     try:
         with pytest.raises(NotSupportedError):
             await session.compare(b"interface eth7\n")
-        assert await asyncio.wait_for(session.read(["show version"]), 20)
+        assert await asyncio.wait_for(session.read(["show version"]), PATIENCE_SECONDS)
     finally:
         await session.close()

@@ -19,6 +19,7 @@ from controller.ports import ModuleRevision, ParticipantClass, Secret
 from drivers.netconf import NetconfConnector
 from drivers.netconf.capabilities import YANG_LIBRARY
 from tests.drivers.canned import BASE, BASE_10_ONLY, CAPABILITY, FULL, Answer, CannedServer, Rpc, sane
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 
 EDIT = f'<config xmlns="{BASE}"><top xmlns="urn:example:things"/></config>'.encode()
 
@@ -96,7 +97,7 @@ async def test_no_hello_is_a_connection_failure_at_the_deadline_and_the_connecti
     async with CannedServer(hello=None) as server:
         with pytest.raises(ConnectionFailedError, match="in time"):
             await connect(server, connect_timeout_seconds=0.5)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while server.connections:  # noqa: ASYNC110 - the server has no event for this
                 await asyncio.sleep(0.01)
 
@@ -111,12 +112,12 @@ async def test_a_broken_hello_is_a_protocol_violation_or_a_failure_to_connect(he
 async def test_a_connection_that_drops_before_hello_is_a_connection_failure():
     async with CannedServer(hello=None) as server:
         login = asyncio.create_task(connect(server))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not server.sessions:  # noqa: ASYNC110 - the server has no event for this
                 await asyncio.sleep(0.01)
         server.disconnect()
         with pytest.raises(ConnectionFailedError):
-            await asyncio.wait_for(login, 3)
+            await asyncio.wait_for(login, PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,7 @@ async def test_a_vendors_own_operation_fails_in_our_words():
         return answers.pop(0)
 
     async with CannedServer(answer) as server:
-        session = await connect(server, device_type="nexus", rpc_timeout_seconds=0.5)
+        session = await connect(server, device_type="nexus", rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
         with pytest.raises(DeviceRejectedError, match="no such command"):
             await session.execute(ExecCommand, ["show nothing"])
         with pytest.raises(OutcomeUnknownError, match="no answer"):

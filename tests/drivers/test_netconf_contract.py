@@ -15,6 +15,7 @@ from lab.router.faults_point import Action, Fault, Phase
 from lab.router.profiles import PROFILES, Profile
 from lab.router.router import Router
 from tests.drivers.contract import Device, DriverContract, Rig
+from tests.patience import PATIENCE_SECONDS
 
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 INTERFACES = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
@@ -84,7 +85,7 @@ def target_of(router: Router, **changes: object) -> DeviceTarget:
         username=router.username,
         password=Secret(router.password),
         host_key=router.host_key,
-        rpc_timeout_seconds=10.0,
+        rpc_timeout_seconds=PATIENCE_SECONDS,
     )
     return replace(target, **changes)  # type: ignore[arg-type]  # test shorthand
 

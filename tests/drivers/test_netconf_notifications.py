@@ -9,6 +9,7 @@ from controller.model.identifiers import DeviceName
 from drivers.netconf import NetconfConnector
 from drivers.netconf.notifications import MOST_WAITING, NotificationStream
 from tests.drivers.canned import Answer, CannedServer, Rpc, sane
+from tests.patience import PATIENCE_SECONDS
 
 NOTIFICATION = '<notification xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"><n>{}</n></notification>'
 
@@ -24,7 +25,7 @@ async def test_notifications_come_in_order_between_replies():
         await session.read()  # nobody has subscribed yet: dropped
         stream = session.notifications()
         first = asyncio.ensure_future(anext(stream))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "create-subscription" not in server.operations():  # noqa: ASYNC110 - waits for the other end
                 await asyncio.sleep(0.01)
         for _ in range(3):

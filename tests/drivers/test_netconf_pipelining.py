@@ -7,6 +7,7 @@ import pytest
 from controller.model.errors import ConnectionFailedError, DeviceRejectedError, OutcomeUnknownError
 from controller.model.identifiers import TransactionId
 from tests.drivers.canned import CAPABILITY, DATA, EDIT, FULL, Answer, CannedServer, Rpc, connected, error, sane, when
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 
 TXID = TransactionId("tx-1")
 WITH_STARTUP = (*FULL, f"{CAPABILITY}startup:1.0")
@@ -15,7 +16,7 @@ FILTERS = ('<top xmlns="urn:example:things"/>',)
 
 async def seen(server: CannedServer, count: int) -> list[str]:
     """Wait until the device has got so many requests."""
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while len(server.seen) < count:  # noqa: ASYNC110 - the device has no event to wait for
             await asyncio.sleep(0.01)
     return server.operations()
@@ -53,7 +54,7 @@ async def test_a_foreseen_validation_is_sent_with_the_edit():
 
 async def test_an_answer_is_told_when_the_one_sent_behind_it_never_comes():
     async with CannedServer(when("get-config", None)) as server:
-        session = await connected(server, rpc_timeout_seconds=0.2)
+        session = await connected(server, rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
         session.foresee(read=FILTERS)
         await session.commit_tentative(TXID, 60)
         with pytest.raises(OutcomeUnknownError, match="no answer"):
@@ -83,9 +84,9 @@ async def test_a_refused_edit_is_told_before_the_validation_behind_it():
         return error("data-exists", "no room") if rpc.operation == "edit-config" else sane(rpc)
 
     async with CannedServer(answer) as server:
-        session = await connected(server, rpc_timeout_seconds=60.0)
+        session = await connected(server, rpc_timeout_seconds=2 * PATIENCE_SECONDS)
         session.foresee(validate=True)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             with pytest.raises(DeviceRejectedError, match="no room"):
                 await session.prepare(EDIT)
         await session.release()
@@ -144,10 +145,10 @@ async def test_a_foreseen_reading_whose_answer_was_lost_is_put_once_more():
         return sane(rpc)
 
     async with CannedServer(answer) as server:
-        session = await connected(server, rpc_timeout_seconds=0.3)
+        session = await connected(server, rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
         session.foresee(read=FILTERS)
         await session.commit_tentative(TXID, 60)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while session._transport.pending:  # noqa: ASYNC110 - its deadline passes
                 await asyncio.sleep(0.01)
         assert b"canned" in (await session.read(FILTERS)).body
@@ -156,7 +157,7 @@ async def test_a_foreseen_reading_whose_answer_was_lost_is_put_once_more():
 
 async def test_both_locks_are_given_back_together():
     async with CannedServer(when("unlock", None)) as server:
-        session = await connected(server, rpc_timeout_seconds=0.3)
+        session = await connected(server, rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
         await session.lock()
         giving_back = asyncio.create_task(session.release())
         assert (await seen(server, 5))[3:] == ["unlock", "unlock"]

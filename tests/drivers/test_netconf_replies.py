@@ -24,6 +24,7 @@ from tests.drivers.canned import (
     error,
     when,
 )
+from tests.patience import PATIENCE_SECONDS
 
 TXID = TransactionId("tx-1")
 FRAMINGS = pytest.mark.parametrize("capabilities", [FULL, BASE_10_ONLY], ids=["chunked", "end-of-message"])
@@ -53,7 +54,7 @@ async def test_a_reply_of_50_megabytes_is_read_while_another_session_goes_on(cap
     size = len(many.encode())
     assert size > 50_000_000
     async with CannedServer(when("get", many), capabilities=capabilities) as server:
-        large, other = await connected(server, rpc_timeout_seconds=90.0), await connected(server)
+        large, other = await connected(server, rpc_timeout_seconds=2 * PATIENCE_SECONDS), await connected(server)
         reading = asyncio.create_task(large.read_state())
         while not reading.done():
             await other.read()

@@ -27,6 +27,7 @@ from tests.drivers.canned import (
     sane,
     when,
 )
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 
 TXID = TransactionId("tx-1")
 
@@ -44,8 +45,8 @@ async def test_a_late_reply_is_harmless_and_nothing_is_left_over():
         return sane(rpc)
 
     async with CannedServer(answer) as server:
-        session = await connected(server, rpc_timeout_seconds=0.5)
-        with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.5 seconds"):
+        session = await connected(server, rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
+        with pytest.raises(OutcomeUnknownError, match=r"no answer within 1\.5 seconds"):
             await session.read_state()
         late[0].session.send(late[0].reply("<data><late/></data>"))
         assert b"late" not in (await session.read()).body
@@ -57,7 +58,7 @@ async def test_a_cancelled_call_leaves_nothing_and_the_session_goes_on():
     async with CannedServer(when("get", None)) as server:
         session = await connected(server)
         call = asyncio.create_task(session.read_state())
-        await asyncio.wait_for(server.swallowed.wait(), 3)
+        await asyncio.wait_for(server.swallowed.wait(), PATIENCE_SECONDS)
         call.cancel()
         await asyncio.wait([call])
         assert session._transport.pending == 0
@@ -67,11 +68,11 @@ async def test_a_cancelled_call_leaves_nothing_and_the_session_goes_on():
 
 async def test_a_lost_connection_fails_every_pending_call_at_once():
     async with CannedServer(when("get", None)) as server:
-        session = await connected(server, rpc_timeout_seconds=60.0)
+        session = await connected(server, rpc_timeout_seconds=2 * PATIENCE_SECONDS)
         calls = [asyncio.create_task(session.read_state()) for _ in range(5)]
-        await asyncio.wait_for(server.swallowed.wait(), 3)
+        await asyncio.wait_for(server.swallowed.wait(), PATIENCE_SECONDS)
         server.disconnect()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [OutcomeUnknownError] * 5
 
@@ -82,9 +83,9 @@ async def test_the_device_closing_only_the_channel_ends_the_session_too():
         return None
 
     async with CannedServer(answer) as server:
-        session = await connected(server, rpc_timeout_seconds=60.0)
+        session = await connected(server, rpc_timeout_seconds=2 * PATIENCE_SECONDS)
         with pytest.raises(OutcomeUnknownError):
-            await asyncio.wait_for(session.apply(EDIT), 3)
+            await asyncio.wait_for(session.apply(EDIT), PATIENCE_SECONDS)
 
 
 async def test_close_is_polite():
@@ -97,7 +98,7 @@ async def test_close_is_polite():
 async def test_close_does_not_wait_for_a_device_that_does_not_answer():
     async with CannedServer(when("close-session", None)) as server:
         session = await connected(server)
-        await asyncio.wait_for(session.close(), 2)
+        await asyncio.wait_for(session.close(), PATIENCE_SECONDS)
 
 
 async def test_keepalives_find_out_that_the_device_is_gone():
@@ -111,14 +112,17 @@ async def test_keepalives_find_out_that_the_device_is_gone():
 
         proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
         session = await connected(
-            server, port=proxy.sockets[0].getsockname()[1], keepalive_seconds=0.4, rpc_timeout_seconds=60.0
+            server,
+            port=proxy.sockets[0].getsockname()[1],
+            keepalive_seconds=0.4,
+            rpc_timeout_seconds=2 * PATIENCE_SECONDS,
         )
         call = asyncio.create_task(session.read_state())
-        await asyncio.wait_for(server.swallowed.wait(), 3)
+        await asyncio.wait_for(server.swallowed.wait(), PATIENCE_SECONDS)
         for transport in silenced:
             transport.pause_reading()  # the wire is cut, without a word
         with pytest.raises(OutcomeUnknownError):
-            await asyncio.wait_for(call, 10)
+            await asyncio.wait_for(call, PATIENCE_SECONDS)
         for transport in silenced:
             transport.abort()
         proxy.close()
@@ -184,7 +188,7 @@ async def test_a_lock_whose_answer_is_lost_is_released():
         return None if rpc.operation == "lock" and b"candidate" in rpc.text else sane(rpc)
 
     async with CannedServer(answer) as server:
-        session = await connected(server, rpc_timeout_seconds=0.5)
+        session = await connected(server, rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
         with pytest.raises(OutcomeUnknownError):
             await session.lock()
         assert server.operations() == ["lock", "lock", "unlock", "unlock"]
@@ -193,7 +197,7 @@ async def test_a_lock_whose_answer_is_lost_is_released():
 
 async def test_a_release_that_gets_no_answer_cuts_the_session_so_that_no_lock_stays():
     async with CannedServer(when("unlock", None)) as server:
-        session = await connected(server, rpc_timeout_seconds=0.5)
+        session = await connected(server, rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
         await session.lock()
         await session.release()
         with pytest.raises(ConnectionFailedError):

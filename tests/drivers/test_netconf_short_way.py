@@ -12,6 +12,7 @@ from controller.model.errors import OutcomeUnknownError
 from drivers.netconf import short_way
 from drivers.netconf.session import NetconfSession
 from tests.drivers.canned import DATA, CannedServer, connected, sane, when
+from tests.patience import PATIENCE_SECONDS
 
 FILTERS = ('<top xmlns="urn:example:things"/>',)
 LARGE = DATA.replace("canned", "x" * 100_000)
@@ -137,7 +138,7 @@ async def test_a_session_goes_on_while_keys_are_exchanged_anew(side: str, taken:
         ours: Any = session._transport._connection
         before = ours._recv_encryption
         connection._rekey_bytes = 2_000
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while ours._recv_encryption is before:
                 await ask(session, 1)
         connection._rekey_bytes = 1 << 30

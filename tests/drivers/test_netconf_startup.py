@@ -5,6 +5,7 @@ import pytest
 from controller.model.errors import ConnectionFailedError, DeviceRejectedError, OutcomeUnknownError
 from controller.model.identifiers import TransactionId
 from tests.drivers.canned import CAPABILITY, EDIT, FULL, CannedServer, connected, error, when
+from tests.patience import SHORT_DEADLINE_SECONDS
 
 TXID = TransactionId("tx-1")
 WITH_STARTUP = (*FULL, f"{CAPABILITY}startup:1.0")
@@ -64,7 +65,7 @@ async def test_a_refused_copy_is_a_warning_for_the_change_is_made(tag):
 
 async def test_a_copy_without_an_answer_leaves_the_outcome_unknown():
     async with CannedServer(when("copy-config", None), capabilities=WITH_STARTUP) as server:
-        session = await connected(server, rpc_timeout_seconds=0.5)
+        session = await connected(server, rpc_timeout_seconds=SHORT_DEADLINE_SECONDS)
         with pytest.raises(OutcomeUnknownError):
             await session.apply(EDIT)
         await session.close()

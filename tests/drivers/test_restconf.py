@@ -38,6 +38,7 @@ from lab.router.faults_point import Action, Fault
 from lab.router.restconf_tls import LabAuthority, lab_authority
 from tests.drivers.contract import Rig
 from tests.drivers.test_restconf_contract import describe, patch, restconf_rig
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 
 DATA = "{urn:ietf:params:xml:ns:netconf:base:1.0}data"
 IF = "{urn:ietf:params:xml:ns:yang:ietf-interfaces}"
@@ -85,14 +86,14 @@ async def test_configuration_goes_there_and_back_through_the_codec(rig: Rig) -> 
 
 
 async def test_a_cancelled_call_frees_its_thread_and_the_session_goes_on(rig: Rig) -> None:
-    async with rig.session(rpc_timeout_seconds=60.0) as session:
+    async with rig.session(rpc_timeout_seconds=2 * PATIENCE_SECONDS) as session:
         swallowed = await rig.device.hang()
         call = asyncio.create_task(session.read())
-        await asyncio.wait_for(swallowed.wait(), 5)
+        await asyncio.wait_for(swallowed.wait(), PATIENCE_SECONDS)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert (await asyncio.wait_for(session.read(), 5)).body
+        assert (await asyncio.wait_for(session.read(), PATIENCE_SECONDS)).body
 
 
 class TestReading:
@@ -166,10 +167,11 @@ class TestFaults:
         assert await rig.shows("warned")
 
     async def test_a_lost_reply_is_unknown_although_it_was_carried_out(self, rig: Rig) -> None:
-        async with rig.session(rpc_timeout_seconds=0.5) as session:
-            rig.device.faults.arm(Action(Fault.LOSE_REPLY), "after")
+        async with rig.session(rpc_timeout_seconds=SHORT_DEADLINE_SECONDS) as session:
+            acted = rig.device.faults.arm(Action(Fault.LOSE_REPLY), "after")
             with pytest.raises(OutcomeUnknownError):
                 await session.apply(describe("carried out"))
+            await asyncio.wait_for(acted.wait(), PATIENCE_SECONDS)
         assert await rig.shows("carried out")
 
     @pytest.mark.parametrize("phase", ["before", "after"])
@@ -284,7 +286,7 @@ def target_of(canned: CannedServer) -> DeviceTarget:
         "admin",
         Secret("pässword"),
         tls_ca=lab_authority().ca_pem.decode(),
-        rpc_timeout_seconds=5.0,
+        rpc_timeout_seconds=PATIENCE_SECONDS,
     )
 
 

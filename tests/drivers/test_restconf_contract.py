@@ -18,6 +18,7 @@ from lab.router.restconf_tls import lab_authority
 from lab.router.router import Router
 from lab.router.xml import parse
 from tests.drivers.contract import Device, DriverContract, Rig
+from tests.patience import PATIENCE_SECONDS
 
 INTERFACES = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
 TYPES = "urn:ietf:params:xml:ns:yang:iana-if-type"
@@ -106,7 +107,7 @@ def target_of(router: Router) -> DeviceTarget:
         username=router.username,
         password=Secret(router.password),
         tls_ca=lab_authority().ca_pem.decode(),
-        rpc_timeout_seconds=10.0,
+        rpc_timeout_seconds=PATIENCE_SECONDS,
     )
 
 

@@ -1,6 +1,7 @@
 """Routers for the lab's tests: one per test, on an ephemeral port, spoken to by stock clients."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -13,6 +14,7 @@ from ncclient.transport import session as ncclient_session
 from lab.router.profiles import PROFILES, Profile
 from lab.router.router import Router
 from lab.router.schema import ModuleSet, Schema, load_schema
+from tests.patience import PATIENCE_SECONDS
 
 NC = "urn:ietf:params:xml:ns:netconf:base:1.0"
 IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
@@ -81,7 +83,7 @@ def connect(router: Router, **arguments: Any) -> manager.Manager:
         "hostkey_verify": False,
         "allow_agent": False,
         "look_for_keys": False,
-        "timeout": 20,
+        "timeout": PATIENCE_SECONDS,
     }
     return manager.connect(host="127.0.0.1", port=router.netconf_port, **{**settings, **arguments})
 
@@ -100,10 +102,10 @@ async def with_client(router: Router, work: Callable[[manager.Manager], Any], **
     return await asyncio.to_thread(run)
 
 
-async def eventually(condition: Callable[[], bool], *, seconds: float = 5.0) -> None:
-    """Wait until `condition()` holds. Fails the test after `seconds`."""
-    for _ in range(round(seconds / 0.005)):
-        if condition():
-            return
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until `condition()` holds. Fails the test when it never does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"did not come true within {PATIENCE_SECONDS} s")
         await asyncio.sleep(0.005)
-    pytest.fail(f"did not come true within {seconds} s")

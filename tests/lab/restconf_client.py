@@ -5,6 +5,8 @@ import json
 
 import requests
 
+from tests.patience import PATIENCE_SECONDS
+
 TOP = "lab-probe:top"
 
 
@@ -19,7 +21,9 @@ class Client:
         self.session.auth = ("admin", "admin")
         self.session.verify = ca_file
 
-    async def __call__(self, method, path, body=None, *, kind="application/yang-data+json", patience=10, **headers):
+    async def __call__(
+        self, method, path, body=None, *, kind="application/yang-data+json", patience=PATIENCE_SECONDS, **headers
+    ):
         data = json.dumps(body) if isinstance(body, dict) else body
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if data is not None:

@@ -11,7 +11,9 @@ from netmiko import ConnectHandler
 from lab.router.cli_server import CliServer
 from lab.router.faults_point import Action, Fault
 from lab.router.rpc_errors import failed
+from tests.lab.conftest import eventually
 from tests.lab.probe_router import probe_router
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ class Shell:
 
     async def until(self, end):
         text = ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not text.endswith(end):
                 piece = await self.process.stdout.read(1000)
                 assert piece, f"the session ended after {text!r}"
@@ -454,7 +456,7 @@ async def test_close_around_a_commit_drops_the_session(shell, router, phase, act
     await shell.configure("set top hostname x")
     router.faults = Script(phase, Action(Fault.CLOSE))
     shell.process.stdin.write("commit\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await shell.process.wait_closed()
     assert (len(router.store.get("running")) == 1) is acted
 
@@ -462,10 +464,11 @@ async def test_close_around_a_commit_drops_the_session(shell, router, phase, act
 async def test_a_lost_reply_leaves_the_session_silent(shell, router):
     await shell.configure("set top hostname x")
     router.faults = Script("before", Action(Fault.LOSE_REPLY))
+    shell.process.stdin.write("commit\n")
+    await eventually(lambda: len(router.store.get("running")) == 1)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
-            await shell("commit")
-    assert len(router.store.get("running")) == 1
+            await shell.until(PROMPTS)
 
 
 async def test_scripted_rejections_warnings_and_garbage_show(shell, router):

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from lab.network import LabNetwork, running_lab
 from lab.router.faults_point import Action, Fault
 from lab.router.rpc_errors import RpcError
 from lab.topology_file import load_topology
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 ROUTER = "pe-london"
@@ -44,9 +45,16 @@ def session(network: LabNetwork) -> Iterator[manager.Manager]:
     connected._session.close()
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+
+
 def connect_when_up(network: LabNetwork) -> manager.Manager:
     """A rebooting router refuses connections for a moment."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return connect(network)
@@ -56,7 +64,7 @@ def connect_when_up(network: LabNetwork) -> manager.Manager:
             threading.Event().wait(0.05)
 
 
-def connect(network: LabNetwork, timeout: float = 10) -> manager.Manager:
+def connect(network: LabNetwork, timeout: float = PATIENCE_SECONDS) -> manager.Manager:
     router = network[ROUTER]
     return manager.connect(
         host="127.0.0.1",
@@ -99,12 +107,14 @@ def test_a_reply_that_never_comes_leaves_the_commit_done_or_not(
     network: LabNetwork, faults: FaultScript, fault: Fault, phase: str | None, applied: bool
 ) -> None:
     text = f"silent {fault} {phase}"
-    session = connect(network, timeout=1)
+    session = connect(network)
+    session.timeout = SHORT_DEADLINE_SECONDS
     session.edit_config(EDIT.format(text), target="candidate")
-    faults.add(ROUTER, "commit", fault, phase=phase)  # type: ignore[arg-type]  # one of the phases
+    rule = faults.add(ROUTER, "commit", fault, phase=phase)  # type: ignore[arg-type]  # one of the phases
     with pytest.raises(TimeoutExpiredError):
         session.commit()
     assert session.connected
+    wait_for(lambda: rule.fired > 0)
     assert (description(network) == text) is applied
     session._session.close()
 
@@ -141,7 +151,8 @@ def test_a_lock_can_be_held_by_a_session_that_is_not_there(faults: FaultScript, 
 
 
 def test_garbage_is_not_xml(faults: FaultScript, network: LabNetwork) -> None:
-    session = connect(network, timeout=1)
+    session = connect(network)
+    session.timeout = SHORT_DEADLINE_SECONDS
     faults.add(ROUTER, "get-config", Fault.GARBAGE)
     with pytest.raises((NCClientError, TimeoutExpiredError)):
         session.get_config("running")
@@ -167,7 +178,8 @@ def test_a_reboot_drops_every_session_and_undoes_an_unconfirmed_commit(
 
 
 def test_a_delay_postpones_the_answer(faults: FaultScript, network: LabNetwork) -> None:
-    session = connect(network, timeout=0.5)
+    session = connect(network)
+    session.timeout = 0.5
     faults.add(ROUTER, "get-config", Action(Fault.DELAY, seconds=3.0))
     with pytest.raises(TimeoutExpiredError):
         session.get_config("running")

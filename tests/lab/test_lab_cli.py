@@ -24,6 +24,7 @@ from lab.control_socket import ControlError, ask, is_running, lab_directory
 from lab.home import occupied, tenant
 from lab.router.faults_point import Fault
 from lab.topology_file import load_topology
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 EXITS_OK = 0
@@ -75,7 +76,7 @@ def connect(directory: Path, name: str) -> manager.Manager:
         hostkey_b64=host["data"]["host_key"].split()[1],
         allow_agent=False,
         look_for_keys=False,
-        timeout=10,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -150,7 +151,7 @@ def test_a_directory_is_taken_from_the_moment_a_lab_starts_there(tmp_path: Path)
         assert f"a lab is running in {tmp_path} (pid {process.pid})" in refused.stderr
         with pytest.raises(ControlError, match=f"pid {process.pid}"), occupied(tmp_path):
             pytest.fail("two labs in one directory")
-        process.communicate("", timeout=30)
+        process.communicate("", timeout=PATIENCE_SECONDS)
     assert list(tmp_path.iterdir()) == []
     with tenant(tmp_path) as nobody:
         assert nobody is None
@@ -179,7 +180,7 @@ def test_what_a_killed_lab_left_is_removed_by_down_and_does_not_stop_the_next(tm
         with tenant(home) as running:
             assert running is not None
             os.kill(running.pid, signal.SIGKILL)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while not running.has_exited():
                 assert time.monotonic() < deadline
         assert (home / "inventory.yaml").exists()
@@ -380,7 +381,7 @@ def test_a_lab_in_the_foreground_ends_with_its_signal(tmp_path: Path) -> None:
         while "lab is up" not in (line := process.stderr.readline()):
             assert line, "the lab ended by itself"
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == EXITS_OK
     assert [router["name"] for router in json.loads(output)["routers"]] == ["r1", "r2"]
     assert not (tmp_path / "control.sock").exists()
@@ -406,7 +407,7 @@ def test_a_lab_lives_in_a_directory_with_a_very_long_name(tmp_path: Path) -> Non
 )
 def test_the_control_socket_survives_what_is_no_request(directory: Path, line: bytes, message: str) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_SECONDS)
         connection.connect(str(directory / "control.sock"))
         connection.sendall(line)
         with connection.makefile("rb") as answers:

@@ -11,6 +11,7 @@ from ncclient.transport.errors import AuthenticationError
 
 from lab.router.profiles import PROFILES
 from tests.lab.conftest import IF, IP, NC, NI, config, connect, eventually, interface, with_client
+from tests.patience import PATIENCE_SECONDS
 
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
@@ -312,7 +313,7 @@ async def test_a_subscriber_hears_of_a_changed_configuration(router):
         other = connect(router)
         other.edit_config(config=config(interface("eth0")), target="running")
         other.close_session()
-        events = [session.take_notification(timeout=5) for _ in range(3)]
+        events = [session.take_notification(timeout=PATIENCE_SECONDS) for _ in range(3)]
         return other.session_id, [event.notification_xml for event in events]
 
     number, events = await with_client(router, work)
@@ -327,7 +328,7 @@ async def test_a_subscriber_hears_how_another_session_ended(router):
         session.create_subscription()
         second = connect(router)
         session.kill_session(second.session_id)
-        events = [session.take_notification(timeout=5).notification_xml for _ in range(2)]
+        events = [session.take_notification(timeout=PATIENCE_SECONDS).notification_xml for _ in range(2)]
         return second.session_id, events[1]
 
     number, event = await with_client(router, work)
@@ -344,7 +345,7 @@ async def test_a_subtree_filter_limits_what_a_subscriber_hears(router):
         )
         session.edit_config(config=config(ETH0_AND_1), target="candidate")
         session.commit(confirmed=True, timeout="60")
-        return session.take_notification(timeout=5).notification_xml
+        return session.take_notification(timeout=PATIENCE_SECONDS).notification_xml
 
     event = await with_client(router, work)
     assert "<confirm-event>start</confirm-event>" in event
@@ -369,16 +370,16 @@ async def test_an_event_of_the_router_reaches_those_whose_filter_selects_it(rout
         "</interfaces-state>"
     )
 
-    async def events_seen_through(select):
+    async def events_seen_through(select, seconds):
         session = await asyncio.to_thread(connect, router)
         await asyncio.to_thread(session.create_subscription, filter=("xpath", ({"i": IF}, select)))
         router.publish(link_down)
-        event = await asyncio.to_thread(session.take_notification, timeout=0.3)
+        event = await asyncio.to_thread(session.take_notification, timeout=seconds)
         await asyncio.to_thread(session.close_session)
         return event
 
-    assert await events_seen_through("/i:interfaces-state/i:interface[i:name='eth7']") is None
-    event = await events_seen_through("/i:interfaces-state/i:interface[i:oper-status='down']")
+    assert await events_seen_through("/i:interfaces-state/i:interface[i:name='eth7']", 0.3) is None
+    event = await events_seen_through("/i:interfaces-state/i:interface[i:oper-status='down']", PATIENCE_SECONDS)
     assert "<name>eth0</name>" in event.notification_xml
 
 

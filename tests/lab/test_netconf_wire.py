@@ -14,6 +14,7 @@ from lab.router.netconf_protocol import Chunked, EndOfMessage, FramingError
 from lab.router.profiles import PROFILES
 from lab.router.rpc_errors import RpcError
 from tests.lab.conftest import NC, eventually
+from tests.patience import PATIENCE_SECONDS
 
 HELLO = '<hello xmlns="{}"><capabilities>{}</capabilities></hello>'
 GET = f'<rpc xmlns="{NC}" message-id="7"><get-config><source><running/></source></get-config></rpc>'.encode()
@@ -32,7 +33,7 @@ class Wire:
 
     async def receive(self):
         while not self.messages:
-            octets = await asyncio.wait_for(self.reader.read(65536), 5)
+            octets = await asyncio.wait_for(self.reader.read(65536), PATIENCE_SECONDS)
             if not octets:
                 raise EOFError
             self.messages += self.framer.feed(octets)

@@ -16,11 +16,12 @@ from lab.planes.choose import PlaneError, choose, namespaces_refused
 from lab.planes.memory import MemoryPlane
 from lab.planes.netns.plane import NetnsPlane
 from lab.topology_file import load_topology
+from tests.patience import PATIENCE_SECONDS
 
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "config" / "lab" / "demo.yaml"
 LAB = [sys.executable, str(HERE / "netns_lab.py")]
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = PATIENCE_SECONDS
 needs_namespaces = [
     pytest.mark.netns,
     pytest.mark.skipif(bool(namespaces_refused()), reason=namespaces_refused() or "namespaces forward here"),

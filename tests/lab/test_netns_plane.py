@@ -19,6 +19,7 @@ from lab.planes import Attachment, FlowSpec, StampSession
 from lab.planes.choose import namespaces_refused
 from lab.planes.netns.plane import NetnsPlane
 from lab.traffic.hosts import Host, TrafficError
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.netns,
@@ -34,7 +35,7 @@ RED = Attachment("pe-london", "access0", "10.1.0.7"), Attachment("pe-paris", "ac
 VIA_BRUSSELS = ("pe-london", "p-brussels", "pe-paris")
 VIA_LYON = ("pe-london", "p-lyon", "pe-paris")
 VIA_BOTH = ("pe-london", "p-brussels", "p-lyon", "pe-paris")
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = PATIENCE_SECONDS
 
 
 def two_vpns(**options):

@@ -21,6 +21,7 @@ from lab.router.schema import default_module_set
 from lab.router.schema_loader import _read_modules
 from lab.topology import Topology
 from lab.topology_file import load_topology
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import first_of_neighbours
 
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
@@ -52,7 +53,7 @@ def connect(network: LabNetwork, name: str) -> manager.Manager:
         hostkey_b64=router.host_key.split()[1],
         allow_agent=False,
         look_for_keys=False,
-        timeout=10,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -88,7 +89,7 @@ def test_stock_requests_reads_the_state_of_a_restconf_router(lab: LabNetwork, tm
         auth=(lab.options.username, lab.password),
         headers={"Accept": "application/yang-data+json"},
         verify=str(authority),
-        timeout=10,
+        timeout=PATIENCE_SECONDS,
     )
     (interface,) = answer.json()["ietf-interfaces:interface"]
     assert interface["oper-status"] == "up"
@@ -144,7 +145,7 @@ def test_a_subscriber_hears_that_a_link_went_down(lab: LabNetwork) -> None:
     with connect(lab, "pe-frankfurt") as session:
         session.create_subscription()
         in_lab(lab, lambda: lab.set_link(link.name, up=False))
-        heard = session.take_notification(block=True, timeout=10)
+        heard = session.take_notification(block=True, timeout=PATIENCE_SECONDS)
         in_lab(lab, lambda: lab.set_link(link.name, up=True))
     event = heard.notification_ele.find("a:interface-state-change", NS)
     assert event is not None

@@ -15,6 +15,7 @@ from lab.router.faults_point import Fault
 from lab.topology import TopologyError
 from lab.topology_file import parse_topology, topology_document, topology_from_document
 from tests.lab.conftest import eventually
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import first_of_neighbours
 
 TOPOLOGY = """
@@ -63,7 +64,7 @@ class Domain:
                     f"{self.base}/{path}",
                     auth=self.auth,
                     verify=self.ca_file,
-                    timeout=10,
+                    timeout=PATIENCE_SECONDS,
                     data=None if body is None else json.dumps(body),
                     headers={"Content-Type": "application/yang-data+json", "Accept": "application/yang-data+json"},
                 )

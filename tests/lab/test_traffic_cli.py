@@ -16,6 +16,7 @@ from lab.cli import app
 from lab.planes.choose import namespaces_refused
 from lab.topology_file import topology_document
 from tests.lab.test_lab_cli import connect
+from tests.patience import PATIENCE_SECONDS
 
 NETNS = pytest.mark.netns, pytest.mark.skipif(bool(namespaces_refused()), reason=namespaces_refused() or "they work")
 
@@ -59,7 +60,7 @@ def start(home: Path, *words: str) -> dict[str, Any]:
 
 
 def until_sent(home: Path, flow: str, packets: int) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         (found,) = answer("traffic", "report", flow, home=home)
         if found["sent"] >= packets:

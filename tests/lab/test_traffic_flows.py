@@ -19,6 +19,7 @@ from lab.traffic.flows import Flows
 from lab.traffic.hosts import Host, TrafficError
 from lab.traffic.packets import encode
 from lab.traffic.throughput import measure_throughput
+from tests.patience import PATIENCE_SECONDS
 
 RATE = 2000.0
 SOURCE, TARGET = Attachment("r1", "access0", "127.0.0.1"), Attachment("r2", "access0", "127.0.0.2")
@@ -44,7 +45,7 @@ async def start(flows: Flows, rate: float = RATE, octets: int = 200) -> str:
 
 
 async def until_sent(flows: Flows, name: str, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await flows._flows[name].sender.ask("report"))["sent"] < count:  # noqa: ASYNC110 - it tells when asked
             await asyncio.sleep(0.02)
 
@@ -144,7 +145,7 @@ async def test_no_process_is_left_when_the_lab_closes_their_input(flows: Flows) 
         assert child._process.stdin is not None
         child._process.stdin.close()
     for child in children:
-        assert await asyncio.wait_for(child._process.wait(), 10) == 0
+        assert await asyncio.wait_for(child._process.wait(), PATIENCE_SECONDS) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from lxml import etree
 from lab.router.rpc_errors import RpcError
 from lab.router.xml import NC, parse
 from lab.router.yang_push import PUSH, SUBSCRIBED, Push
+from tests.patience import PATIENCE_SECONDS
 
 IF = "urn:ietf:params:xml:ns:yang:ietf-interfaces"
 EVERYTHING = f'<interfaces xmlns="{IF}"/>'
@@ -39,7 +40,7 @@ class State:
         )
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(self.told) < count:  # noqa: ASYNC110 - timers are what is tested
                 await asyncio.sleep(0.005)
 

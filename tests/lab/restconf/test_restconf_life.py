@@ -13,6 +13,7 @@ from lab.router.faults_point import Action, Fault
 from lab.router.rpc_errors import failed
 from tests.lab.probe_router import NS
 from tests.lab.restconf_client import TOP, error_of, put_top, read_top
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 
 # YANG Patch
 
@@ -122,7 +123,9 @@ async def test_a_change_is_told_on_the_event_stream(call, encoding):
     url = f"{call.base}/restconf/streams/NETCONF/{encoding}"
 
     def listen(ready):
-        with requests.get(url, auth=("admin", "admin"), verify=call.ca_file, stream=True, timeout=10) as reply:
+        with requests.get(
+            url, auth=("admin", "admin"), verify=call.ca_file, stream=True, timeout=PATIENCE_SECONDS
+        ) as reply:
             lines = reply.iter_lines()
             assert next(lines) == b": listening"
             ready()
@@ -130,9 +133,9 @@ async def test_a_change_is_told_on_the_event_stream(call, encoding):
 
     loop, listening = asyncio.get_running_loop(), asyncio.Event()
     heard = asyncio.create_task(asyncio.to_thread(listen, lambda: loop.call_soon_threadsafe(listening.set)))
-    await asyncio.wait_for(listening.wait(), 10)
+    await asyncio.wait_for(listening.wait(), PATIENCE_SECONDS)
     await put_top(call, hostname="x")
-    line = await asyncio.wait_for(heard, 10)
+    line = await asyncio.wait_for(heard, PATIENCE_SECONDS)
     assert "netconf-config-change" in line
     if encoding == "json":
         content = json.loads(line.removeprefix("data: "))["ietf-restconf:notification"]
@@ -146,26 +149,28 @@ async def test_stopping_ends_an_open_event_stream_without_a_word(call, router, c
     url = f"{call.base}/restconf/streams/NETCONF/json"
 
     def listen(ready):
-        with requests.get(url, auth=("admin", "admin"), verify=call.ca_file, stream=True, timeout=10) as reply:
+        with requests.get(
+            url, auth=("admin", "admin"), verify=call.ca_file, stream=True, timeout=PATIENCE_SECONDS
+        ) as reply:
             ready()
             with contextlib.suppress(requests.RequestException):
                 return list(reply.iter_lines())
 
     loop, listening = asyncio.get_running_loop(), asyncio.Event()
     stream = asyncio.create_task(asyncio.to_thread(listen, lambda: loop.call_soon_threadsafe(listening.set)))
-    await asyncio.wait_for(listening.wait(), 10)
-    await asyncio.wait_for(router.stop(), 10)
-    await asyncio.wait_for(stream, 10)
+    await asyncio.wait_for(listening.wait(), PATIENCE_SECONDS)
+    await asyncio.wait_for(router.stop(), PATIENCE_SECONDS)
+    await asyncio.wait_for(stream, PATIENCE_SECONDS)
     assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
 async def test_stopping_ends_a_request_that_waits_without_a_word(call, router, caplog):
-    router.faults = Script("before", Action(Fault.DELAY, seconds=60))
+    router.faults = Script("before", Action(Fault.DELAY, seconds=10 * PATIENCE_SECONDS))
     waiting = asyncio.create_task(put_top(call, hostname="x"))
-    await asyncio.wait_for(router.faults.reached.wait(), 10)
-    await asyncio.wait_for(router.stop(), 10)
+    await asyncio.wait_for(router.faults.reached.wait(), PATIENCE_SECONDS)
+    await asyncio.wait_for(router.stop(), PATIENCE_SECONDS)
     with pytest.raises(requests.ConnectionError):
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, PATIENCE_SECONDS)
     assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
@@ -204,7 +209,8 @@ async def test_close_before_acting_changes_nothing(call, router):
 async def test_a_hanging_router_leaves_the_client_waiting(call, router, phase, acted):
     router.faults = Script(phase, Action(Fault.HANG))
     with pytest.raises(requests.exceptions.ReadTimeout):
-        await call("PUT", f"/{TOP}", {TOP: {"hostname": "x"}}, patience=0.3)
+        await call("PUT", f"/{TOP}", {TOP: {"hostname": "x"}}, patience=(PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS))
+    await asyncio.wait_for(router.faults.reached.wait(), PATIENCE_SECONDS)
     assert ("hostname" in await read_top(call)) is acted
 
 
@@ -239,7 +245,7 @@ async def test_a_reboot_drops_the_connection_and_keeps_what_was_committed(call, 
     router.faults = Script("before", Action(Fault.REBOOT))
     with pytest.raises(requests.exceptions.ConnectionError):
         await put_top(call, hostname="y")
-    await asyncio.wait_for(booted.wait(), 10)
+    await asyncio.wait_for(booted.wait(), PATIENCE_SECONDS)
     assert await read_top(call) == {"hostname": "x"}
 
 
@@ -257,7 +263,7 @@ async def test_the_server_comes_back_on_its_port(call, server):
 async def test_curl_drives_the_server_unmodified(call):
     def curl(*arguments):
         command = ["curl", "-sS", "--cacert", call.ca_file, "-u", "admin:admin", "-w", "%{http_code}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True).stdout
 
     url = f"{call.base}/restconf/data/{TOP}"
     body = json.dumps({TOP: {"entry": [{"name": "a/b"}]}})
