@@ -9,6 +9,9 @@ import socket
 import time
 from collections.abc import Mapping
 
+_PATIENCE_SECONDS = 1.0
+"""How long a manager with a full queue (ten datagrams are usual) is waited for with what is said only once."""
+
 
 class SystemdNotifier:
     """Speaks to the service manager that started this process, if one did. Never raises: a deaf manager is no fault."""
@@ -28,7 +31,7 @@ class SystemdNotifier:
 
     def ready(self, status: str = "") -> bool:
         """Start-up, or a reload, is finished."""
-        return self._send("READY=1", *_status(status))
+        return self._send("READY=1", *_status(status), patience_seconds=_PATIENCE_SECONDS)
 
     def status(self, text: str) -> bool:
         """One line for `systemctl status`."""
@@ -41,23 +44,23 @@ class SystemdNotifier:
     def reloading(self) -> bool:
         """A reload begins; `ready` ends it. The time stamp lets systemd pair the two."""
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000
-        return self._send("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
+        return self._send("RELOADING=1", f"MONOTONIC_USEC={microseconds}", patience_seconds=_PATIENCE_SECONDS)
 
     def stopping(self, status: str = "") -> bool:
         """Shutdown has begun."""
-        return self._send("STOPPING=1", *_status(status))
+        return self._send("STOPPING=1", *_status(status), patience_seconds=_PATIENCE_SECONDS)
 
     def extend_timeout(self, seconds: float) -> bool:
         """Ask for this much more time to start or stop, from now."""
         return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
 
-    def _send(self, *lines: str) -> bool:
+    def _send(self, *lines: str, patience_seconds: float = 0.0) -> bool:
         """True when the datagram left."""
         if not self._address or not lines:
             return False
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                channel.setblocking(False)
+                channel.settimeout(patience_seconds)
                 channel.connect(self._address)
                 channel.send("\n".join(lines).encode())
         except OSError:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,30 @@ def test_each_message_is_one_datagram(manager: tuple[socket.socket, str]) -> Non
     assert reloading == "RELOADING=1"
     assert before <= int(stamp) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     assert heard[4:] == ["EXTEND_TIMEOUT_USEC=1500000", "STOPPING=1"]
+
+
+def fill(notifier: SystemdNotifier) -> int:
+    """Beats until the manager's queue takes no more."""
+    beats = 0
+    while notifier.watchdog():
+        beats += 1
+    return beats
+
+
+def test_what_is_said_once_waits_for_a_manager_that_is_busy_and_a_beat_does_not(
+    manager: tuple[socket.socket, str],
+) -> None:
+    listener, name = manager
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": name})
+    beats = fill(notifier)
+    assert not notifier.ready()
+    busy = threading.Timer(0.1, listener.recv, [1000])
+    busy.start()
+    assert notifier.reloading()
+    busy.join()
+    heard = [listener.recv(1000) for _ in range(beats)]
+    assert heard[:-1] == [b"WATCHDOG=1"] * (beats - 1)
+    assert heard[-1].startswith(b"RELOADING=1")
 
 
 def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
