@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.traffic.hosts import TrafficError
 
-_ANSWER_SECONDS = 20.0
+_ANSWER_SECONDS = 60.0
 _END_SECONDS = 5.0
 
 

@@ -56,9 +56,9 @@ class Receiver:
         """Packets that found the buffer full."""
         return int(_MEMINFO.unpack(self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[_DROPS])
 
-    def receive(self) -> None:
-        """Count what waits in the buffer, a handful at most."""
-        for _ in range(_AT_ONCE):
+    def receive(self, most: int = _AT_ONCE) -> None:
+        """Count what waits in the buffer, so many packets at most."""
+        for _ in range(most):
             try:
                 payload, ancillary, _, _ = self.socket.recvmsg(LARGEST_OCTETS, 64)
             except BlockingIOError:
@@ -68,7 +68,8 @@ class Receiver:
                 self._arrivals.add(*found, _arrival(ancillary))
 
     def account(self, sent: int, first_sent: int, last_sent: int) -> dict[str, object]:
-        """What became of the first `sent` packets."""
+        """What became of the first `sent` packets; what waits in the buffer has arrived."""
+        self.receive(sent)
         return {**asdict(self._arrivals.account(sent, first_sent, last_sent)), "missed": self.missed}
 
     def _enlarge_buffer(self) -> None:

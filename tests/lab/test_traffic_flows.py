@@ -126,6 +126,23 @@ async def test_a_receiver_counts_what_a_network_does_to_packets() -> None:
         await receiver.end()
 
 
+async def test_a_receiver_that_was_held_up_counts_what_waited_for_it_before_it_answers() -> None:
+    receiver, told = await Child.start(
+        "receiver", "lab.traffic.receiver", {"process": os.getpid(), "address": "127.0.0.1"}
+    )
+    try:
+        suspend(receiver)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(200):
+                sender.sendto(encode(told["key"], number, time.time_ns(), b""), ("127.0.0.1", told["port"]))
+        answer = asyncio.create_task(receiver.ask({"sent": 200, "first_sent": 0, "last_sent": 0}))
+        await asyncio.sleep(0)  # it finds packets and question at once
+        suspend(receiver, running=True)
+        assert (await answer)["received"] == 200
+    finally:
+        await receiver.end()
+
+
 async def test_packets_to_where_nobody_listens_are_lost_and_do_not_stop_the_sender(flows: Flows) -> None:
     name = await start(flows)
     receiver = flows._flows[name].receiver
