@@ -26,15 +26,15 @@ import httpx2
 import yaml
 
 from controller.northbound.auth import Role, add_token, new_token
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[2]
-_START_SECONDS = 60.0
 SERVE = (sys.executable, "-m", "controller.cli.main", "serve")
 """`accord serve`; `--config FILE` follows."""
 
 
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
     """What the condition gives as soon as it is true; fails naming `what` at the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -61,7 +61,7 @@ def lab_command(*arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=2 * PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -165,7 +165,7 @@ class DaemonProcess:
                 stderr=stderr,
             )
         if wait:
-            eventually(self._answers, f"the daemon of {self.file} answers", _START_SECONDS)
+            eventually(self._answers, f"the daemon of {self.file} answers", PATIENCE_SECONDS)
         return self
 
     def _answers(self) -> bool:
@@ -178,7 +178,7 @@ class DaemonProcess:
         except httpx2.TransportError:
             return False
 
-    def wait_until_read(self, devices: int | None = None, seconds: float = 40.0) -> list[dict[str, Any]]:
+    def wait_until_read(self, devices: int | None = None, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
         """Wait until every device (or so many) was read once; gives the devices."""
 
         def read() -> list[dict[str, Any]] | None:
@@ -209,7 +209,7 @@ class DaemonProcess:
     def _reloads(self) -> list[dict[str, Any]]:
         return [line for line in self.log_lines if line["event"] in {"reloaded", "reload_refused"}]
 
-    def stop(self, seconds: float = 60.0) -> int:
+    def stop(self, seconds: float = PATIENCE_SECONDS) -> int:
         """SIGTERM; gives the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
@@ -217,9 +217,9 @@ class DaemonProcess:
     def kill(self) -> None:
         """kill -9."""
         self.signal(signal.SIGKILL)
-        self.wait(10.0)
+        self.wait()
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end; gives the exit code."""
         assert self.process is not None
         return self.process.wait(seconds)
@@ -236,8 +236,9 @@ class DaemonProcess:
 
     @property
     def log_lines(self) -> list[dict[str, Any]]:
-        """Its JSON log lines."""
-        return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
+        """Its JSON log lines; the last one may be half written."""
+        whole = [line for line in self.stderr.splitlines(keepends=True) if line.endswith("\n")]
+        return [json.loads(line) for line in whole if line.startswith("{")]
 
     def __enter__(self) -> Self:
         try:
@@ -252,7 +253,7 @@ class DaemonProcess:
         if self.is_running:
             self.signal(signal.SIGTERM)
             try:
-                self.wait(30.0)
+                self.wait()
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -262,7 +263,7 @@ class DaemonProcess:
         """A client that trusts its certificate; `token` names one of `tokens` (default: the operator), "" for none."""
         name = "operator" if token is None else token
         headers = {"Authorization": f"Bearer {self.tokens.get(name, name)}"} if name else {}
-        options = {"timeout": 90.0, **options}
+        options = {"timeout": 2 * PATIENCE_SECONDS, **options}
         trusted = ssl.create_default_context(cafile=self.certificate)
         return httpx2.Client(base_url=self.url, headers=headers, verify=trusted, **options)
 

@@ -23,10 +23,10 @@ from controller.model.errors import AccordError
 from controller.model.identifiers import DeviceName
 from controller.ports import Event, NewEvent
 from tests.e2e.world import OTHER, QUICK, description, plan_of, until
+from tests.patience import PATIENCE_SECONDS
 
 load_schema(PROFILE_MODULES["ietf"], tuple(map(str, default_search_path())))  # once, for every process forked from here
 _PREFIX = "transaction."
-_RESUME_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ async def _live(settings: Path, doom: Doom, says: Connection) -> None:
 
 async def _work(daemon: bootstrap.Daemon, doom: Doom, says: Connection) -> None:
     controller = daemon.controller
-    await until(lambda: not controller.transactions.running(), _RESUME_SECONDS)
+    await until(lambda: not controller.transactions.running(), PATIENCE_SECONDS)
     says.send(
         ("history", [(summary.id, summary.phase.value, summary.reason) for summary in controller.world.transactions])
     )

@@ -44,7 +44,7 @@ def prometheus_of(daemon: DaemonProcess, directory: Path) -> Iterator[httpx2.Cli
     with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
-                eventually(lambda: _is_ready(client), "Prometheus is ready", 60.0)
+                eventually(lambda: _is_ready(client), "Prometheus is ready")
                 yield client
         finally:
             process.terminate()

@@ -22,6 +22,7 @@ from drivers.threads import DriverThreads
 from lab.network import LabNetwork, NetworkOptions
 from lab.topology import Node, Role, Site, Topology
 from tests.e2e.world import write_configuration
+from tests.patience import PATIENCE_SECONDS
 
 PLACES = {
     "full": Site("London", "GB", 51.51, -0.13, "LON1"),
@@ -32,7 +33,7 @@ PLACES = {
     "cli": Site("Brussels", "BE", 50.85, 4.35, "BRU1"),
 }
 CITIES = tuple((place.city, place.country) for place in PLACES.values())
-OPTIONS = CommitOptions(confirm_timeout_seconds=20.0, lease_wait_seconds=20.0)
+OPTIONS = CommitOptions(confirm_timeout_seconds=2 * PATIENCE_SECONDS, lease_wait_seconds=PATIENCE_SECONDS)
 BROWNFIELD = """
 <config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
   <interfaces xmlns="urn:ietf:params:xml:ns:yang:ietf-interfaces"><interface>
@@ -122,7 +123,7 @@ async def recorded_lab(directory: Path) -> AsyncIterator[RecordedLab]:
     async with LabNetwork(Topology("histories", nodes, ()), options) as network:
         for profile in ("full", "cli"):
             network[f"pe-{profile}"].store.edit("running", etree.fromstring(BROWNFIELD), session_id=0)
-        write_configuration(directory, network, rpc_seconds=20.0)
+        write_configuration(directory, network, rpc_seconds=30.0)
         try:
             yield RecordedLab(network, directory, threads)
         finally:

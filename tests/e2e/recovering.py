@@ -19,6 +19,7 @@ from lab.topology_file import load_topology
 from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider, open_provider
 from tests.e2e.world import until
+from tests.patience import PATIENCE_SECONDS
 
 LONDON, FRANKFURT, PARIS = DeviceName("pe-london"), DeviceName("pe-frankfurt"), DeviceName("pe-paris")
 BRUSSELS, LYON = DeviceName("p-brussels"), DeviceName("p-lyon")
@@ -26,7 +27,7 @@ DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 NORTH_WIRE, SOUTH_WIRE = "pe-london--p-brussels", "pe-london--p-lyon"
 NORTH = "link p-brussels:core0>pe-london:core0"
 """The cause that a fault of the northern wire has."""
-LONG = 120.0
+LONG = 2 * PATIENCE_SECONDS
 PATIENCE = Patience(carrier=0.3, silence=1.0, verdict=0.6, window=8.0, long_window=30.0, again=0.5, stale=12.0)
 PACE = RecoveryPace(settle=0.6, settle_unknown=60.0, clear=2.0, verify=40.0, watch=30.0, watch_interval=0.2)
 

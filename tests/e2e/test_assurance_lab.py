@@ -23,9 +23,10 @@ from tests.controller.test_northbound_doors import doors_of
 from tests.e2e.provider import ACTOR, Provider
 from tests.e2e.test_collection_lab import demo
 from tests.e2e.test_collection_lab import until as until_within
+from tests.patience import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.timeout(600)
-_LONG = 120.0
+pytestmark = pytest.mark.timeout(900)
+_LONG = 2 * PATIENCE_SECONDS
 until = partial(until_within, seconds=_LONG)
 S = InstanceState
 WIRES = ("pe-london--p-brussels", "pe-london--p-lyon")
@@ -185,7 +186,7 @@ async def test_a_lost_carrier_is_named_as_what_began_it(tmp_path: Path) -> None:
 
 async def shown(client: httpx2.AsyncClient, of: str) -> dict[str, Any]:
     """A link in the overlay once something is known of it: what is too old is not shown."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(_LONG):
         while True:
             links = (await client.get("/api/v1/topology/overlay", params={"of": of})).json()["links"]
             found: dict[str, Any] = next(one for one in links if one["link"] == "pe-london:core0>p-brussels:core0")

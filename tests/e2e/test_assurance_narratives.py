@@ -18,7 +18,7 @@ from lab.topology import Demand, Link, Node, PortRef, Role, Site, Topology
 from tests.e2e.provider import ACTOR, Provider
 from tests.e2e.test_assurance_lab import assured, explanation, measured, recomputed, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 GIGABIT = 10**9
 LATE = 300.0
 CITIES = {

@@ -14,6 +14,7 @@ from controller.cli.main import app
 from controller.northbound.auth import Role, add_token, load_tokens, new_token
 from tests.controller.test_northbound_doors import doors_of
 from tests.e2e.test_collection_lab import demo, held, until
+from tests.patience import PATIENCE_SECONDS
 
 ASKED = {"from": "London", "to": "Paris", "above": "1 s", "ratio": 0.2, "rate": 100, "sample_seconds": 0.05}
 
@@ -63,7 +64,7 @@ async def test_an_area_is_read_more_often_for_a_while(tmp_path: Path) -> None:
             return [row["device"] for row in view["devices"] if row["is_hastened"]]
 
         assert await hastened() == ["pe-london"]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await hastened():  # noqa: ASYNC110 - asked over HTTP
                 await asyncio.sleep(0.1)
         refused = await client.post("/api/v1/telemetry/enhance", json={"devices": ["nobody"]})
@@ -75,13 +76,13 @@ async def test_a_campaign_is_asked_followed_and_stopped_over_the_api(tmp_path: P
         begun = await client.post("/api/v1/telemetry/campaigns", json=ASKED | {"until": "2 h"})
         assert begun.status_code == 202, begun.text
         id_ = begun.json()["id"]
-        await asyncio.wait_for(provider.controller.campaigns.finish(id_), 60)
+        await asyncio.wait_for(provider.controller.campaigns.finish(id_), PATIENCE_SECONDS)
         found = (await client.get(f"/api/v1/telemetry/campaigns/{id_}")).json()
         assert (found["state"], found["answer"], found["source"]) == ("answered", "stays-below", "pe-london")
         assert found["share_above"]["high"] < 0.2
         second = (await client.post("/api/v1/telemetry/campaigns", json=ASKED | {"ratio": 0.001})).json()["id"]
         await client.post(f"/api/v1/telemetry/campaigns/{second}/stop")
-        await asyncio.wait_for(provider.controller.campaigns.finish(second), 30)
+        await asyncio.wait_for(provider.controller.campaigns.finish(second), PATIENCE_SECONDS)
         listed = (await client.get("/api/v1/telemetry/campaigns")).json()
         assert [(row["id"], row["state"]) for row in listed] == [(second, "stopped"), (id_, "answered")]
         assert held(provider) == []
@@ -94,7 +95,7 @@ async def test_until_is_a_time_or_a_span_from_now_in_minutes_too(tmp_path: Path)
             begun = (await client.post("/api/v1/telemetry/campaigns", json=ASKED | {"until": span})).json()
             assert before + seconds <= begun["until"] <= provider.controller.clock.now() + seconds
             await client.post(f"/api/v1/telemetry/campaigns/{begun['id']}/stop")
-            await asyncio.wait_for(provider.controller.campaigns.finish(begun["id"]), 60)
+            await asyncio.wait_for(provider.controller.campaigns.finish(begun["id"]), PATIENCE_SECONDS)
         refused = (await client.post("/api/v1/telemetry/campaigns", json=ASKED | {"until": "10 moons"})).text
         assert "until '10 moons' is neither a time nor a span from now" in refused
         assert "10 min (or 10m)" in refused

@@ -19,6 +19,7 @@ from controller.telemetry.schedule import Outcome
 from lab.topology import Topology
 from lab.topology_file import load_topology
 from tests.e2e.provider import ACTOR, Provider, open_provider, profiles
+from tests.patience import PATIENCE_SECONDS
 
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 LONDON, PARIS = DeviceName("pe-london"), DeviceName("pe-paris")
@@ -45,7 +46,7 @@ async def tick(provider: Provider) -> None:
         await asyncio.sleep(0.02)
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the lab has nothing to wait for
             await asyncio.sleep(0.02)
@@ -139,7 +140,7 @@ async def test_a_campaign_stops_when_it_knows_and_gives_everything_back(
         assert controller.campaigns.budget.granted == {campaign.id: 100.0}
         await until(lambda: campaign.state == "measuring")
         assert held(provider) == [campaign.id]
-        done = await asyncio.wait_for(controller.campaigns.finish(campaign.id), 60)
+        done = await asyncio.wait_for(controller.campaigns.finish(campaign.id), PATIENCE_SECONDS)
         assert (done.state, done.test.answer) == ("answered", answer), done.reason
         assert held(provider) == []
         assert provider.running() == before
@@ -153,7 +154,7 @@ async def test_a_campaign_whose_time_is_over_says_what_it_knows(tmp_path: Path) 
     async with demo(tmp_path) as provider:
         wish = CampaignWish("London", "Paris", Question(1.0), provider.controller.clock.now() + 1.0, sample_seconds=0.1)
         campaign = await provider.controller.campaigns.begin(wish, ACTOR)
-        done = await asyncio.wait_for(provider.controller.campaigns.finish(campaign.id), 30)
+        done = await asyncio.wait_for(provider.controller.campaigns.finish(campaign.id), PATIENCE_SECONDS)
         assert (done.state, done.test.answer) == ("undecided", Answer.UNKNOWN)
         assert "its time is over" in done.reason
         assert held(provider) == []
@@ -164,7 +165,7 @@ async def test_a_campaign_can_be_stopped(tmp_path: Path) -> None:
         campaign = await provider.controller.campaigns.begin(asking(1.0, packets_per_second=1.0), ACTOR)
         await until(lambda: campaign.state == "measuring")
         await provider.controller.campaigns.end(campaign.id)
-        done = await asyncio.wait_for(provider.controller.campaigns.finish(campaign.id), 30)
+        done = await asyncio.wait_for(provider.controller.campaigns.finish(campaign.id), PATIENCE_SECONDS)
         assert done.state == "stopped"
         assert held(provider) == []
 
@@ -182,10 +183,10 @@ async def test_a_restarted_controller_goes_on_with_a_campaign_from_what_was_told
         assert again is not campaign
         assert again.to_json() == before | {"state": "starting"}
         assert campaigns.budget.granted[campaign.id] == 50.0
-        await until(lambda: again.state == "measuring" and again.test.taken > before["samples"], 60)
+        await until(lambda: again.state == "measuring" and again.test.taken > before["samples"], PATIENCE_SECONDS)
         assert held(provider) == [campaign.id]
         assert len(list(provider.controller.world.transactions)) == sent, "its session stood all the time"
-        done = await asyncio.wait_for(campaigns.finish(campaign.id), 120)
+        done = await asyncio.wait_for(campaigns.finish(campaign.id), 2 * PATIENCE_SECONDS)
         assert (done.state, done.test.answer) == ("answered", Answer.STAYS_BELOW)
         assert held(provider) == []
         await campaigns.stop()
@@ -203,7 +204,7 @@ async def test_a_campaign_that_a_restarted_controller_has_no_budget_for_ends_and
         campaigns.budget.give_back(campaign.id)
         campaigns.budget.packets_per_second = 5.0
         campaigns.resume()
-        done = await asyncio.wait_for(campaigns.finish(campaign.id), 60)
+        done = await asyncio.wait_for(campaigns.finish(campaign.id), PATIENCE_SECONDS)
         assert done.state == "stopped"
         assert done.reason.startswith("the daemon was started anew, and campaign-1 asks for 20 test packets a second")
         assert held(provider) == []
@@ -217,9 +218,9 @@ async def test_a_campaign_whose_time_went_by_while_no_daemon_ran_ends_with_what_
         await until(lambda: campaign.test.taken >= 1)
         await campaigns.stop()
         campaigns.budget.give_back(campaign.id)
-        await until(lambda: provider.controller.clock.now() > wish.until, 60)
+        await until(lambda: provider.controller.clock.now() > wish.until, PATIENCE_SECONDS)
         campaigns.resume()
-        done = await asyncio.wait_for(campaigns.finish(campaign.id), 60)
+        done = await asyncio.wait_for(campaigns.finish(campaign.id), PATIENCE_SECONDS)
         assert (done.state, "its time is over" in done.reason) == ("undecided", True)
         assert done.test.taken >= campaign.test.taken
         assert held(provider) == []
@@ -259,7 +260,7 @@ async def test_a_closer_look_probes_the_links_of_an_area_and_ends_by_itself(tmp_
         sessions = measurements_of(LONDON, controller.world.network.device(LONDON).contributions)
         keys = [SeriesKey(LONDON, "forward-delay", str(session.number)) for session in sessions]
         assert len(keys) == len(links)
-        await until(lambda: not list(controller.enhanced), 60)
+        await until(lambda: not list(controller.enhanced), PATIENCE_SECONDS)
         assert provider.running() == before
         assert not controller.campaigns.budget.granted
         assert not any(key in book.latest for key in keys)
@@ -282,7 +283,7 @@ async def test_a_restarted_daemon_ends_a_closer_look(tmp_path: Path) -> None:
         assert provider.running() != before
         await provider.controller.enhanced.stop()
         provider.controller.enhanced.resume()
-        await until(lambda: not list(provider.controller.enhanced), 60)
+        await until(lambda: not list(provider.controller.enhanced), PATIENCE_SECONDS)
         assert provider.running() == before
 
 

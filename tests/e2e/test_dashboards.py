@@ -17,7 +17,7 @@ from tests.e2e.daemon import DaemonProcess, eventually, lab_command, lab_of_rout
 from tests.e2e.negotiating import PARTIES, make_keys
 from tests.e2e.prometheus_server import prometheus_of, query, tool
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(900)]
 WIRE = "pe-london--p-brussels"
 SETTINGS = {
     "upkeep": {"check_sync_seconds": 2},
@@ -89,7 +89,7 @@ class Network:
 
     def _negotiate(self) -> None:
         """An agreement that is made, changed and stays; and a wish that the wallet does not cover."""
-        eventually(lambda: self.daemon.post("/api/v1/quotes", WISH).status_code == 200, "there is a price", 60.0)
+        eventually(lambda: self.daemon.post("/api/v1/quotes", WISH).status_code == 200, "there is a price")
         agreed = self.daemon.post("/api/v1/negotiations", WISH).json()
         assert agreed["stage"] == "done", agreed
         path = f"/api/v1/agreements/{agreed['agreement']}/renegotiate"
@@ -105,7 +105,7 @@ class Network:
         before = self._route(name)
         lab_command("link", WIRE, "down", "--dir", str(self.lab))
         try:
-            eventually(lambda: self._route(name) != before, "the tunnel was repaired", 30.0)
+            eventually(lambda: self._route(name) != before, "the tunnel was repaired")
         finally:
             lab_command("link", WIRE, "up", "--dir", str(self.lab))
 
@@ -140,12 +140,12 @@ def prometheus(network: Network, tmp_path_factory: pytest.TempPathFactory) -> It
         for number in (1, 2):
             network.live_through(number)
             position = network.daemon.get("/api/v1/status").json()["position"]
-            eventually(lambda at=position: _is_at(client, at), "what happened was scraped", 30.0)
-        eventually(lambda: query(client, "accord_drift_lines > 0"), "the drift was found", 30.0)
+            eventually(lambda at=position: _is_at(client, at), "what happened was scraped")
+        eventually(lambda: query(client, "accord_drift_lines > 0"), "the drift was found")
         forecast = 'accord_objective_forecast{objective="delay-one-way"}'
-        eventually(lambda: query(client, forecast), "the delay of a service is forecast", 60.0)
-        eventually(lambda: query(client, "accord_objective_burn_rate"), "a service has an error budget", 60.0)
-        eventually(lambda: query(client, "ALERTS"), "an alert is pending", 30.0)
+        eventually(lambda: query(client, forecast), "the delay of a service is forecast")
+        eventually(lambda: query(client, "accord_objective_burn_rate"), "a service has an error budget")
+        eventually(lambda: query(client, "ALERTS"), "an alert is pending")
         yield client
 
 

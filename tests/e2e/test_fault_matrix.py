@@ -18,6 +18,7 @@ from lab.router.faults_point import Action, Fault
 from lab.router.faults_point import Phase as At
 from lab.router.rpc_errors import RpcError
 from tests.e2e.world import RPC_SECONDS, World, address, description, open_world, until
+from tests.patience import PATIENCE_SECONDS
 
 GROUPS = "abcdef"
 
@@ -87,7 +88,7 @@ TROUBLES = {
     "reboot": Trouble(Action(Fault.REBOOT)),
     "reboot before acting": Trouble(Action(Fault.REBOOT), "before"),
     "delay": Trouble(Action(Fault.DELAY, seconds=0.3), harmless=True),
-    "delay beyond the deadline": Trouble(Action(Fault.DELAY, seconds=RPC_SECONDS * 1.5)),
+    "delay beyond the deadline": Trouble(Action(Fault.DELAY, seconds=RPC_SECONDS + 1.25)),
 }
 
 
@@ -135,7 +136,7 @@ class Cells:
             assert summary.reason
         for name in devices:
             world.faults.clear(name)
-        await until(lambda: all(world.lab[name].is_up for name in devices), 5.0)
+        await until(lambda: all(world.lab[name].is_up for name in devices), PATIENCE_SECONDS)
         await world.next_change_is_clean(devices, label)
 
 
@@ -144,7 +145,7 @@ class Cells:
 async def test_the_verdict_is_what_the_routers_hold_whatever_fails_at_any_boundary(tmp_path, trouble, half):
     """In chequers: each half has every fault and every boundary, both together every pair."""
     suffered, row = TROUBLES[trouble], list(TROUBLES).index(trouble)
-    patience = 20.0 if suffered.harmless else RPC_SECONDS
+    patience = 30.0 if suffered.harmless else RPC_SECONDS
     async with open_world(tmp_path, GROUPS, rpc_seconds=patience) as world:
         chosen = [boundary for column, boundary in enumerate(BOUNDARIES) if (row + column) % 2 == half]
         await Cells(world).run([(boundary, suffered) for boundary in chosen if suffered.only(boundary)])
@@ -188,7 +189,7 @@ CLOCK_STEPS = [(b.rpc, b.nth) for b in BOUNDARIES if b.kind == "full" and not b.
 async def test_a_clock_that_steps_an_hour_at_any_boundary_changes_no_outcome(tmp_path, seconds):
     kinds = ("full", "confirmed10", "restconf")
     devices = [f"a-{kind}" for kind in kinds]
-    async with open_world(tmp_path, "a", kinds, rpc_seconds=20.0) as world:
+    async with open_world(tmp_path, "a", kinds, rpc_seconds=30.0) as world:
         for number, (rpc, nth) in enumerate(CLOCK_STEPS):
 
             def step() -> None:

@@ -20,6 +20,7 @@ from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider
 from tests.e2e.test_collection_lab import LONDON, demo, until
 from tests.e2e.test_make_before_break import forwarding, vrf
+from tests.patience import PATIENCE_SECONDS
 
 FRANKFURT = DeviceName("pe-frankfurt")
 VPN = edit(service(), site("l", "London", "GB", access(1)), site("f", "Frankfurt", "DE", access(2)))
@@ -42,7 +43,7 @@ async def loaded(directory: Path) -> AsyncIterator[tuple[Provider, SeriesKey]]:
             rates = [key for key in book.keys(LONDON, "out-octets") if key.object.startswith("core")]
             return [key for key in rates if key in book.latest and book.latest[key].value > 1e6]
 
-        await until(busy, 60)
+        await until(busy)
         yield provider, busy()[0]
 
 
@@ -64,7 +65,7 @@ async def compared(provider: Provider, condition: Callable[[], object]) -> None:
         provider.controller.witnesses.compare()
         return condition()
 
-    await until(look, 90)
+    await until(look)
 
 
 async def measure_links(provider: Provider) -> None:
@@ -85,7 +86,7 @@ async def test_a_counter_that_the_other_end_and_the_probes_contradict_is_not_act
         assert "contradicted" in (refusal("bandwidth of acme", [[found]]) or "")
         router.operational = truth
         await compared(provider, lambda: key not in provider.controller.witnesses.contradicted)
-        await until(lambda: score(provider, key).value >= FLOOR, 60)
+        await until(lambda: score(provider, key).value >= FLOOR)
 
 
 async def test_a_counter_that_stands_still_while_the_other_end_counts_is_not_acted_upon(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ async def test_what_never_arrives_may_have_been_lost_where_nothing_probes_the_li
         router = provider.lab[LONDON]
         router.operational = LyingState(router.operational, {key.object: Lie(1.0, 3.0)})
         book = provider.controller.collection.series
-        await until(lambda: book.latest[key].value > 1e7, 60)
+        await until(lambda: book.latest[key].value > 1e7)
         for _ in range(4):
             provider.controller.witnesses.compare()
         assert key not in provider.controller.witnesses.contradicted
@@ -109,9 +110,9 @@ async def test_what_never_arrives_may_have_been_lost_where_nothing_probes_the_li
 
 async def test_a_corrupted_feed_is_told_goes_stale_and_is_not_acted_upon(tmp_path: Path) -> None:
     async with demo(tmp_path) as provider:
-        await until(lambda: score(provider, STATUS).value > FLOOR, 60)
+        await until(lambda: score(provider, STATUS).value > FLOOR)
         provider.lab.faults.add(LONDON, "get", Fault.GARBAGE, count=None)
-        await until(lambda: score(provider, STATUS).value < FLOOR, 60)
+        await until(lambda: score(provider, STATUS).value < FLOOR)
         assert Problem.STALE in score(provider, STATUS).problems
         assert not is_acted_upon(score(provider, STATUS))
         await until(lambda: LONDON in provider.controller.collection.unread)
@@ -119,19 +120,19 @@ async def test_a_corrupted_feed_is_told_goes_stale_and_is_not_acted_upon(tmp_pat
 
 async def test_a_feed_whose_answers_come_late_is_not_acted_upon(tmp_path: Path) -> None:
     async with demo(tmp_path) as provider:
-        await until(lambda: score(provider, STATUS).value > FLOOR, 60)
+        await until(lambda: score(provider, STATUS).value > FLOOR)
         provider.lab.faults.add(LONDON, "get", Action(Fault.DELAY, seconds=2.0), count=None)
-        await until(lambda: score(provider, STATUS).value < FLOOR, 60)
+        await until(lambda: score(provider, STATUS).value < FLOOR)
         assert not is_acted_upon(score(provider, STATUS))
         assert score(provider, STATUS).problems
 
 
 async def test_a_feed_that_is_missing_is_not_acted_upon_until_it_has_been_back_for_a_while(tmp_path: Path) -> None:
     async with demo(tmp_path) as provider:
-        await until(lambda: score(provider, STATUS).value > FLOOR, 60)
+        await until(lambda: score(provider, STATUS).value > FLOOR)
         await provider.lab[LONDON].stop()
-        await until(lambda: score(provider, STATUS).value == 0.0, 60)
+        await until(lambda: score(provider, STATUS).value == 0.0)
         assert not is_acted_upon(score(provider, STATUS))
         await provider.lab[LONDON].start()
-        await asyncio.wait_for(provider.controller.collection.read(LONDON), 60)
-        await until(lambda: score(provider, STATUS).value >= FLOOR, 60)
+        await asyncio.wait_for(provider.controller.collection.read(LONDON), PATIENCE_SECONDS)
+        await until(lambda: score(provider, STATUS).value >= FLOOR)

@@ -18,7 +18,7 @@ ACTOR = "tester"
 async def undo(world: World, text: str = "theirs") -> None:
     """Somebody else's description, written behind the controller's back once its lock is off."""
     router = world.lab[ROUTER]
-    await eventually(lambda: router.store.lock_holder("running") is None, seconds=60)
+    await eventually(lambda: router.store.lock_holder("running") is None)
     drift(router, interface_edit(router, interface="access0", description=text))
 
 

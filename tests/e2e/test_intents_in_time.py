@@ -24,7 +24,7 @@ DAY = 86_400.0
 async def demo_world(directory):
     async with (
         LabNetwork(load_topology(DEMO), NetworkOptions()) as lab,
-        _controller(directory, lab, FaultScript(), 8.0) as world,
+        _controller(directory, lab, FaultScript(), 30.0) as world,
     ):
         for name in world.controller.records():
             await world.controller.sync_from(name, "tester")

@@ -20,6 +20,7 @@ from lab.network import LabNetwork
 from lab.router.faults_point import Fault
 from tests.e2e.doomed_controller import Doom, live
 from tests.e2e.world import World, address, lab_network, until, write_configuration
+from tests.patience import PATIENCE_SECONDS
 
 KINDS = ("full", "confirmed10", "candidate", "running", "restconf")
 DEVICES = tuple(sorted(f"a-{kind}" for kind in KINDS))
@@ -71,7 +72,9 @@ class Scene:
             assert verdict == "aborted", (verdict, reason)
             changed = [name for name, running in world.running(DEVICES).items() if running != before[name]]
             assert not changed, f"ABORTED ({reason}), but {changed} are not at their base"
-        await until(lambda: not world.left_behind(DEVICES), 3.0, lambda: f"left: {world.left_behind(DEVICES)}")
+        await until(
+            lambda: not world.left_behind(DEVICES), PATIENCE_SECONDS, lambda: f"left: {world.left_behind(DEVICES)}"
+        )
         life = await self.live(Doom(DEVICES, next_label=f"after {label}"))
         assert life.said["next"] == ("committed", ""), life
         assert life.said["drift"] == [], life
@@ -82,11 +85,11 @@ def _listen(process, hears: Connection) -> Life:
     life = Life()
     try:
         while True:
-            assert hears.poll(60.0), f"the process says nothing more: {life}"
+            assert hears.poll(PATIENCE_SECONDS), f"the process says nothing more: {life}"
             word, value = hears.recv()
             life.said[word] = value
     except EOFError:
-        process.join(20.0)
+        process.join(PATIENCE_SECONDS)
     finally:
         if process.is_alive():
             process.kill()
@@ -151,7 +154,7 @@ async def test_a_disk_that_stays_full_until_the_end_of_the_process_is_made_good_
 
 
 def _hears(hears: Connection, word: str) -> bool:
-    while hears.poll(30.0):
+    while hears.poll(PATIENCE_SECONDS):
         if hears.recv()[0] == word:
             return True
     return False

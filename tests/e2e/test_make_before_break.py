@@ -30,6 +30,7 @@ from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider, open_provider
 from tests.e2e.recorded_lab import OverheardConnector
 from tests.e2e.world import until
+from tests.patience import PATIENCE_SECONDS
 
 LONDON, FRANKFURT, PARIS = DeviceName("pe-london"), DeviceName("pe-frankfurt"), DeviceName("pe-paris")
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
@@ -152,7 +153,7 @@ async def traffic(provider: Provider, target: DeviceName, vpn: str = "acme") -> 
     async def arriving() -> bool:
         return any(report.received for report in await plane.flows())
 
-    deadline = asyncio.get_running_loop().time() + 20.0
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while not await arriving():
         assert asyncio.get_running_loop().time() < deadline, "no packet arrives"
         await asyncio.sleep(0.05)
@@ -303,6 +304,6 @@ async def stopped_at(provider: Provider, stage: Stage) -> StagedChange:
 
     daemon.log.subscribe(hear)
     hear(())
-    await until(task.done, 20.0)
+    await until(task.done, PATIENCE_SECONDS)
     await daemon.stop(5.0)
     return change

@@ -52,7 +52,7 @@ def ready(daemon: DaemonProcess) -> None:
     """The network is known and sold, and the status list was read."""
     daemon.wait_until_read()
     wish = {"from": "pe-london", "to": "pe-frankfurt", "bandwidth": "200M", "class": "general"}
-    eventually(lambda: daemon.post("/api/v1/quotes", wish).status_code == 200, "there is something to buy", 60.0)
+    eventually(lambda: daemon.post("/api/v1/quotes", wish).status_code == 200, "there is something to buy")
 
 
 def tunnels(daemon: DaemonProcess) -> dict[str, Any]:

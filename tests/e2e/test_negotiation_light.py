@@ -45,7 +45,7 @@ def test_an_agreement_moves_onto_light_and_back_and_nobody_is_sold_what_is_not_l
             return accord("quote", *words, "-o", "json").code == 0
 
         daemon.wait_until_read()
-        eventually(lambda: quoted(*_STEADY) and quoted(*_IP), "both tiers are for sale", 60.0)
+        eventually(lambda: quoted(*_STEADY) and quoted(*_IP), "both tiers are for sale")
         agreed = accord("intent", "negotiate", *_IP, "-o", "json")
         assert agreed.code == 0, agreed.err
         root, service = agreed.document["agreement"], agreed.document["service"]
@@ -64,10 +64,10 @@ def test_an_agreement_moves_onto_light_and_back_and_nobody_is_sold_what_is_not_l
         def refusal() -> str:
             return accord("quote", *_STEADY, "-o", "json").err
 
-        eventually(lambda: "no light is left" in refusal(), "the light is known to be taken", 60.0)
+        eventually(lambda: "no light is left" in refusal(), "the light is known to be taken")
         daemon.kill()
         daemon.start()
-        eventually(lambda: "no light is left" in refusal(), "it is known again", 60.0)
+        eventually(lambda: "no light is left" in refusal(), "it is known again")
         other = accord("intent", "negotiate", *_STEADY, "-o", "json")
         assert other.code == 0, other.err
         assert other.document["offering"].startswith("ip-")
@@ -82,7 +82,7 @@ def test_an_agreement_moves_onto_light_and_back_and_nobody_is_sold_what_is_not_l
         assert back.code == 0, back.err
         assert light(daemon) == {}
         assert _LIGHT not in hops(daemon, service)
-        eventually(lambda: quoted(*_STEADY), "the light is for sale again", 60.0)
+        eventually(lambda: quoted(*_STEADY), "the light is for sale again")
         straight = accord("intent", "negotiate", *_STEADY, "-o", "json")
         assert straight.code == 0, straight.err
         assert light(daemon) == {straight.document["service"]: "up"}

@@ -33,16 +33,16 @@ def prometheus(daemon: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_the_daemon_and_every_device_are_scraped(daemon: DaemonProcess, prometheus: httpx2.Client) -> None:
     devices = {device["name"] for device in daemon.get("/api/v1/devices").json()}
-    eventually(lambda: query(prometheus, 'up{job="accord"} == 1'), "the daemon is scraped", 60.0)
+    eventually(lambda: query(prometheus, 'up{job="accord"} == 1'), "the daemon is scraped")
 
     def probed() -> bool:
         return {found["metric"]["device"] for found in query(prometheus, "probe_success == 1")} == devices
 
-    eventually(probed, "every device was probed", 60.0)
+    eventually(probed, "every device was probed")
 
 
 def test_every_metric_of_the_list_has_a_type_and_help_in_prometheus(prometheus: httpx2.Client) -> None:
-    eventually(lambda: query(prometheus, "accord_build_info"), "the daemon is scraped", 60.0)
+    eventually(lambda: query(prometheus, "accord_build_info"), "the daemon is scraped")
     known = prometheus.get("/api/v1/metadata").json()["data"]
     listed = [line.split("`")[1] for line in (CONFIG / "METRICS.md").read_text().splitlines() if line.startswith("| `")]
     assert listed
@@ -61,7 +61,7 @@ def test_a_transaction_shows_in_counters_and_durations(daemon: DaemonProcess, pr
         "accord_plan_duration_seconds_count >= 1",
         "job:accord_transaction_duration_seconds:p95_5m",
     ):
-        eventually(lambda of=expression: query(prometheus, of), expression, 60.0)
+        eventually(lambda of=expression: query(prometheus, of), expression)
 
 
 def test_no_rule_fails_and_no_alert_fires_on_a_healthy_network(prometheus: httpx2.Client) -> None:

@@ -39,7 +39,7 @@ from tests.e2e.recovering import (
 )
 from tests.e2e.world import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 BOTH = ("gold", "gold-back")
 
 

@@ -143,7 +143,7 @@ def test_operators_and_approvers_decide_and_the_log_says_who(accord: Accord, dae
     assert refused.code == 0, refused.err
     assert "planned work" in refused.out
     assert items(accord("inbox", "list", "-o", "json")) == []
-    eventually(lambda: is_over(daemon, "recovery-1"), "what was agreed to was seen to: nobody suffers from it", 120.0)
+    eventually(lambda: is_over(daemon, "recovery-1"), "what was agreed to was seen to: nobody suffers from it")
     before = daemon.get("/api/v1/recoveries").json()
     daemon.stop()
     daemon.start()

@@ -16,6 +16,7 @@ from controller.telemetry.sample import SeriesKey
 from lab.topology_file import load_topology
 from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider, open_provider
+from tests.patience import PATIENCE_SECONDS
 
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 LONDON, PARIS, FRANKFURT = DeviceName("pe-london"), DeviceName("pe-paris"), DeviceName("pe-frankfurt")
@@ -74,7 +75,7 @@ async def test_sessions_come_with_a_service_tell_its_delay_and_leave_no_trace(tm
         assert on_routers(provider) == {LONDON: 1, FRANKFURT: 1}
         assert controller.campaigns.budget.granted == {ACME: 2.0}
         key = next(key for key in controller.service_probes.sessions_of(ACME) if key.kind == "last-forward-delay")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while key not in controller.collection.series.latest:
                 await controller.collection.read(key.device)
                 await asyncio.sleep(0.05)
@@ -117,7 +118,7 @@ async def test_test_packets_go_through_the_vpn_where_its_addresses_are_announced
         await provider.commit(ANNOUNCED)
         found = await measured(provider)
         assert {one.instance for one in found} == {"acme"}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not all(one.number in came_back(provider, one.device) for one in found):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         plan = await provider.controller.plan_services(

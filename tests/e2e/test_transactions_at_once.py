@@ -11,7 +11,8 @@ from controller.model.errors import BusyError, ConflictError
 from controller.model.identifiers import DeviceName, Owner
 from controller.transaction.states import Phase
 from lab.router.faults_point import Fault
-from tests.e2e.world import OTHER, QUICK, World, description, open_world
+from tests.e2e.world import OTHER, QUICK, RPC_SECONDS, World, description, open_world
+from tests.patience import PATIENCE_SECONDS
 
 GROUPS = [f"g{number:02}" for number in range(20)]
 THREE = ("full", "running", "restconf")
@@ -44,8 +45,7 @@ async def test_the_second_of_two_changes_of_one_line_is_refused_and_not_half_don
 async def test_twenty_disjoint_transactions_at_once_all_succeed(tmp_path):
     async with open_world(tmp_path, GROUPS, THREE, rpc_seconds=30.0) as world:
         plans = [world.plan([f"{group}-{kind}" for kind in THREE], description(group)) for group in GROUPS]
-        options = replace(QUICK, confirm_timeout_seconds=60.0)
-        summaries = await asyncio.gather(*(world.commit(plan, options) for plan in plans))
+        summaries = await asyncio.gather(*(world.commit(plan) for plan in plans))
         assert [(summary.phase, summary.reason) for summary in summaries] == [(Phase.COMMITTED, "")] * len(GROUPS)
         for group in GROUPS:
             assert set(world.descriptions([f"{group}-{kind}" for kind in THREE]).values()) == {group}
@@ -81,6 +81,7 @@ async def test_a_foreign_lock_is_waited_for_a_while_and_reported_with_its_sessio
         assert str(holder) in summary.reason, summary.reason
         assert world.running(devices) == before
         assert world.lab[f"a-{kind}"].store.lock_holder("running") == holder
+        world.controller.transactions.lock_wait_seconds = PATIENCE_SECONDS
         pending = asyncio.create_task(world.commit(world.plan(devices, description("mine"))))
         await asyncio.sleep(0.3)  # within the bounded wait: the lock goes, and the change with it succeeds
         connection.abort()
@@ -110,7 +111,7 @@ async def test_a_plan_that_changes_nothing_sends_nothing(tmp_path):
 
 async def test_a_device_that_is_unknown_is_held_and_the_others_are_free_at_once(tmp_path):
     devices = [f"a-{kind}" for kind in THREE]
-    async with open_world(tmp_path, "a", THREE) as world:
+    async with open_world(tmp_path, "a", THREE, rpc_seconds=RPC_SECONDS) as world:
         before = world.running(devices)
         world.faults.add("a-full", "cancel-commit", Fault.HANG, count=None)
         world.faults.add("a-running", "edit-config", Fault.REJECT)

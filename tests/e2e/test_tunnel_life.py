@@ -26,6 +26,7 @@ from lab.topology_file import load_topology
 from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, QUICK, Provider, open_provider
 from tests.e2e.world import until
+from tests.patience import PATIENCE_SECONDS
 
 LONDON, FRANKFURT, PARIS = DeviceName("pe-london"), DeviceName("pe-frankfurt"), DeviceName("pe-paris")
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
@@ -220,7 +221,7 @@ async def listening(provider: Provider) -> None:
     """Carrier events reach the daemon from now on."""
     events = provider.daemon.link_events
     events.follow()
-    await until(lambda: len(events.listening) == len(provider.lab.topology.nodes), 10.0)
+    await until(lambda: len(events.listening) == len(provider.lab.topology.nodes), PATIENCE_SECONDS)
     await provider.controller.topology.refresh()
 
 
@@ -234,7 +235,7 @@ async def test_a_tunnel_whose_link_is_cut_is_repaired(tmp_path: Path) -> None:
         assert made.ranked[0].hops[0] in links_named(provider.controller.topology.network, NORTH)
         await listening(provider)
         provider.lab.set_link(NORTH_WIRE, up=False)
-        await until(lambda: bool(repairs(provider)), 10.0)
+        await until(lambda: bool(repairs(provider)), PATIENCE_SECONDS)
         repaired = provider.controller.world.tunnels.get("gold")
         assert repaired.color == made.color
         assert not links_named(provider.controller.topology.network, NORTH).intersection(repaired.links)
@@ -258,8 +259,8 @@ async def test_a_protected_tunnel_switches_by_itself(tmp_path: Path) -> None:
             if {str(link.a), str(link.b)} == set(primary.hops[-1].split(">"))
         )
         provider.lab.set_link(cut, up=False)
-        await until(lambda: active(provider) == {made.color: backup.discriminator}, 10.0)
-        await until(lambda: bool(repairs(provider)), 10.0)
+        await until(lambda: active(provider) == {made.color: backup.discriminator}, PATIENCE_SECONDS)
+        await until(lambda: bool(repairs(provider)), PATIENCE_SECONDS)
         assert provider.controller.tunnels.states() == {"gold": "switched"}
         assert repairs(provider)[0]["outcome"] == "unroutable", "Madrid has two links only"
 
@@ -271,12 +272,12 @@ async def test_nothing_is_repaired_where_the_operator_does_not_want_it(tmp_path:
         await listening(provider)
         provider.lab.set_link(NORTH_WIRE, up=False)
         hop = made.ranked[0].hops[0]
-        await until(lambda: not provider.controller.topology.database.is_up(hop), 10.0)
+        await until(lambda: not provider.controller.topology.database.is_up(hop), PATIENCE_SECONDS)
         await provider.daemon.repair.repair(frozenset([hop]), 0.0)
         assert provider.controller.world.tunnels.get("gold") == made
         assert provider.controller.tunnels.states() == {"gold": "down"}
         provider.lab.set_link(NORTH_WIRE, up=True)
-        await until(lambda: provider.controller.tunnels.states() == {"gold": "up"}, 10.0)
+        await until(lambda: provider.controller.tunnels.states() == {"gold": "up"}, PATIENCE_SECONDS)
 
 
 async def test_a_site_that_joins_later_is_steered_and_a_vpn_that_ends_takes_its_colour_along(tmp_path: Path) -> None:
@@ -358,7 +359,7 @@ async def test_links_are_measured_when_that_is_asked_for(tmp_path: Path) -> None
             await topology.refresh()
             return len(topology.database.measured) == 2 * len(told)
 
-        deadline = asyncio.get_running_loop().time() + 20.0
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not await all_measured():
             assert asyncio.get_running_loop().time() < deadline, topology.database.measured
         for link in topology.network.links.values():
@@ -375,7 +376,7 @@ async def test_links_that_fail_together_are_repaired_together(tmp_path: Path) ->
         await listening(provider)
         for wire in ("pe-paris--p-brussels", "pe-frankfurt--p-lyon"):
             provider.lab.set_link(wire, up=False)
-        await until(lambda: bool(repairs(provider)), 10.0)
+        await until(lambda: bool(repairs(provider)), PATIENCE_SECONDS)
         assert [found["moved"] for found in repairs(provider)] == [
             {"gold": "pe-paris > p-lyon > p-brussels > pe-frankfurt"}
         ]
@@ -416,11 +417,11 @@ async def test_a_move_that_somebody_overtakes_ends_where_they_left_the_tunnel(tm
         avoid = avoidance(controller.topology.network, (NORTH,))
         plan = await controller.plan_tunnels(lambda tunnels: tunnels.move("gold", avoid), ACTOR)
         begun = await controller.begin_staged(plan.id, ACTOR, checksum=plan.checksum)
-        await until(lambda: controller.world.changes.get(begun.id).stage is Stage.VERIFYING, 10.0)
+        await until(lambda: controller.world.changes.get(begun.id).stage is Stage.VERIFYING, PATIENCE_SECONDS)
         await planned(provider, lambda tunnels: tunnels.change("gold", TunnelWish(bandwidth=BitRate(10**9))))
         theirs = controller.world.tunnels.get("gold")
         provider.lab.plane.set_link("pe-london--p-lyon", up=True)
-        over = await asyncio.wait_for(controller.changes.finish(begun.id), 30)
+        over = await asyncio.wait_for(controller.changes.finish(begun.id), PATIENCE_SECONDS)
         assert (over.stage, controller.world.tunnels.get("gold")) == (Stage.ABORTED, theirs)
         assert "somebody else" in over.steps[-1].reason
 
@@ -430,9 +431,9 @@ async def test_what_failed_while_no_router_could_tell_is_found_when_the_streams_
         made = await tunnel(provider)
         await listening(provider)
         ends = {"pe-london", "p-brussels"}
-        reboots = asyncio.gather(*(provider.lab[name].reboot(down_seconds=0.5) for name in ends))
-        await until(lambda: not ends & provider.daemon.link_events.listening, 10.0)
+        reboots = asyncio.gather(*(provider.lab[name].reboot(down_seconds=2.0) for name in ends))
+        await until(lambda: not ends & provider.daemon.link_events.listening, PATIENCE_SECONDS)
         provider.lab.set_link(NORTH_WIRE, up=False)
         await reboots
-        await until(lambda: provider.controller.world.tunnels.get("gold").paths != made.paths, 20.0)
+        await until(lambda: provider.controller.world.tunnels.get("gold").paths != made.paths, PATIENCE_SECONDS)
         assert provider.controller.tunnels.states() == {"gold": "up"}

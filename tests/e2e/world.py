@@ -30,13 +30,17 @@ from lab.faults import FaultScript
 from lab.inventory import inventory_document, write_files
 from lab.network import LabNetwork, NetworkOptions
 from lab.topology import Node, Role, Site, Topology
+from tests.patience import PATIENCE_SECONDS
 
 KINDS = ("full", "confirmed10", "candidate", "running", "restconf", "cli")
 PORTS = ("access0", "access1", "access2")
-RPC_SECONDS = 2.5
+RPC_SECONDS = 4.0
+"""Where answers are waited for in vain."""
+_PATIENT_RPC_SECONDS = 30.0
 SERVICE = Owner("service:matrix")
 OTHER = Owner("service:unrelated")
-QUICK = CommitOptions(confirm_timeout_seconds=10.0, lease_wait_seconds=20.0)
+QUICK = CommitOptions(confirm_timeout_seconds=2 * PATIENCE_SECONDS, lease_wait_seconds=PATIENCE_SECONDS)
+"""A commit that was left armed stays armed for longer than anybody waits here, and is found."""
 _IETF = "{urn:ietf:params:xml:ns:yang:ietf-interfaces}"
 
 
@@ -72,7 +76,7 @@ def lab_network(
     return LabNetwork(shape, NetworkOptions(profiles=profiles, first_port=first_port), faults=faults)
 
 
-def write_configuration(directory: Path, lab: LabNetwork, *, rpc_seconds: float = RPC_SECONDS) -> Path:
+def write_configuration(directory: Path, lab: LabNetwork, *, rpc_seconds: float = _PATIENT_RPC_SECONDS) -> Path:
     """Inventory, credentials and settings of a controller over this lab; returns the settings file."""
     routers = lab.running_routers()
     write_files(
@@ -83,7 +87,7 @@ def write_configuration(directory: Path, lab: LabNetwork, *, rpc_seconds: float 
         authority_pem=lab.authority_pem,
     )
     document = inventory_document(routers, username=lab.options.username)
-    document["defaults"]["data"] |= {"rpc_timeout_seconds": rpc_seconds, "connect_timeout_seconds": 8.0}
+    document["defaults"]["data"] |= {"rpc_timeout_seconds": rpc_seconds, "connect_timeout_seconds": PATIENCE_SECONDS}
     (directory / "inventory.yaml").write_text(yaml.safe_dump(document))
     settings = {
         "state_dir": str(directory / "state"),
@@ -123,7 +127,7 @@ class World:
         """Commit; returns at the verdict or at UNKNOWN."""
         return await self.controller.transactions.commit(plan, options, "tester")
 
-    async def final(self, summary: TransactionSummary, seconds: float = 40.0) -> TransactionSummary:
+    async def final(self, summary: TransactionSummary, seconds: float = PATIENCE_SECONDS) -> TransactionSummary:
         """Wait until an UNKNOWN transaction has healed and nothing of it runs any more."""
         transactions = self.controller.transactions
 
@@ -176,7 +180,9 @@ class World:
         else:
             changed = [name for name, running in self.running(devices).items() if running != before[name]]
             assert not changed, f"{summary.phase} ({summary.reason}), but {changed} are not at their base"
-        await until(lambda: not self.left_behind(devices), 3.0, lambda: f"left behind: {self.left_behind(devices)}")
+        await until(
+            lambda: not self.left_behind(devices), PATIENCE_SECONDS, lambda: f"left behind: {self.left_behind(devices)}"
+        )
         return summary
 
     async def next_change_is_clean(self, devices: Sequence[str], label: str) -> None:
@@ -228,7 +234,7 @@ async def open_world(
     groups: Iterable[str] = "a",
     kinds: Sequence[str] = KINDS,
     faults: FaultScript | None = None,
-    rpc_seconds: float = RPC_SECONDS,
+    rpc_seconds: float = _PATIENT_RPC_SECONDS,
 ) -> AsyncIterator[World]:
     """A started lab and a controller that has read every device."""
     script = faults or FaultScript()

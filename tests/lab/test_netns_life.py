@@ -88,7 +88,7 @@ def test_a_lab_that_is_killed_leaves_no_process_and_so_no_namespace() -> None:
 @marked
 def test_a_lab_that_ends_leaves_no_process_and_does_not_touch_this_namespace() -> None:
     before = Path("/proc/self/net/dev").read_text().count("\n"), Path("/proc/self/net/ipv6_route").read_text()
-    done = subprocess.run([*LAB, "flow"], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([*LAB, "flow"], capture_output=True, timeout=DEADLINE_SECONDS, check=True)
     found = json.loads(done.stdout)
     assert found["received"] > 300
     assert (found["lost"], found["problems"]) == (0, [])
@@ -102,10 +102,10 @@ def test_somebody_who_is_not_root_forwards_packets_too() -> None:
     nobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
     nobody += ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]  # to read this directory
     probe = [*nobody, sys.executable, "-c", "from lab.planes.netns.processes import why_not; print(why_not())"]
-    refused = subprocess.run(probe, capture_output=True, timeout=60, check=True, text=True).stdout.strip()
+    refused = subprocess.run(probe, capture_output=True, timeout=DEADLINE_SECONDS, check=True, text=True).stdout.strip()
     if refused:
         pytest.skip(f"nobody cannot have namespaces here: {refused}")
-    done = subprocess.run([*nobody, *LAB, "flow"], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([*nobody, *LAB, "flow"], capture_output=True, timeout=DEADLINE_SECONDS, check=True)
     found = json.loads(done.stdout)
     assert found["plane"] == "netns user"
     assert found["received"] > 300
