@@ -1,9 +1,10 @@
-"""Debian's Prometheus with the shipped configuration, pointed at a daemon under test and scraping each second."""
+"""Debian's Prometheus with the shipped configuration, pointed at a daemon under test and scraping all the time."""
 
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tests.e2e.daemon import ROOT, DaemonProcess, eventually
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import kept_port
 
 CONFIG = ROOT / "config" / "prometheus"
@@ -31,7 +33,7 @@ def prometheus_of(daemon: DaemonProcess, directory: Path) -> Iterator[httpx2.Cli
     shutil.copy(daemon.certificate, directory / "accord-ca.crt")
     text = (CONFIG / "prometheus.yml").read_text().replace("localhost:8443", f"localhost:{daemon.port}")
     document = yaml.safe_load(text)
-    document["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    document["global"] |= {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
     document["scrape_configs"][1]["http_sd_configs"][0]["refresh_interval"] = "1s"
     (directory / "prometheus.yml").write_text(yaml.safe_dump(document))
     port = kept_port()
@@ -55,6 +57,14 @@ def _is_ready(client: httpx2.Client) -> bool:
         return client.get("/-/ready").status_code == 200
     except httpx2.TransportError:
         return False
+
+
+def until_nothing_of(find: Callable[[], Sequence[object]]) -> Sequence[object]:
+    """What is found wrong still after a while: a scrape that was too late hides everything until the next."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := find()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
 
 
 def query(prometheus: httpx2.Client, expression: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import pytest
 from tests.controller.grafana_panels import FILES, SAMPLE, Asked, queries, read, selectors
 from tests.e2e.daemon import DaemonProcess, eventually, lab_command, lab_of_routers
 from tests.e2e.negotiating import PARTIES, make_keys
-from tests.e2e.prometheus_server import prometheus_of, query, tool
+from tests.e2e.prometheus_server import prometheus_of, query, tool, until_nothing_of
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(900)]
 WIRE = "pe-london--p-brussels"
@@ -171,7 +171,7 @@ def test_every_panel_has_something_to_show(network: Network, prometheus: httpx2.
     chosen = network.devices if "$device" in file.read_text() else ["none"]
     asked = [one for device in chosen for one in queries(dashboard, SAMPLE | {"$device": device})]
     assert asked
-    assert _empty(prometheus, asked) == []
+    assert until_nothing_of(lambda: _empty(prometheus, asked)) == []
 
 
 def test_every_choice_of_a_dashboard_has_something_to_choose(prometheus: httpx2.Client) -> None:
@@ -179,8 +179,12 @@ def test_every_choice_of_a_dashboard_has_something_to_choose(prometheus: httpx2.
         for variable in dashboard["templating"]["list"]:
             if variable["type"] == "query":
                 series, label = variable["query"].removeprefix("label_values(").removesuffix(")").rsplit(", ", 1)
-                found = query(prometheus, series.replace("$job", "accord"))
-                assert {one["metric"].get(label, "") for one in found} - {""}, variable
+                selected = series.replace("$job", "accord")
+
+                def is_chosen_from(selected: str = selected, label: str = label) -> set[str]:
+                    return {one["metric"].get(label, "") for one in query(prometheus, selected)} - {""}
+
+                eventually(is_chosen_from, str(variable))
 
 
 def test_a_misspelt_metric_is_found(prometheus: httpx2.Client) -> None:
@@ -192,8 +196,10 @@ def test_a_misspelt_metric_is_found(prometheus: httpx2.Client) -> None:
 def test_every_rule_selects_series_that_there_are(prometheus: httpx2.Client) -> None:
     groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    missing = [
-        (rule["name"], part) for rule in rules for part in selectors(rule["query"]) if not query(prometheus, part)
-    ]
+
+    def missing() -> list[tuple[str, str]]:
+        parts = [(rule["name"], part) for rule in rules for part in selectors(rule["query"])]
+        return [(name, part) for name, part in parts if not query(prometheus, part)]
+
     assert rules
-    assert missing == []
+    assert until_nothing_of(missing) == []

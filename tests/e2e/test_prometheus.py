@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -65,16 +66,13 @@ def test_a_transaction_shows_in_counters_and_durations(daemon: DaemonProcess, pr
 
 
 def test_no_rule_fails_and_no_alert_fires_on_a_healthy_network(prometheus: httpx2.Client) -> None:
-    groups = eventually(
-        lambda: [
-            group
-            for group in prometheus.get("/api/v1/rules").json()["data"]["groups"]
-            if all(rule["health"] == "ok" for rule in group["rules"])
-        ],
-        "the rules were evaluated",
-        60.0,
-    )
-    assert {group["name"] for group in groups} == {"accord-recordings", "accord-alerts"}
+    def evaluated() -> list[dict[str, Any]]:
+        """Both groups, once every rule of theirs was evaluated."""
+        groups: list[dict[str, Any]] = prometheus.get("/api/v1/rules").json()["data"]["groups"]
+        whole = [group for group in groups if all(rule["health"] == "ok" for rule in group["rules"])]
+        return whole if {group["name"] for group in whole} == {"accord-recordings", "accord-alerts"} else []
+
+    groups = eventually(evaluated, "the rules were evaluated")
     assert [rule["name"] for group in groups for rule in group["rules"] if rule.get("state") == "firing"] == []
 
 
