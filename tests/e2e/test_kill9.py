@@ -19,7 +19,7 @@ from lab.faults import FaultScript
 from lab.network import LabNetwork
 from lab.router.faults_point import Fault
 from tests.e2e.doomed_controller import Doom, live
-from tests.e2e.world import World, address, lab_network, until, write_configuration
+from tests.e2e.world import RPC_SECONDS, World, address, lab_network, until, write_configuration
 from tests.patience import PATIENCE_SECONDS
 
 KINDS = ("full", "confirmed10", "candidate", "running", "restconf")
@@ -98,10 +98,10 @@ def _listen(process, hears: Connection) -> Life:
 
 
 @asynccontextmanager
-async def scene(directory: Path) -> AsyncIterator[Scene]:
+async def scene(directory: Path, rpc_seconds: float = 30.0) -> AsyncIterator[Scene]:
     faults = FaultScript()
     async with lab_network("a", KINDS, faults) as lab:
-        yield Scene(lab, write_configuration(directory, lab), faults)
+        yield Scene(lab, write_configuration(directory, lab, rpc_seconds=rpc_seconds), faults)
 
 
 def running(scene_: Scene) -> dict[str, bytes]:
@@ -166,7 +166,7 @@ def _hears(hears: Connection, word: str) -> bool:
 async def test_killed_while_the_outcome_is_unknown_it_stays_unknown_and_heals_when_the_device_answers(
     tmp_path, rpc, nth, refuses
 ):
-    async with scene(tmp_path) as here:
+    async with scene(tmp_path, RPC_SECONDS) as here:
         await here.live(Doom(DEVICES))
         before, label = running(here), f"unknown {rpc}"
         here.faults.add("a-full", rpc, Fault.HANG, nth=nth, count=None)

@@ -36,7 +36,6 @@ KINDS = ("full", "confirmed10", "candidate", "running", "restconf", "cli")
 PORTS = ("access0", "access1", "access2")
 RPC_SECONDS = 4.0
 """Where answers are waited for in vain."""
-_PATIENT_RPC_SECONDS = 30.0
 SERVICE = Owner("service:matrix")
 OTHER = Owner("service:unrelated")
 QUICK = CommitOptions(confirm_timeout_seconds=2 * PATIENCE_SECONDS, lease_wait_seconds=PATIENCE_SECONDS)
@@ -76,7 +75,7 @@ def lab_network(
     return LabNetwork(shape, NetworkOptions(profiles=profiles, first_port=first_port), faults=faults)
 
 
-def write_configuration(directory: Path, lab: LabNetwork, *, rpc_seconds: float = _PATIENT_RPC_SECONDS) -> Path:
+def write_configuration(directory: Path, lab: LabNetwork, *, rpc_seconds: float = 30.0) -> Path:
     """Inventory, credentials and settings of a controller over this lab; returns the settings file."""
     routers = lab.running_routers()
     write_files(
@@ -234,7 +233,7 @@ async def open_world(
     groups: Iterable[str] = "a",
     kinds: Sequence[str] = KINDS,
     faults: FaultScript | None = None,
-    rpc_seconds: float = _PATIENT_RPC_SECONDS,
+    rpc_seconds: float = 30.0,
 ) -> AsyncIterator[World]:
     """A started lab and a controller that has read every device."""
     script = faults or FaultScript()
