@@ -19,50 +19,19 @@ from lab.router.fault_actor import DroppedError, FaultActor, SilencedError
 from lab.router.managed import ManagedRouter
 from lab.router.rpc_errors import RpcError
 from lab.router.ssh_login import LoginServer
+from lab.router.ssh_server import SshServer
 
 
-class CliServer:
-    """Serves one router's CLI. `port` is 0 before the first start and kept over restarts."""
+class CliServer(SshServer):
+    """One router's CLI over SSH."""
 
     def __init__(self, router: ManagedRouter, port: int = 0) -> None:
-        self.port = port
+        super().__init__(router, port)
         self._router = router
         self._history = CommitHistory(router.store, lambda: datetime.now(UTC))
-        self._acceptor: asyncssh.SSHAcceptor | None = None
-        self._connections: set[LoginServer] = set()
 
-    async def start(self) -> None:
-        """Listen on the router's host, on the same port again after a stop."""
-        self._acceptor = await asyncssh.listen(
-            self._router.host,
-            self.port,
-            server_factory=self._connection,
-            server_host_keys=[self._router.host_private_key],
-            encoding=None,
-            line_editor=False,
-            compression_algs=None,
-            agent_forwarding=False,
-            reuse_address=True,
-            backlog=256,
-        )
-        self.port = self._acceptor.get_port()
-
-    async def stop(self) -> None:
-        """Stop listening and cut every connection."""
-        if self._acceptor is None:
-            return
-        self._acceptor.close()
-        for connection in tuple(self._connections):
-            connection.drop()
-        await self._acceptor.wait_closed()
-        self._acceptor = None
-
-    def _connection(self) -> LoginServer:
-        login = LoginServer(self._router, self._session, gone=self._connections.discard)
-        self._connections.add(login)
-        return login
-
-    def _session(self, login: LoginServer) -> "CliSession":
+    def session(self, login: LoginServer) -> "CliSession":
+        """A terminal or a single command."""
         return CliSession(self._router, self._history, login)
 
 

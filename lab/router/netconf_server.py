@@ -6,8 +6,8 @@ import asyncio
 import functools
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 import asyncssh
 from lxml import etree
@@ -21,6 +21,7 @@ from lab.router.profiles import Profile
 from lab.router.rpc_errors import RpcError
 from lab.router.schema import Schema
 from lab.router.ssh_login import LoginServer
+from lab.router.ssh_server import SshHost, SshServer
 from lab.router.xml import NC, add, element, local, nsmap, parse, serialise
 
 _BASE_11 = "urn:ietf:params:netconf:base:1.1"
@@ -29,65 +30,31 @@ _END_REPLY = b"</rpc-reply>"
 _SAFE = re.compile(r"[\w:.-]+")
 
 
-class ServedRouter(Served, Protocol):
+class ServedRouter(Served, SshHost, Protocol):
     """What the server needs of a router besides its operations."""
 
     name: str
-    host: str
     faults: FaultPoint | None
-    host_private_key: asyncssh.SSHKey
-    username: str
-    password: str
-    authorized_keys: tuple[str, ...]
 
     def reboot_soon(self) -> None:
         """Drop everything and come back, from within a session."""
 
 
-class NetconfServer:
-    """Listens for one router. `port` is 0 before the first start and kept over restarts."""
+class NetconfServer(SshServer):
+    """One router's NETCONF over SSH."""
+
+    options: ClassVar[Mapping[str, Any]] = {
+        # a third of the CPU that chacha20-poly1305, asyncssh's first choice, takes for a small packet
+        "encryption_algs": ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr"],
+        "allow_pty": False,
+    }
 
     def __init__(self, router: ServedRouter, port: int = 0) -> None:
+        super().__init__(router, port)
         self._router = router
-        self.port = port
-        self._acceptor: asyncssh.SSHAcceptor | None = None
-        self._connections: set[LoginServer] = set()
 
-    async def start(self) -> None:
-        """Listen; on the same port again after a stop."""
-        self._acceptor = await asyncssh.listen(
-            self._router.host,
-            self.port,
-            server_factory=self._connection,
-            server_host_keys=[self._router.host_private_key],
-            encoding=None,
-            line_editor=False,
-            compression_algs=None,
-            # a third of the CPU that chacha20-poly1305, asyncssh's first choice, takes for a small packet
-            encryption_algs=["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr"],
-            allow_pty=False,
-            agent_forwarding=False,
-            reuse_address=True,
-            backlog=256,
-        )
-        self.port = self._acceptor.get_port()
-
-    async def stop(self) -> None:
-        """Stop listening and cut every connection."""
-        if self._acceptor is None:
-            return
-        self._acceptor.close()
-        for connection in tuple(self._connections):
-            connection.drop()
-        await self._acceptor.wait_closed()
-        self._acceptor = None
-
-    def _connection(self) -> LoginServer:
-        login = LoginServer(self._router, self._session, gone=self._connections.discard)
-        self._connections.add(login)
-        return login
-
-    def _session(self, login: LoginServer) -> NetconfSession:
+    def session(self, login: LoginServer) -> NetconfSession:
+        """A NETCONF session."""
         return NetconfSession(self._router, login)
 
 
