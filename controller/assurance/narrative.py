@@ -13,12 +13,14 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
+from controller.model.amounts import digits
 from controller.model.errors import InvalidInputError
 from controller.telemetry.sample import Sample
 
 Json = Any
 _MANY_TIMES = 10.0
-"""From this growth on a proportion says less than the two values."""
+"""From this growth or shrinking on a proportion says less than the two values."""
+_TENTH = 0.1
 CERTAIN = 0.9
 """From this confidence on a cause is named without 'probably'."""
 
@@ -57,12 +59,11 @@ class Notation:
     pattern: str = ""
 
     def write(self, value: float) -> str:
-        """The value alone, as it stands in a sentence: three digits, and whole ones from a hundred on."""
+        """The value alone, as it stands in a sentence."""
         if self.pattern:
             return datetime.fromtimestamp(value, UTC).strftime(self.pattern)
         shown = value * self.factor
-        digits = ".0f" if abs(shown) >= 100 or (self is PERCENT and abs(shown) >= 10) else ".3g"
-        return format(shown, digits)
+        return format(shown, ".0f") if self is PERCENT and 10 <= abs(shown) < 100 else digits(shown)
 
 
 PERCENT = Notation("%", 100.0)
@@ -70,7 +71,9 @@ CLOCK = Notation("UTC", pattern="%H:%M")
 DATE = Notation("UTC", pattern="%Y-%m-%d %H:%M")
 PLAIN = Notation("")
 _SECONDS = (Notation("us", 1e6), Notation("ms", 1e3), Notation("s"))
-_BIT_RATES = (Notation("bit/s", 8.0), Notation("kbit/s", 8e-3), Notation("Mbit/s", 8e-6), Notation("Gbit/s", 8e-9))
+_BIT_RATES = tuple(
+    Notation(f"{prefix}bit/s", 8.0 / 1000**power) for power, prefix in enumerate(("", "k", "M", "G", "T"))
+)
 """Octets per second, as people write them."""
 NOTATIONS: Mapping[str, tuple[Notation, ...]] = MappingProxyType(
     {
@@ -224,17 +227,21 @@ def _between(during: Sequence[Sample]) -> Clause:
 
 
 def _changed(what: str, before: Sequence[Sample], during: Sequence[Sample]) -> Clause:
-    notation = _notation(before[0].key.kind, max(_mean(before), _mean(during)))
-    old, new = _figure(Rule.MEAN, notation, before), _figure(Rule.MEAN, notation, during)
-    unit = f" {notation.symbol}" if notation.symbol else ""
-    if old.text == new.text:
-        return Clause(f"{what} stayed at {new.text}{unit}", (old, new))
+    low, high = sorted((_mean(before), _mean(during)))
+    kind, largest = before[0].key.kind, max(abs(low), abs(high))
+    old, new = (_figure(Rule.MEAN, _notation_beside(kind, _mean(one), largest), one) for one in (before, during))
+    if _written(old) == _written(new):
+        return Clause(f"{what} stayed at {_written(new)}", (old, new))
     went = "rose" if _mean(during) > _mean(before) else "fell"
-    if _mean(during) > _MANY_TIMES * _mean(before):
-        return Clause(f"{what} {went} from {old.text} to {new.text}{unit}", (old, new))
+    first = old.text if old.notation == new.notation or old.text == "0" else _written(old)
+    if low <= 0 or high > _MANY_TIMES * low:
+        return Clause(f"{what} {went} from {first} to {_written(new)}", (old, new))
     change = _figure(Rule.CHANGE, PERCENT, before, during)
-    text = f"{what} {went} {change.text.lstrip('-')} % ({old.text} to {new.text}{unit})"
-    return Clause(text, (change, old, new))
+    return Clause(f"{what} {went} {change.text.lstrip('-')} % ({first} to {_written(new)})", (change, old, new))
+
+
+def _written(figure: Figure) -> str:
+    return f"{figure.text} {figure.notation.symbol}".rstrip()
 
 
 def _moved(moved: LoadMove) -> Clause | None:
@@ -243,6 +250,8 @@ def _moved(moved: LoadMove) -> Clause | None:
     if _mean(groups[1]) <= _mean(groups[0]) or _mean(groups[2]) <= 0:
         return None
     share = _figure(Rule.SHARE, PERCENT, *groups)
+    if share.text == "0":
+        return None
     return Clause(f"{share.text} % of the load moved to {moved.onto}", (share,))
 
 
@@ -260,6 +269,13 @@ def _notation(kind: str, largest: float) -> Notation:
     """The largest unit in which the value is at least 1, or else the smallest."""
     fitting = [one for one in NOTATIONS.get(kind, (PLAIN,)) if largest * one.factor >= 1]
     return min(fitting, key=lambda one: one.factor, default=NOTATIONS.get(kind, (PLAIN,))[0])
+
+
+def _notation_beside(kind: str, value: float, largest: float) -> Notation:
+    """The unit of the larger of two values, unless the smaller would be next to nothing in it and is not nothing."""
+    shared, own = _notation(kind, largest), _notation(kind, abs(value))
+    is_small = abs(value * shared.factor) < _TENTH and own.write(value) != "0"
+    return own if is_small else shared
 
 
 def _figure(rule: Rule, notation: Notation, *groups: Sequence[Sample]) -> Figure:

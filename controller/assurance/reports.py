@@ -15,6 +15,7 @@ from typing import Any
 from controller.assurance.breach import Breach, SchmittTrigger
 from controller.assurance.instance import InstanceState, IntentInstance
 from controller.assurance.objectives import Objective
+from controller.model.amounts import amount
 from controller.model.identifiers import IntentId
 from controller.model.units import BitRate
 from controller.twin.verdict import Verdict
@@ -238,7 +239,8 @@ def _target(observed: Observed, trigger: SchmittTrigger) -> TargetResult:
         info = FulfilmentInfo(NotFulfilledState.COMPLIANT, (f"{objective.name} {why}",))
     elif not objective.is_kept_by(value):
         beyond = "below" if objective.name.is_floor else "above"
-        reason = f"{objective.name} is {value:g} {objective.unit}, {beyond} {objective.target:g} {objective.unit}"
+        is_, bound = amount(value, objective.unit), amount(objective.target, objective.unit)
+        reason = f"{objective.name} is {is_}, {'just ' if is_ == bound else ''}{beyond} {bound}"
         info = FulfilmentInfo(NotFulfilledState.DEGRADED, (reason,))
     return TargetResult(objective, value, info, predicted)
 

@@ -11,6 +11,7 @@ from controller.cli.completion_names import complete_service
 from controller.cli.exits import UsageError
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, record, table, timestamp
+from controller.model.amounts import amount
 
 app = group("assurance", "Services beside what is promised of them: observed, foreseen, decided.")
 ServiceArgument = Annotated[str, typer.Argument(metavar="VPN", autocompletion=complete_service)]
@@ -119,18 +120,6 @@ def _row(one: Json) -> dict[str, Json]:
         "budget left": "" if left is None else f"{left:.1%}",
         "recent": sparkline(one["recent"][-_RECENT:]),
     }
-
-
-def amount(value: float | None, unit: str) -> str:
-    """A value in the unit in which people read it."""
-    if value is None:
-        return "-"
-    if unit == "ratio":
-        digits = f"{100 * value:.4f}".rstrip("0").removesuffix(".")
-        return f"{digits} %"
-    scale = _SECONDS if unit == "s" else _BIT_RATES
-    name, factor = next(((name, factor) for name, factor in scale if abs(value) >= factor), scale[-1])
-    return f"{value / factor:.3g} {name}" if abs(value / factor) < 1000 else f"{value / factor:.0f} {name}"
 
 
 def sparkline(values: Sequence[float | None]) -> str:

@@ -7,9 +7,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
-from controller.cli.assurance import amount, sparkline
+from controller.cli.assurance import sparkline
 from controller.cli.client import Client
 from controller.cli.main import app
+from controller.model.amounts import amount
 
 OBJECTIVE = {
     "objective": "delay-one-way",
@@ -260,6 +261,15 @@ def test_series_are_told_with_six_digits_and_a_campaign_its_share_in_percent(mon
         (1.0, "ratio", "100 %"),
         (0.0001, "ratio", "0.01 %"),
         (None, "s", "-"),
+        (float("nan"), "bit/s", "-"),
+        (2e-6, "bit/s", "0 bit/s"),
+        (1.23456e-7, "s", "0.123 us"),
+        (1e-12, "s", "0 us"),
+        (-0.0004, "s", "-400 us"),
+        (4321.0, "s", "4321 s"),
+        (2.5e13, "bit/s", "25 Tbit/s"),
+        (1e-9, "ratio", "under 0.0001 %"),
+        (0.0, "ratio", "0 %"),
     ],
 )
 def test_values_are_written_as_people_read_them(value: float | None, unit: str, text: str) -> None:

@@ -174,7 +174,42 @@ def test_rates_are_written_in_the_unit_that_fits(octets, text):
     assert text in str(explain(change))
 
 
-values = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=5)
+LOSSES = SeriesKey(DeviceName("pe1"), "lost-packets", "1")
+
+
+@pytest.mark.parametrize(
+    "key, before, during, text",
+    [
+        (P3_P4, 0.25, 2.5e9, "rose from 2 bit/s to 20 Gbit/s."),
+        (P3_P4, 2.5e9, 250.0, "fell from 20 Gbit/s to 2 kbit/s."),
+        (P3_P4, 0.0, 2.5e9, "rose from 0 to 20 Gbit/s."),
+        (P3_P4, 2.5e9, 0.0, "fell from 20 to 0 Gbit/s."),
+        (P3_P4, 2.5e-7, 2.5e9, "rose from 0 to 20 Gbit/s."),
+        (P3_P4, 0.0, 1e-9, "stayed at 0 bit/s."),
+        (P3_P4, 1e15, 2e15, "rose 100 % (8000 to 16000 Tbit/s)."),
+        (DELAY, 1e-9, 2e-2, "rose from 0.001 us to 20 ms."),
+        (DELAY, 0.0009, 0.0011, "rose 22 % (0.9 to 1.1 ms)."),
+        (DELAY, -0.002, 0.003, "rose from -2 to 3 ms."),
+        (DELAY, -0.002, -0.003, "fell from -2 to -3 ms."),
+        (DELAY, 1e-9, 1e9, "rose from 0.001 us to 1000000000 s."),
+        (LOSSES, 1e-7, 5.0, "rose from 0 to 5."),
+        (LOSSES, 0.2, 0.0, "fell from 0.2 to 0."),
+        (LOSSES, 1.0, 1e-7, "fell from 1 to 0."),
+    ],
+)
+def test_values_far_apart_are_each_written_in_a_unit_of_their_own(key, before, during, text):
+    change = SeriesChange("it", samples(key, BEGIN - 60, before), samples(key, BEGIN, during))
+    story = explain(change)
+    assert str(story).endswith(f"it {text}")
+    assert list(doubts(story, store_of(change.before, change.during))) == []
+
+
+def test_what_is_no_number_bears_no_sentence():
+    nothing = samples(DELAY, BEGIN + 600, float("nan"), float("inf"))
+    assert explain(replace(CHANGE, during=[*CHANGE.during, *nothing])) == explain(CHANGE)
+
+
+values = st.lists(st.floats(1e-12, 1e12), min_size=1, max_size=5)
 
 
 @given(values, values, values, values, values)

@@ -45,8 +45,10 @@ def test_an_intent_whose_targets_are_all_kept_is_fulfilled():
 def test_one_broken_target_degrades_the_intent_and_says_by_how_much():
     found = said(Observed(DELAY, 0.018, 1.0), GOOD[1])
     assert found.info.state is N.DEGRADED
-    assert found.info.reasons == ("delay-one-way is 0.018 s, above 0.015 s",)
-    assert said(Observed(RATE, 0.9e8, 1.0)).info.reasons == ("bandwidth is 9e+07 bit/s, below 1e+08 bit/s",)
+    assert found.info.reasons == ("delay-one-way is 18 ms, above 15 ms",)
+    close = said(Observed(DELAY, 0.0150001, 1.0), GOOD[1])
+    assert close.info.reasons == ("delay-one-way is 15 ms, just above 15 ms",)
+    assert said(Observed(RATE, 0.9e8, 1.0)).info.reasons == ("bandwidth is 90 Mbit/s, below 100 Mbit/s",)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_the_json_is_an_intent_report_of_tmf921_in_the_words_of_ts_28_312():
     assert fulfilment["intentFulfilmentInfo"] == {
         "fulfilmentStatus": "NOT_FULFILLED",
         "notFulfilledState": "DEGRADED",
-        "notFulfilledReasons": ["delay-one-way is 0.018 s, above 0.015 s"],
+        "notFulfilledReasons": ["delay-one-way is 18 ms, above 15 ms"],
     }
     results = {one["expectationId"]: one for one in fulfilment["expectationFulfilmentResult"]}
     assert results["l3vpn:v1/bandwidth"]["expectationFulfilmentInfo"] == {"fulfilmentStatus": "FULFILLED"}

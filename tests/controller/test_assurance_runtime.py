@@ -314,7 +314,7 @@ async def test_reports_are_sent_when_something_changes_and_on_schedule() -> None
     assert sent()[-1][0] == "on-schedule"
     report = world.world.assurance.report("acme")
     assert report is not None
-    assert "delay-one-way is 0.03 s, above 0.015 s" in report.data["report"]["description"]
+    assert "delay-one-way is 30 ms, above 15 ms" in report.data["report"]["description"]
 
 
 async def test_objectives_of_a_service_that_is_not_there_are_refused() -> None:
