@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.sd_notify import SystemdNotifier
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -17,7 +18,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
     name = str(tmp_path / "n") if request.param == "path" else f"@accord-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(f"\0{name[1:]}" if name.startswith("@") else name)
-        listener.settimeout(5)
+        listener.settimeout(PATIENCE_SECONDS)
         yield listener, name
 
 
@@ -51,12 +52,13 @@ def fill(notifier: SystemdNotifier) -> int:
 
 
 def test_what_is_said_once_waits_for_a_manager_that_is_busy_and_a_beat_does_not(
-    manager: tuple[socket.socket, str],
+    manager: tuple[socket.socket, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener, name = manager
     notifier = SystemdNotifier({"NOTIFY_SOCKET": name})
     beats = fill(notifier)
     assert not notifier.ready()
+    monkeypatch.setattr("controller.adapters.sd_notify._PATIENCE_SECONDS", PATIENCE_SECONDS)
     busy = threading.Timer(0.1, listener.recv, [1000])
     busy.start()
     assert notifier.reloading()

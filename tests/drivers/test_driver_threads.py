@@ -7,6 +7,7 @@ import pytest
 
 from controller.model.errors import BusyError
 from drivers.threads import DeadlineError, DriverThreads
+from tests.patience import PATIENCE_SECONDS, SHORT_DEADLINE_SECONDS
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ class Work:
 
     def job(self):
         self.begun.set()
-        assert self.ended.wait(10)
+        assert self.ended.wait(PATIENCE_SECONDS)
         return "aborted"
 
     def abort(self):
@@ -33,31 +34,31 @@ class Work:
 
 
 async def begun(work):
-    assert await asyncio.to_thread(work.begun.wait, 10)
+    assert await asyncio.to_thread(work.begun.wait, PATIENCE_SECONDS)
 
 
 async def test_a_job_gives_its_result_or_its_error(pool):
-    assert await pool.run(lambda: 42, deadline_seconds=5, abort=lambda: None) == 42
+    assert await pool.run(lambda: 42, deadline_seconds=PATIENCE_SECONDS, abort=lambda: None) == 42
 
     def fail():
         raise ValueError("why")
 
     with pytest.raises(ValueError, match="why"):
-        await pool.run(fail, deadline_seconds=5, abort=lambda: None)
+        await pool.run(fail, deadline_seconds=PATIENCE_SECONDS, abort=lambda: None)
 
 
 async def test_a_job_beyond_its_deadline_is_aborted_and_its_thread_is_free_again(pool):
     works = [Work(), Work()]
     for work in works:
         with pytest.raises(DeadlineError):
-            await pool.run(work.job, deadline_seconds=0.05, abort=work.abort)
+            await pool.run(work.job, deadline_seconds=SHORT_DEADLINE_SECONDS, abort=work.abort)
         assert work.ended.is_set()
-    assert await pool.run(lambda: "free", deadline_seconds=5, abort=lambda: None) == "free"
+    assert await pool.run(lambda: "free", deadline_seconds=PATIENCE_SECONDS, abort=lambda: None) == "free"
 
 
 async def test_a_cancelled_caller_aborts_its_job(pool):
     work = Work()
-    call = asyncio.create_task(pool.run(work.job, deadline_seconds=60, abort=work.abort))
+    call = asyncio.create_task(pool.run(work.job, deadline_seconds=PATIENCE_SECONDS, abort=work.abort))
     await begun(work)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -67,7 +68,7 @@ async def test_a_cancelled_caller_aborts_its_job(pool):
 
 async def test_when_all_threads_are_taken_a_job_that_never_began_says_busy(pool):
     works = [Work(), Work()]
-    calls = [asyncio.create_task(pool.run(w.job, deadline_seconds=60, abort=w.abort)) for w in works]
+    calls = [asyncio.create_task(pool.run(w.job, deadline_seconds=PATIENCE_SECONDS, abort=w.abort)) for w in works]
     for work in works:
         await begun(work)
     ran = threading.Event()
@@ -76,7 +77,7 @@ async def test_when_all_threads_are_taken_a_job_that_never_began_says_busy(pool)
     for work in works:
         work.abort()
     assert await asyncio.gather(*calls) == ["aborted", "aborted"]
-    assert await pool.run(lambda: "next", deadline_seconds=5, abort=lambda: None) == "next"
+    assert await pool.run(lambda: "next", deadline_seconds=PATIENCE_SECONDS, abort=lambda: None) == "next"
     assert not ran.is_set()
 
 
@@ -85,7 +86,7 @@ async def test_streams_never_take_more_than_half(pool):
     stream = pool.stream(lambda: work.job() and None)
     with pytest.raises(BusyError, match="streams"):
         pool.stream(lambda: None)
-    assert await pool.run(lambda: "still", deadline_seconds=5, abort=lambda: None) == "still"
+    assert await pool.run(lambda: "still", deadline_seconds=PATIENCE_SECONDS, abort=lambda: None) == "still"
     work.abort()
     await asyncio.wrap_future(stream)
     await asyncio.wrap_future(pool.stream(lambda: None))
