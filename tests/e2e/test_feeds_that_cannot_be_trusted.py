@@ -9,7 +9,6 @@ from pathlib import Path
 from controller.assurance.breach import Breach, Level, SchmittTrigger
 from controller.assurance.objectives import Objective, ObjectiveName
 from controller.model.identifiers import DeviceName, ServiceId
-from controller.runtime.collection import Pace
 from controller.telemetry.quality import FLOOR, Score, refusal
 from controller.telemetry.sample import Problem, SeriesKey
 from lab.planes import FlowSpec
@@ -18,7 +17,7 @@ from lab.router.lies import Lie, LyingState
 from lab.traffic.attachments import find_attachment
 from tests.controller.mapping_samples import access, edit, service, site
 from tests.e2e.provider import ACTOR, Provider
-from tests.e2e.test_collection_lab import LONDON, demo, until
+from tests.e2e.test_collection_lab import KEPT, LONDON, demo, until
 from tests.e2e.test_make_before_break import forwarding, vrf
 from tests.patience import PATIENCE_SECONDS
 
@@ -30,7 +29,7 @@ STATUS = SeriesKey(LONDON, "oper-status", "core0")
 @asynccontextmanager
 async def loaded(directory: Path) -> AsyncIterator[tuple[Provider, SeriesKey]]:
     """The demonstration's network with traffic from London to Frankfurt, and the counter that it leaves London by."""
-    async with demo(directory, Pace(1.0, jitter=0.0)) as provider:
+    async with demo(directory, KEPT) as provider:
         await provider.commit(VPN)
         ends = [
             find_attachment(router, forwarding(provider, router), vpn=vrf(provider, "acme"))
@@ -109,7 +108,7 @@ async def test_what_never_arrives_may_have_been_lost_where_nothing_probes_the_li
 
 
 async def test_a_corrupted_feed_is_told_goes_stale_and_is_not_acted_upon(tmp_path: Path) -> None:
-    async with demo(tmp_path) as provider:
+    async with demo(tmp_path, KEPT) as provider:
         await until(lambda: score(provider, STATUS).value > FLOOR)
         provider.lab.faults.add(LONDON, "get", Fault.GARBAGE, count=None)
         await until(lambda: score(provider, STATUS).value < FLOOR)
@@ -119,16 +118,16 @@ async def test_a_corrupted_feed_is_told_goes_stale_and_is_not_acted_upon(tmp_pat
 
 
 async def test_a_feed_whose_answers_come_late_is_not_acted_upon(tmp_path: Path) -> None:
-    async with demo(tmp_path) as provider:
+    async with demo(tmp_path, KEPT) as provider:
         await until(lambda: score(provider, STATUS).value > FLOOR)
-        provider.lab.faults.add(LONDON, "get", Action(Fault.DELAY, seconds=2.0), count=None)
+        provider.lab.faults.add(LONDON, "get", Action(Fault.DELAY, seconds=4.0), count=None)
         await until(lambda: score(provider, STATUS).value < FLOOR)
         assert not is_acted_upon(score(provider, STATUS))
         assert score(provider, STATUS).problems
 
 
 async def test_a_feed_that_is_missing_is_not_acted_upon_until_it_has_been_back_for_a_while(tmp_path: Path) -> None:
-    async with demo(tmp_path) as provider:
+    async with demo(tmp_path, KEPT) as provider:
         await until(lambda: score(provider, STATUS).value > FLOOR)
         await provider.lab[LONDON].stop()
         await until(lambda: score(provider, STATUS).value == 0.0)

@@ -76,6 +76,7 @@ async def test_a_foreign_lock_is_waited_for_a_while_and_reported_with_its_sessio
         devices = sorted({f"a-{kind}", "a-full", "a-restconf"})
         before = world.running(devices)
         connection, holder = await netconf_lock(world, f"a-{kind}")
+        world.controller.transactions.lock_wait_seconds = 1.0
         summary = await world.commit(world.plan(devices, description("mine")))
         assert summary.phase is Phase.ABORTED
         assert str(holder) in summary.reason, summary.reason

@@ -93,7 +93,7 @@ def write_configuration(directory: Path, lab: LabNetwork, *, rpc_seconds: float 
         "inventory": str(directory / "inventory.yaml"),
         "credentials": str(directory / "credentials.yaml"),
         "tokens": str(directory / "tokens.yaml"),
-        "transactions": {"lock_wait_seconds": 1.0},
+        "transactions": {"lock_wait_seconds": 10.0},
     }
     path = directory / "accord.yaml"
     path.write_text(yaml.safe_dump(settings))
