@@ -3,15 +3,23 @@
 Golden files: `golden("a.txt", text)` compares with `golden/a.txt` beside the test; `--update-golden` rewrites them.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+from structlog.stdlib import ProcessorFormatter
 from structlog.testing import capture_logs
 
+_OF_THE_TERMINAL = ("CI", "GITHUB_ACTIONS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "COLORTERM", "COLUMNS", "LINES")
+for _name in (*_OF_THE_TERMINAL, "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)  # what is printed is not to depend on who runs the tests, and where
+os.environ["TERM"] = "xterm"
+_QUIETENED = ("asyncssh", "ncclient", "paramiko", "netmiko", "apscheduler", "uvicorn.access", "urllib3")
 _QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("gate", derandomize=True, max_examples=200, deadline=None, suppress_health_check=_QUIET)
 settings.register_profile("hunt", max_examples=5000, deadline=None, suppress_health_check=_QUIET)
@@ -34,6 +42,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(), f"not as in {Path(path.parent.name, name)}; if it should be: --update-golden"
 
     return compare
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_with_its_test() -> Iterator[None]:
+    """A command that sets up the process's log leaves nothing of it to whichever test comes next in this process."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root = logging.getLogger()
+        root.handlers[:] = [each for each in root.handlers if not isinstance(each.formatter, ProcessorFormatter)]
+        root.setLevel(logging.WARNING)
+        for name in _QUIETENED:
+            logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture
