@@ -101,20 +101,20 @@ class Enhancements:
             self._running[holder] = asyncio.get_running_loop().create_task(self._end(holder, 0.0), name=holder)
 
     def _probes_of(self, holder: str, devices: Sequence[DeviceName]) -> list[Measurement]:
-        """One session over each link out of the area's routers."""
+        """One session over each link out of the area's routers; those within it first, should the budget be short."""
         network = self.topology.network
         known = [name for name in devices if name in network.nodes and name in self.world.network]
+        links = [link for name in known for link in network.out_of(name)]
         return [
             Measurement(
                 f"{holder}/{link.source.name}",
-                name,
+                link.source.node,
                 link.target.node,
                 network.nodes[link.target.node].endpoint,
                 _INTERVAL_MILLISECONDS,
                 segments=(link.segment,),
             )
-            for name in known
-            for link in network.out_of(name)
+            for link in sorted(links, key=lambda link: link.target.node not in devices)
             if link.segment and network.nodes[link.target.node].endpoint
         ]
 

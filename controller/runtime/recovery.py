@@ -70,7 +70,7 @@ class Recoveries:
     recheck: Callable[[DeviceName], Any] | None = None
     """Compares a device again, now."""
     look_closer: Callable[[Sequence[DeviceName], float, float], None] = lambda *_: None
-    """Called after a recovery with its area, how often to read it, and for how long."""
+    """Called after a recovery, and where no cause is known, with the area, how often to read it, and for how long."""
     faults: Faults = field(init=False)
     verification: Verification = field(init=False)
     tidying: Tidying = field(init=False)
@@ -179,8 +179,11 @@ class Recoveries:
         return self.world.recoveries.get(id_)
 
     def _watch(self, fault: Fault) -> None:
-        """Enhanced monitoring of the area, for a bounded time."""
-        self.collection.hasten(self.faults.area(fault), self.pace.watch_interval, self.pace.watch)
+        """Enhanced monitoring of the area, for a bounded time; with more probes where these may tell the cause."""
+        area = self.faults.area(fault)
+        self.collection.hasten(area, self.pace.watch_interval, self.pace.watch)
+        if fault.kind == FaultKind.UNKNOWN and area:
+            self.look_closer(area, self.pace.watch_interval, self.pace.watch)
 
     # -- one recovery ------------------------------------------------------------------------------------------
 

@@ -90,11 +90,13 @@ class Faults:
         return report is None or any(each.policy == Policy.ABORT for each in report.differences if each.owners)
 
     def area(self, fault: Fault) -> list[DeviceName]:
-        """The routers at the ends of what failed, and those whose traffic took it."""
-        network = self.localisation.topology.network
-        ends = {network.links[LinkId(e)].source.node for e in fault.elements if e in network.links}
-        ends |= {network.links[LinkId(e)].target.node for e in fault.elements if e in network.links}
-        ends |= {DeviceName(element) for element in fault.elements if element in network.nodes}
+        """The routers at the ends of what failed, and those whose traffic took it; all that is suspected of it."""
+        network, elements = self.localisation.topology.network, frozenset(fault.elements)
+        if fault.kind == FaultKind.UNKNOWN:
+            elements = elements.union(*(symptom.elements for symptom in self.localisation.symptoms()))
+        ends = {network.links[LinkId(e)].source.node for e in elements if e in network.links}
+        ends |= {network.links[LinkId(e)].target.node for e in elements if e in network.links}
+        ends |= {DeviceName(element) for element in elements if element in network.nodes}
         if self.localisation.now is not None:
             ends |= {flow.source for flow in self.localisation.now.flows if fault.hits(flow.links, flow.nodes)}
         return sorted(ends)

@@ -1,6 +1,7 @@
 """The clockwork of recoveries: it goes on looking, and takes nothing for over that nobody has seen to be well."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ from controller.runtime.world import World
 from controller.topology.network import Network
 from tests.controller.assurance_world import LONDON, VirtualClock
 from tests.controller.test_tunnel_paths import tunnel
+from tests.controller.topology_samples import drawn
 
 PACE = Pace(settle=2.0, settle_unknown=60.0, clear=5.0, calm=20.0)
 NORTH = Fault(
@@ -299,3 +301,38 @@ async def test_what_was_foretold_and_is_dismissed_is_over_and_may_be_foretold_ag
     await plant.recoveries.dismiss(one.id, "ada")
     await plant.tick()
     assert plant.world.recoveries.open_for(risk.cause) is None
+
+
+async def test_where_no_cause_is_known_the_suspected_area_is_probed_for_a_while_and_nothing_else_is_done() -> None:
+    plant, looks = Plant(), list[tuple[Any, ...]]()
+    network = drawn(("a", "b", 1), ("b", "c", 1), ("c", "d", 1))
+    plant.seeing.topology = SimpleNamespace(network=network)
+    plant.recoveries.look_closer = lambda *look: looks.append(look)
+    plant.seeing.faults = (Fault("unknown", FaultKind.UNKNOWN.value, reason="no cause known"),)
+    plant.seeing.found = (symptom("a:core0>b:core0", "b:core1>c:core0", "b"),)
+    await plant.tick(int(PACE.settle_unknown) - 1)
+    assert not looks, "a packet may be lost by chance"
+    await plant.tick(5)
+    assert looks == [(["a", "b", "c"], PACE.watch_interval, PACE.watch)]
+    (one,) = plant.world.recoveries.inbox
+    assert not one.transactions
+
+
+async def test_the_area_of_a_fault_is_looked_at_more_closely_when_it_is_over() -> None:
+    plant, looks = Plant(), list[tuple[Any, ...]]()
+    plant.seeing.topology = SimpleNamespace(network=drawn(("a", "b", 1), ("b", "c", 1)))
+    plant.recoveries.look_closer = lambda *look: looks.append(look)
+    fault = replace(NORTH, elements=("a:core0>b:core0",), symptoms=())
+    await plant.recoveries.begin(fault, ("acme",))
+    assert not looks
+    await plant.tick(2)
+    assert looks == [(["a", "b"], PACE.watch_interval, PACE.watch)]
+
+
+async def test_telemetry_that_is_lost_is_not_probed_for() -> None:
+    plant, looks = Plant(), list[tuple[Any, ...]]()
+    plant.recoveries.look_closer = lambda *look: looks.append(look)
+    plant.seeing.is_blinded()
+    await plant.tick(10)
+    assert [one.cause for one in plant.world.recoveries] == [BLIND]
+    assert not looks

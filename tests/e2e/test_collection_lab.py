@@ -65,6 +65,13 @@ def held(provider: Provider) -> list[str]:
     return [measurement.holder for measurement in measurements_of(LONDON, known.contributions)]
 
 
+def probed(provider: Provider, *devices: DeviceName) -> set[tuple[str, str]]:
+    """From where to where the second closer look measures."""
+    known = provider.controller.world.network
+    sessions = (one for name in devices for one in measurements_of(name, known.device(name).contributions))
+    return {(one.device, one.target) for one in sessions if one.holder.startswith("enhanced-2/")}
+
+
 async def test_every_router_is_read_and_its_series_are_what_the_router_counts(tmp_path: Path) -> None:
     async with demo(tmp_path, KEPT) as provider:
         collection = provider.controller.collection
@@ -274,6 +281,13 @@ async def test_a_closer_look_takes_no_more_than_the_budget_has(tmp_path: Path) -
         found = await provider.controller.enhanced.begin([LONDON], 0.1, 600.0, ACTOR)
         assert found.probes == 1
         assert "the probe budget allows" in found.reason
+        links = provider.controller.topology.network.out_of(LONDON)
+        neighbour = next(link.target.node for link in links)
+        provider.controller.campaigns.budget.packets_per_second = 55.0
+        assert (await provider.controller.enhanced.begin([LONDON, neighbour], 0.1, 600.0, ACTOR)).probes == 2
+        assert probed(provider, LONDON, neighbour) == {(LONDON, neighbour), (neighbour, LONDON)}, (
+            "the area's own come first"
+        )
         provider.controller.campaigns.budget.packets_per_second = 1.0
         assert (await provider.controller.enhanced.begin([PARIS], 0.1, 600.0, ACTOR)).probes == 0
 
