@@ -336,3 +336,17 @@ async def test_telemetry_that_is_lost_is_not_probed_for() -> None:
     await plant.tick(10)
     assert [one.cause for one in plant.world.recoveries] == [BLIND]
     assert not looks
+
+
+async def test_a_fault_has_to_last_before_a_recovery_begins() -> None:
+    plant = Plant()
+    plant.seeing.sees(NORTH)
+    await plant.tick(int(PACE.settle))
+    assert not list(plant.world.recoveries)
+    plant.seeing.sees()
+    await plant.tick(int(PACE.clear) + 1)
+    plant.seeing.sees(NORTH)
+    await plant.tick(int(PACE.settle))
+    assert not list(plant.world.recoveries), "it was gone meanwhile"
+    await plant.tick()
+    assert [one.cause for one in plant.world.recoveries] == [NORTH.cause]

@@ -6,16 +6,19 @@ from types import SimpleNamespace
 from controller.events import types
 from controller.mapping.tunnel_book import TunnelBook, TunnelChange
 from controller.mapping.tunnel_paths import placed
+from controller.model.errors import BusyError
 from controller.model.units import BitRate
 from controller.recovery.remedies import candidates
 from controller.recovery.scoring import Candidate, Score, ranked
 from controller.recovery.situation import Promise, Situation
 from controller.recovery.states import Cue
 from controller.runtime.recovery_flows import Flows
-from controller.runtime.recovery_work import RecoveryWork
+from controller.runtime.recovery_work import Done, RecoveryWork
 from controller.topology.network import LinkId
 from controller.transaction.stages import Stage, StagedPlan
 from controller.transaction.states import Phase
+from controller.twin.verdict import CounterExample, Verdict
+from controller.twin.verdict import Fault as TwinFault
 from tests.controller.assurance_world import VirtualClock
 from tests.controller.test_recovery_remedies import MIDDLE, NORTH, SOUTH, fault, flow, held, links
 from tests.controller.test_recovery_states import folded, story
@@ -179,3 +182,94 @@ async def test_of_a_tunnel_that_somebody_changed_meanwhile_nothing_is_owed():
 
 
 APPROVED = (Cue.APPROVE, {"chosen": 0})
+
+
+def rerouted(*, is_down=False):
+    """A tunnel, the remedy that leads it another way, and a recovery's events up to carrying it out."""
+    gold = placed(database(), tunnel("gold"))
+    situation = Situation(fault(NORTH, is_down=is_down), database(), (gold,), (flow(name="gold"),))
+    remedy = ranked(situation, candidates(situation))[0].remedy
+    return gold, remedy, folded(tried(remedy)).get("recovery-1")
+
+
+async def test_a_tunnel_that_somebody_changed_meanwhile_is_neither_moved_nor_put_back():
+    gold, _, one = rerouted()
+    network = Network(gold)
+    theirs = replace(gold, bandwidth=BitRate(GIGABIT // 8))
+    network.have(TunnelChange((theirs,)))
+    work = hands(network)
+    assert "changed by somebody else" in (await work.carry_out(one)).failure
+    assert "changed by somebody else" in (await work.undo(one)).failure
+    assert (network.tunnels.get("gold"), network.changes) == (theirs, [])
+
+
+async def test_a_remedy_is_not_undone_where_what_was_before_is_dead():
+    gold, remedy, one = rerouted()
+    network = Network(gold)
+    network.have(remedy.wanted)
+    work = hands(network)
+    work.topology.database = database().with_link_state(list(map(LinkId, links(NORTH))), is_up=False)
+    assert "what there was before is dead" in (await work.undo(one)).failure
+    assert network.tunnels.holds(remedy.wanted)
+    work.topology.database = database()
+    assert (await work.undo(one)).failure == ""
+    assert network.tunnels.holds(remedy.before)
+
+
+async def test_what_is_as_it_is_wanted_already_is_not_done_again():
+    gold, remedy, one = rerouted()
+    network = Network(gold)
+    network.have(remedy.wanted)
+    assert await hands(network).carry_out(one) == Done()
+    assert not network.changes
+
+
+class Twin:
+    """A proof that says what the test says."""
+
+    def __init__(self, verdict):
+        self.said = verdict
+
+    async def verdict(self, plan, *, failures):
+        return self.said
+
+    def states(self, plan):
+        return None, None
+
+
+async def proved(monkeypatch, *, verdict=None, after=(), overbooked=""):
+    """What comes of proving a remedy; `after` are the flows as the twin has them with it."""
+    gold, remedy, _ = rerouted()
+    network = Network(gold)
+    work = hands(network)
+    work.proof = Twin(verdict or Verdict())
+
+    def refuse_overbooked(plan):
+        if overbooked:
+            raise BusyError(overbooked)
+
+    network.refuse_overbooked = refuse_overbooked
+    monkeypatch.setattr("controller.runtime.recovery_work.flows_in", lambda *_: Flows(database().network, after))
+    return await work.prove(fault(NORTH), remedy, "reroute gold")
+
+
+async def test_a_remedy_is_proved_where_the_twin_sees_everybody_clear_of_the_fault(monkeypatch):
+    verdict, refused = await proved(monkeypatch, after=(flow(way=MIDDLE, name="gold"),))
+    assert (verdict.is_proved, refused) == (True, "")
+
+
+async def test_a_remedy_after_which_somebody_would_still_meet_the_fault_is_refused_by_name(monkeypatch):
+    _, refused = await proved(monkeypatch, after=(flow(name="gold"),))
+    assert refused == "the twin: acme from a to z would still take link m"
+
+
+async def test_a_remedy_that_the_twin_finds_a_fault_with_is_refused_with_it(monkeypatch):
+    wrong = Verdict((CounterExample(TwinFault.BLACKHOLE, "VPN acme", "a", "z", "nobody gets to z"),))
+    verdict, refused = await proved(monkeypatch, verdict=wrong)
+    assert not verdict.is_proved
+    assert "nobody gets to z" in refused
+
+
+async def test_a_remedy_for_which_there_is_no_room_is_refused_before_it_is_proved(monkeypatch):
+    verdict, refused = await proved(monkeypatch, overbooked="m is full")
+    assert (verdict, refused) == (None, "m is full")
