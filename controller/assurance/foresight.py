@@ -4,12 +4,13 @@ Objectives that begin to be measured at the same tick are forecast together, one
 come one by one, the smallest groups become one by going through what was seen of them once more.
 
 What a day is like is remembered in parts of five minutes, 2.3 kB for each objective, and used of those of which it has
-told more than the moment does, from a day and a half on.
+told more than the moment does, from a day and a half on. It and what detectors hold for usual can be kept and
+recalled: an objective that is measured again finds its own.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, isfinite, nan
 
 import numpy as np
@@ -20,6 +21,7 @@ from controller.assurance.objectives import Objective
 from controller.telemetry.detectors import Alarms, Detectors, Shape
 from controller.telemetry.forecast import Forecast
 from controller.telemetry.forecast_daily import DailyForecaster
+from controller.telemetry.learnt import Arrays, Learnt
 
 Array = NDArray[np.float64]
 KEPT = 360
@@ -35,6 +37,14 @@ class Seen:
 
     value: float
     quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was learnt of objectives, a column each; one that is not waited for has no name."""
+
+    names: tuple[str, ...]
+    arrays: Arrays
 
 
 @dataclass(slots=True)
@@ -58,6 +68,16 @@ class _Group:
         self.alarms = self.detectors.step(values, forecast)
         return forecast
 
+    @property
+    def learnt(self) -> tuple[Learnt, ...]:
+        return *self.forecaster.learnt, *self.detectors.learnt
+
+    def kept(self, most: int) -> Kept:
+        """What was learnt of so many at most."""
+        names = tuple(self.columns)[:most]
+        columns = [self.columns[name] for name in names]
+        return Kept(names, {key: value for one in self.learnt for key, value in one.taken(columns).items()})
+
     def recent(self, name: str) -> Array:
         """The past of one, oldest first."""
         column = self.columns[name]
@@ -71,6 +91,23 @@ class Foresight:
         self.horizons = tuple(sorted({1, *horizons}))
         self.tick_seconds = tick_seconds
         self._groups: list[_Group] = []
+        self._recalled: list[Kept] = []
+        """Of objectives that are not measured again yet."""
+
+    def keep(self, most: int) -> tuple[Kept, ...]:
+        """What was learnt of so many objectives at most, the largest groups first."""
+        found: list[Kept] = []
+        for group in sorted(self._groups, key=lambda one: -len(one.columns)):
+            if (left := most - sum(len(one.names) for one in found)) > 0:
+                found.append(group.kept(left))
+        return tuple(found)
+
+    def recall(self, kept: Iterable[Kept]) -> None:
+        """Take up what was learnt of these; `InvalidInputError`, and nothing is, where any does not fit."""
+        found = tuple(kept)
+        for one in found:
+            self._recalling(one, one.names)
+        self._recalled = list(found)
 
     def step(self, seen: Mapping[Objective, Seen], now: float | None = None) -> dict[Objective, Breach]:
         """Take the values of this tick; the breach of every objective that was ever measured.
@@ -81,8 +118,7 @@ class Foresight:
         self._forget(named.keys())
         known = {name for group in self._groups for name in group.columns}
         new = [name for name, one in named.items() if name not in known and isfinite(seen[one].value)]
-        if new:
-            self._groups.append(self._group(new))
+        self._groups += self._begun(new, named.keys())
         found: dict[Objective, Breach] = {}
         for group in self._groups:
             found.update(self._of(group, named, seen, self._phase(now)))
@@ -124,6 +160,27 @@ class Foresight:
         every = max(1, round(_PART_SECONDS / self.tick_seconds))
         forecaster = DailyForecaster(len(names), self.horizons, self._day, every)
         return _Group(columns, forecaster, Detectors(len(names), self.horizons))
+
+    def _begun(self, new: Sequence[str], wanted: Iterable[str]) -> Iterator[_Group]:
+        """Groups of what is measured for the first time, or again; what is not wanted any more is not waited for."""
+        left = list(new)
+        for kept in self._recalled:
+            if again := [name for name in kept.names if name in left]:
+                yield self._recalling(kept, again)
+                left = [name for name in left if name not in again]
+        if left:
+            yield self._group(left)
+        if self._recalled:
+            waited = set(wanted).difference(new)
+            still = [tuple(name if name in waited else "" for name in one.names) for one in self._recalled]
+            pairs = zip(self._recalled, still, strict=True)
+            self._recalled = [replace(one, names=names) for one, names in pairs if any(names)]
+
+    def _recalling(self, kept: Kept, names: Sequence[str]) -> _Group:
+        group, places = self._group(names), {name: place for place, name in enumerate(kept.names)}
+        for one in group.learnt:
+            one.put(kept.arrays, [places[name] for name in names])
+        return group
 
     @property
     def _day(self) -> int:

@@ -1,7 +1,8 @@
 """Owns the loop of assurance: at each tick every service is measured, what is foreseen of it moves its agreement.
 
 Nothing is remembered here that has to outlive a restart: what happens and what is decided becomes events first, and
-the book of the world is their fold. Whether anything is done is decided there; doing it is recovery's (`Remedies`).
+the book of the world is their fold; what was learnt of the series is kept beside the log (`assurance_keeping`).
+Whether anything is done is decided there; doing it is recovery's (`Remedies`).
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from controller.intent.model import Intent
 from controller.model.errors import AccordError, NotFoundError
 from controller.ports import Clock, EventLog, NewEvent
 from controller.runtime.assurance_deciding import Deciding
+from controller.runtime.assurance_keeping import Keeping
 from controller.runtime.assurance_measures import Measured, Measures, Session
 from controller.runtime.assurance_reporting import Reporting
 from controller.runtime.world import World
@@ -116,6 +118,7 @@ class Assurance:
     deciding: Deciding = field(init=False)
     reporting: Reporting = field(init=False)
     foresight: Foresight = field(init=False)
+    keeping: Keeping = field(init=False)
     observe: Callable[[float], None] = lambda _: None
     """Called with the seconds that a tick took."""
     _symptoms: Symptoms = field(init=False)
@@ -127,6 +130,7 @@ class Assurance:
         """Nothing is foreseen before the first tick."""
         self.deciding = Deciding(self.world, self.log, self.clock)
         self.reporting = Reporting(self.world, self.log, self.measures.way)
+        self.keeping = Keeping(self.log, self.world.assurance)
         self._symptoms = Symptoms(self.world.assurance.loop.trigger)
         self.foresight = Foresight(self.pace.horizons, self.pace.tick_seconds)
         self.take_over(self.pace)
@@ -145,12 +149,14 @@ class Assurance:
         )
 
     async def resume(self) -> None:
-        """What was under way when the daemon went is not waited for."""
+        """What was under way when the daemon went is not waited for; what was learnt is taken up."""
+        self.keeping.recall(self.foresight, self.clock.now())
         await self.deciding.resume()
 
     async def stop(self) -> None:
-        """Begin nothing any more."""
+        """Begin nothing any more, and keep what was learnt."""
         await self.deciding.stop()
+        await self.keeping.keep(self.foresight, self.clock.now())
 
     def terms(self, agreement: str) -> Terms:
         """What a service is; `NotFoundError` for one that is not served."""
@@ -204,6 +210,8 @@ class Assurance:
         await self._look(now)
         await self.deciding.decide({name: one.worst for name, one in self.standings.items()}, now)
         await self.reporting.send(self._terms_of_all(), self.standings, self.pace.report_seconds, now)
+        if self.keeping.is_due(now):
+            await self.keeping.keep(self.foresight, now)
 
     def _refresh(self) -> None:
         """Work out anew what services are when any has changed."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from controller.telemetry.forecast import Forecast
 from controller.telemetry.half_space_trees import HalfSpaceTrees
+from controller.telemetry.learnt import Learnt
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -77,6 +78,10 @@ class Deviations:
         self._absurd: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
         """For how many values on end deviations have been beyond all reason."""
 
+    def learnt(self, name: str) -> Learnt:
+        """What is usual of each."""
+        return Learnt(name, self, ("_median", "_spread", "_seen", "_absurd"))
+
     def step(self, values: Array) -> Array:
         """How many standard deviations each value is off; 0 as long as too little is known, or for NaN."""
         known = np.isfinite(values)
@@ -138,6 +143,12 @@ class Detectors:
         self._tick += 1
         return Alarms(votes, (self._age >= 0) | silent, began | (self._silence == _SILENT), shapes)
 
+    @property
+    def learnt(self) -> tuple[Learnt, ...]:
+        """What is usual, by which values are judged; alarms of the moment are not of it."""
+        usual = [one.learnt(f"deviations-{number}") for number, one in enumerate(self._deviations)]
+        return *usual, *self._novelty.learnt
+
     def _missed(self, number: int, values: Array) -> Array:
         made = self._made[number]
         expected = made[self._tick % len(made)]
@@ -176,6 +187,12 @@ class _Novelty:
         self._spread: Array = np.zeros(count)
         self._step: Array = np.zeros(count)
         self._seen: NDArray[np.int64] = np.zeros(count, dtype=np.int64)
+
+    @property
+    def learnt(self) -> tuple[Learnt, ...]:
+        """Where values use to be, and the trees."""
+        names = ("_slow", "_fast", "_last", "_spread", "_step", "_seen")
+        return Learnt("novelty", self, names), self._trees.learnt
 
     def step(self, values: Array) -> Mask:
         known = np.isfinite(values)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.telemetry.forecast import Forecast, Forecaster
+from controller.telemetry.learnt import Learnt
 from controller.telemetry.season import Season
 
 Array = NDArray[np.float64]
@@ -49,6 +50,11 @@ class DailyForecaster:
         seasonal = self._seasonal.step(values, phase) if self._seasonal else None
         self.season.remember(phase, filled)
         return plain if seasonal is None else self._chosen(plain, seasonal)
+
+    @property
+    def learnt(self) -> tuple[Learnt, ...]:
+        """What a day is like and where it has proved to help: what takes days to learn."""
+        return self.season.learnt, Learnt("day", self, ("_losses",), ("_compared",))
 
     def _chosen(self, plain: Forecast, seasonal: Forecast) -> Forecast:
         for made, first, second in zip(self._made, plain.point, seasonal.point, strict=True):

@@ -7,6 +7,8 @@ unit cube. A tree finds a point novel if next to nothing fell lately where it fa
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.telemetry.learnt import Learnt
+
 Array = NDArray[np.float64]
 _SEED = 20260101
 _MEMORY = 0.002
@@ -23,6 +25,11 @@ class HalfSpaceTrees:
         self._series = np.arange(count)
         self._mass = np.zeros((trees, 1 << depth, count), dtype=np.float32)
         self._seen = 0
+
+    @property
+    def learnt(self) -> Learnt:
+        """The mass of each series."""
+        return Learnt("trees", self, ("_mass",), ("_seen",))
 
     def step(self, points: Array, known: NDArray[np.bool_]) -> Array:
         """The share of trees that find each point (dimensions, n) novel; then remember those that are known."""

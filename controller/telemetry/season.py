@@ -7,6 +7,8 @@ middles of parts it is interpolated. The phase is given and not counted, so tick
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.telemetry.learnt import Learnt
+
 Array = NDArray[np.float64]
 _PROFILE_MEMORY = 0.25
 
@@ -25,8 +27,10 @@ class Season:
         self._part = -1
         self._sum: Array = np.zeros(count)
         self._ticks = 0
-        self.waiting: tuple[int, NDArray[np.float32]] | None = None
+        self.waiting = -1
         """The part before: as long as the place between it and the next may be asked for, it is that of last season."""
+        self.waits = np.zeros(count, dtype=np.float32)
+        """What it will be."""
 
     @property
     def is_ready(self) -> bool:
@@ -55,19 +59,23 @@ class Season:
         """Take over a series from another memory of the same season."""
         self.latest[:, column] = other.latest[:, theirs]
         self.usual[:, column] = other.usual[:, theirs]
-        if other.waiting is not None:
-            part, values = other.waiting
-            self.latest[part, column] = values[theirs]
+        if other.waiting >= 0:
+            self.latest[other.waiting, column] = other.waits[theirs]
         self._sum[column] = 0.0
+
+    @property
+    def learnt(self) -> Learnt:
+        """All of it."""
+        return Learnt("season", self, ("latest", "usual", "_sum", "waits"), ("seen", "_part", "_ticks", "waiting"))
 
     def _close(self) -> None:
         """Keep the part that is over, one part later."""
-        if self.waiting is not None:
-            part, values = self.waiting
+        if self.waiting >= 0:
             memory = _PROFILE_MEMORY if self.is_ready else 1.0
-            self.usual[part] += memory * (values - self.usual[part])
-            self.latest[part] = values
-        self.waiting = (self._part, (self._sum / self._ticks).astype(np.float32)) if self._ticks else None
+            self.usual[self.waiting] += memory * (self.waits - self.usual[self.waiting])
+            self.latest[self.waiting] = self.waits
+        self.waiting = self._part if self._ticks else -1
+        self.waits = (self._sum / max(self._ticks, 1)).astype(np.float32)
         self._sum[:] = 0.0
         self._ticks = 0
 
