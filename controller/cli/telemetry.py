@@ -20,21 +20,9 @@ _SESSIONS = (
 _DEVICES = ("device", "interval_seconds", "is_hastened", "pushes", "error")
 _CAMPAIGNS = ("id", "state", "answer", "source", "target", "above_seconds", "started", "ended", "reason")
 _ONE = (
-    *(
-        "id",
-        "state",
-        "answer",
-        "reason",
-        "source",
-        "target",
-        "metric",
-        "above_seconds",
-        "confidence",
-        "started",
-        "ended",
-    ),
-    *("samples", "samples_above", "samples_lost", "effective_samples", "samples_needed_if_quiet", "highest_seconds"),
-    *("tolerated_ratio", "share_above", "packets_per_second"),
+    *("id", "state", "answer", "reason", "source", "target", "metric", "above_seconds", "confidence", "until"),
+    *("started", "ended", "samples", "samples_above", "samples_lost", "effective_samples", "samples_needed_if_quiet"),
+    *("highest_seconds", "tolerated_ratio", "share_above", "packets_per_second"),
 )
 _DeviceOption = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Of this device only.")]
 _KindOption = Annotated[str, typer.Option("--kind", metavar="KIND", help="Of this kind only, e.g. out-octets.")]
@@ -130,6 +118,20 @@ def _start(
     }
     found = session.client.post("telemetry", "campaigns", body=body)
     session.terminal.show(found, _known(found))
+
+
+@command(
+    campaigns,
+    "ask",
+    'telemetry campaign ask "tell me if latency between London and Paris could exceed 15 ms tonight"',
+    'telemetry campaign ask "could round-trip delay from pe-london to pe-paris go above 30 ms within 2 hours?"',
+)
+def _ask(session: Session, text: Annotated[str, typer.Argument(metavar="QUESTION", help="One sentence.")]) -> None:
+    """Ask the same in plain words: each word counts, and what was not said is shown as assumed."""
+    found = session.client.post("telemetry", "questions", body={"text": text})
+    session.terminal.show(found, _known(found))
+    for assumed in found["assumed"]:
+        session.terminal.say(f"assumed: {assumed}")
 
 
 @command(campaigns, "list", "telemetry campaign list")

@@ -191,7 +191,7 @@ def record(document: Mapping[str, Json], members: Sequence[str] = ()) -> Table:
     return shown
 
 
-_TIMES = frozenset({"started", "ended", "time", "deadline", "submitted_at", "held_since", "expires"})
+_TIMES = frozenset({"started", "ended", "time", "deadline", "submitted_at", "held_since", "expires", "until"})
 
 
 def cell(value: Json, member: str = "") -> str:

@@ -8,6 +8,7 @@
 | GET /telemetry/collection | how often each router is read, and how that goes |
 | POST /telemetry/enhance {devices, seconds?, interval?} | read an area more often, probe its links; ends by itself |
 | GET, POST /telemetry/campaigns {from, to, above, ...} | measurement campaigns; ask a question about a path |
+| POST /telemetry/questions {text} | the same in plain words; answers the campaign and what was assumed |
 | GET /telemetry/campaigns/ID; POST /telemetry/campaigns/ID/stop | where one stands; stop it |
 
 What is asked of a campaign: from, to (router or city), above ("15 ms"), until (RFC 3339, or a span such as "2 h"),
@@ -34,11 +35,11 @@ from controller.runtime.collection_series import value_of
 from controller.runtime.controller import Controller
 from controller.runtime.service_probes import series_of
 from controller.telemetry.campaign import Question
+from controller.telemetry.question import USUAL_SECONDS, read_question
 from controller.telemetry.sample import SeriesKey
 
 _MINUTES = re.compile(r"^([0-9.]+)\s*m$")
 _ASKED = ("from", "to", "above", "until", "confidence", "ratio", "metric", "rate", "sample_seconds")
-_USUAL_SECONDS = 3600.0
 _ENHANCED_SECONDS = 300.0
 _ENHANCED_INTERVAL_SECONDS = 1.0
 _LONGEST_SECONDS = 86_400.0
@@ -61,6 +62,7 @@ class TelemetryDoor:
             "/collection": {"GET": (read, self.collection)},
             "/enhance": {"POST": (change, self.enhance)},
             "/campaigns": {"GET": (read, self.campaigns), "POST": (change, self.begin)},
+            "/questions": {"POST": (change, self.ask)},
             "/campaigns/{id}": {"GET": (read, self.campaign)},
             "/campaigns/{id}/stop": {"POST": (change, self.stop)},
         }
@@ -204,6 +206,16 @@ class TelemetryDoor:
         campaign = await self.controller.campaigns.begin(wish, call.actor)
         return json_response(campaign.to_json(), 202)
 
+    async def ask(self, call: Call) -> Response:
+        """POST /telemetry/questions: one sentence, of which every word counts."""
+        call.require(Action.CHANGE, "telemetry")
+        asked = read_question(_text(call.json(("text",)), "text"), self.controller.clock.now())
+        usual = Question(asked.above_seconds)
+        question = usual if asked.confidence is None else Question(asked.above_seconds, asked.confidence)
+        wish = CampaignWish(asked.source, asked.target, question, asked.until, asked.metric)
+        campaign = await self.controller.campaigns.begin(wish, call.actor)
+        return json_response(campaign.to_json() | {"assumed": list(asked.assumed)}, 202)
+
     async def campaign(self, call: Call) -> Response:
         """GET /telemetry/campaigns/ID."""
         call.require(Action.READ, "telemetry")
@@ -235,7 +247,7 @@ def _wish(body: Mapping[str, Json], now: float) -> CampaignWish:
 def _until(said: Json, now: float) -> float:
     """A time, or a span from now on."""
     if said in {None, ""}:
-        return now + _USUAL_SECONDS
+        return now + USUAL_SECONDS
     if isinstance(said, str):
         try:
             time = datetime.fromisoformat(said)

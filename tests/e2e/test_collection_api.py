@@ -101,6 +101,22 @@ async def test_until_is_a_time_or_a_span_from_now_in_minutes_too(tmp_path: Path)
         assert "10 min (or 10m)" in refused
 
 
+async def test_a_question_in_plain_words_becomes_a_campaign_and_tells_what_was_assumed(tmp_path: Path) -> None:
+    async with door(tmp_path) as (provider, client):
+        text = "tell me if latency between London and Paris could exceed 900 ms tonight"
+        begun = (await client.post("/api/v1/telemetry/questions", json={"text": text})).json()
+        assert (begun["source"], begun["target"], begun["above_seconds"]) == ("pe-london", "pe-paris", 0.9)
+        assert begun["assumed"] == ["a night ends at 06:00 UTC", "one way, from London to Paris"]
+        assert [campaign.id for campaign in provider.controller.campaigns] == [begun["id"]]
+        await client.post(f"/api/v1/telemetry/campaigns/{begun['id']}/stop")
+        await asyncio.wait_for(provider.controller.campaigns.finish(begun["id"]), 60)
+        assert held(provider) == []
+        unclear = await client.post("/api/v1/telemetry/questions", json={"text": text.replace("tonight", "soonish")})
+        assert (unclear.status_code, "'soonish': what does this mean?" in unclear.text) == (400, True)
+        nowhere = await client.post("/api/v1/telemetry/questions", json={"text": text.replace("Paris", "Atlantis")})
+        assert (nowhere.status_code, "'Atlantis' names no provider edges" in nowhere.text) == (400, True)
+
+
 async def test_a_campaign_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     async with door(tmp_path) as (_, client):
         for wrong in ({"above": "far"}, {"until": "2026-11-22T23:00:00"}, {"until": "soon"}, {"ratio": 2}, {"to": ""}):
@@ -124,3 +140,19 @@ def test_the_command_line_asks_as_it_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert (body["from"], body["to"], body["above"], body["until"]) == ("London", "Paris", "15ms", "2h")
     assert (body["metric"], body["confidence"]) == ("one-way", 0.95)
     assert "campaign-1" in done.output
+
+
+def test_the_command_line_passes_a_question_on_and_says_what_was_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = {}
+
+    def post(_self: Client, *segments: str, body: dict) -> dict:
+        sent[segments] = body
+        return {"id": "campaign-1", "state": "starting", "assumed": ["one way, from London to Paris"]}
+
+    monkeypatch.setattr(Client, "post", post)
+    monkeypatch.setenv("ACCORD_TOKEN", "any")
+    done = CliRunner().invoke(app, ["telemetry", "campaign", "ask", "could delay from a to b exceed 1 s"])
+    assert done.exit_code == 0, done.output
+    assert sent == {("telemetry", "questions"): {"text": "could delay from a to b exceed 1 s"}}
+    assert "campaign-1" in done.output
+    assert "assumed: one way, from London to Paris" in done.output
