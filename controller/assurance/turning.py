@@ -13,6 +13,8 @@ _LEAST = 2
 """Samples that are a level."""
 _STANDS_OUT = 6.0
 """Standard errors by which the two levels differ at least."""
+_LEAST_CHANGE = 0.05
+"""Of the larger level: what changed by less is no story, however sure it is."""
 _MOST = 400
 
 Levels = tuple[list[Sample], list[Sample]]
@@ -57,4 +59,5 @@ def _differ(
 ) -> bool:
     spread = np.sqrt(one.var() / len(one) + other.var() / len(other))
     difference = abs(float(one.mean() - other.mean()))
-    return bool(difference > _STANDS_OUT * spread and difference > 1e-9 * (1.0 + abs(float(other.mean()))))
+    larger = max(abs(float(one.mean())), abs(float(other.mean())))
+    return bool(difference > _STANDS_OUT * spread and difference >= _LEAST_CHANGE * larger and difference > 1e-9)

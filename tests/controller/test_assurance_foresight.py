@@ -156,6 +156,12 @@ def test_a_change_is_found_where_it_is(values: tuple[float, ...], split: tuple[i
     assert [one.value for one in during] == list(values[split[0] : split[1]])
 
 
+def test_what_changed_by_little_is_no_story_however_sure_it_is() -> None:
+    assert levels(samples(*[100.0] * 20, *[99.5] * 20)) is None
+    assert levels(samples(*[100.0] * 20, *[90.0] * 20)) is not None
+    assert levels(samples(*[90.0] * 20, *[100.0] * 20)) is not None
+
+
 def test_noise_and_what_nobody_measured_have_no_turning_point() -> None:
     noise = np.random.default_rng(5).standard_normal(60)
     assert levels(samples(*noise)) is None
