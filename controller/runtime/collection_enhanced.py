@@ -71,11 +71,15 @@ class Enhancements:
         wanted = self._probes_of(holder, hastened)
         admitted, reason = self._admitted(holder, wanted)
         if admitted:
-            self._running[holder] = asyncio.get_running_loop().create_task(self._end(holder, seconds), name=holder)
+            begun = asyncio.Event()
+            ending = self._end(holder, seconds, begun)
+            self._running[holder] = asyncio.get_running_loop().create_task(ending, name=holder)
             try:
                 await self.commit(admitted, [], f"look closer at {', '.join(hastened)}", actor)
             except AccordError as error:
                 admitted, reason = [], str(error)
+            finally:
+                begun.set()
         return Enhanced(hastened, len(admitted), reason)
 
     def soon(self, devices: Sequence[DeviceName], interval_seconds: float, seconds: float) -> None:
@@ -98,7 +102,7 @@ class Enhancements:
         for holder in sorted({session.holder.partition("/")[0] for session in self._held()}):
             number = holder.removeprefix(_HOLDER)
             self._last_number = max(self._last_number, int(number) if number.isdigit() else 0)
-            self._running[holder] = asyncio.get_running_loop().create_task(self._end(holder, 0.0), name=holder)
+            self._running[holder] = asyncio.get_running_loop().create_task(self._end(holder), name=holder)
 
     def _probes_of(self, holder: str, devices: Sequence[DeviceName]) -> list[Measurement]:
         """One session over each link out of the area's routers; those within it first, should the budget be short."""
@@ -136,8 +140,10 @@ class Enhancements:
         known = ((name, self.world.network.device(name).contributions) for name in self.world.network)
         return [one for name, told in known for one in measurements_of(name, told) if one.holder.startswith(start)]
 
-    async def _end(self, holder: str, seconds: float) -> None:
+    async def _end(self, holder: str, seconds: float = 0.0, begun: asyncio.Event | None = None) -> None:
         await asyncio.sleep(seconds)
+        if begun is not None:
+            await begun.wait()  # slow routers may take longer than the look lasts: what comes late is taken away too
         for attempt in range(1_000_000):
             held = self._held(holder)
             try:

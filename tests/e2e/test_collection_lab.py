@@ -1,14 +1,14 @@
 """Telemetry over the lab's routers: read by polling, never in a change's way; campaigns that know and give back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from controller.events import types
-from controller.mapping.measurement import measurements_of
+from controller.mapping.measurement import Measurement, measurements_of
 from controller.model.errors import BusyError, InvalidInputError, NotFoundError
 from controller.model.identifiers import DeviceName
 from controller.runtime.collection import Pace
@@ -273,6 +273,24 @@ async def test_a_closer_look_probes_the_links_of_an_area_and_ends_by_itself(tmp_
         assert provider.running() == before
         assert not controller.campaigns.budget.granted
         assert not any(key in book.latest for key in keys)
+
+
+async def test_a_closer_look_that_takes_longer_to_begin_than_it_lasts_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with demo(tmp_path, KEPT) as provider:
+        enhanced, before = provider.controller.enhanced, provider.running()
+        commit = enhanced.commit
+
+        async def slowly(begun: Iterable[Measurement], ended: Iterable[Measurement], *told: str) -> None:
+            if begun:
+                await asyncio.sleep(0.5)
+            await commit(begun, ended, *told)
+
+        enhanced.commit = slowly
+        found = await enhanced.begin([LONDON], 0.1, 0.0, ACTOR)
+        await until(lambda: not list(enhanced))
+        assert found.probes > 0
+        assert provider.running() == before
+        assert not provider.controller.campaigns.budget.granted
 
 
 async def test_a_closer_look_takes_no_more_than_the_budget_has(tmp_path: Path) -> None:
