@@ -56,7 +56,7 @@ async def test_series_and_their_quality_are_listed_and_can_be_narrowed(tmp_path:
 
 async def test_an_area_is_read_more_often_for_a_while(tmp_path: Path) -> None:
     async with door(tmp_path) as (_, client):
-        asked = {"devices": ["pe-london"], "interval": 0.1, "seconds": 3.0}
+        asked = {"devices": ["pe-london"], "interval": 0.1, "seconds": 8.0}
         assert (await client.post("/api/v1/telemetry/enhance", json=asked)).status_code == 200
 
         async def hastened() -> list[str]:

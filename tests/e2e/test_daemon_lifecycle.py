@@ -95,7 +95,7 @@ def test_sigterm_lets_a_running_transaction_reach_its_verdict_and_answers_who_wa
     daemon: DaemonProcess, lab: Path
 ) -> None:
     plan = daemon.intend(DEMO)["plan"]["id"]
-    delay(lab, "commit", 2.0)
+    delay(lab, "commit", 6.0)
     commit = Commit(daemon, plan)
     eventually(lambda: in_phase(daemon, "committing"), "the commit is under way")
     assert daemon.stop() == 0
@@ -108,7 +108,7 @@ def test_sigterm_lets_a_running_transaction_reach_its_verdict_and_answers_who_wa
 
 def test_kill_9_during_a_transaction_is_resolved_by_the_next_start(daemon: DaemonProcess, lab: Path) -> None:
     plan = daemon.intend(DEMO)["plan"]["id"]
-    delay(lab, "commit", 2.0)
+    delay(lab, "commit", 10 * PATIENCE_SECONDS)
     commit = Commit(daemon, plan)
     eventually(lambda: in_phase(daemon, "committing"), "the commit is under way")
     daemon.kill()

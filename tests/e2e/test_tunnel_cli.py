@@ -197,8 +197,7 @@ def test_a_restarted_daemon_knows_its_tunnels_and_repairs_what_failed_meanwhile(
             return bool(now["state"] == "up" and now["route"] != gold["route"])
 
         eventually(is_repaired, "the tunnel was repaired")
-        metrics = daemon.get("/metrics").text
-        assert 'accord_repairs_total{outcome="repaired"} 1.0' in metrics
-        assert 'accord_tunnels{state="up"} 1.0' in metrics
+        for metric in ('accord_repairs_total{outcome="repaired"} 1.0', 'accord_tunnels{state="up"} 1.0'):
+            eventually(lambda sought=metric: sought in daemon.get("/metrics").text, metric)
     finally:
         lab_command("link", "pe-london--p-brussels", "up", "--dir", str(lab))
