@@ -209,6 +209,13 @@ def as_of(samples: Sequence[Sample], text: str) -> Narrative:
     return Narrative((Clause(f"At {last.text} UTC {text}", (last,)),))
 
 
+def takes(samples: Sequence[Sample], what: str, beside: str) -> Narrative:
+    """How much something is by these samples, between what it is and what is said beside it."""
+    last = _figure(Rule.LAST_TIME, CLOCK, samples)
+    value = _figure(Rule.MEAN, _notation(samples[0].key.kind, abs(_mean(samples))), samples)
+    return Narrative((Clause(f"At {last.text} UTC {what} {_written(value)}{beside}", (last, value)),))
+
+
 def _measured(samples: Sequence[Sample], what: str) -> list[Sample]:
     """In their order; what was imputed is left out."""
     found = sorted((one for one in samples if one.counts_for_billing), key=lambda one: one.source_time)

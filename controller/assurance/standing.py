@@ -3,11 +3,12 @@
 Availability is not forecast from a series but from how fast its error budget burns, over a short time and a longer one
 (the multi-window burn rate of the Site Reliability Workbook, chapter 5): an alarm takes both.
 
-What is unusual and breaks nothing is one symptom of the service, however many of its objectives show it: it takes
-little of the health, and nothing is done for its sake.
+What is unusual and breaks nothing is one symptom of the service, however many of its objectives show it, and so are
+links on its way that take longer than is expected of them: they take little of the health, and nothing is done for
+their sake.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.assurance.breach import Breach, SchmittTrigger
@@ -20,8 +21,8 @@ SHORT_SECONDS, LONG_SECONDS = 300.0, 3600.0
 ALARM_BURN_RATE = 14.4
 """At this rate an hour takes a fiftieth of the budget of thirty days."""
 _WEIGHTS: Mapping[str, int] = {"broken": 70, "breach-predicted": 30, "not-trusted": 10}
-UNUSUAL = "unusual"
-_UNUSUAL_WEIGHT = 15
+UNUSUAL, LATE_LINK = "unusual", "late-link"
+_UNUSUAL_WEIGHT, _LATE_LINK_WEIGHT = 15, 10
 _MOST_NAMED = 3
 
 
@@ -64,14 +65,25 @@ class Symptoms:
         self._active = {}
 
     def look(
-        self, service: str, observed: Iterable[Observed], now: float, shapes: Mapping[Objective, Shape] | None = None
+        self,
+        service: str,
+        observed: Iterable[Observed],
+        now: float,
+        shapes: Mapping[Objective, Shape] | None = None,
+        late: Sequence[str] = (),
     ) -> tuple[Symptom, ...]:
-        """What is wrong with a service now; what was so before keeps its beginning. `shapes` says what is unusual."""
+        """What is wrong with a service now; what was so before keeps its beginning.
+
+        `shapes` says what is unusual, `late` which links on its way are late beside what is expected of them.
+        """
         kinds = {each.objective: self._kind(each) for each in observed}
         found = [_symptom(service, objective, kind, now) for objective, kind in kinds.items() if kind]
         odd = {one: shape for one, shape in (shapes or {}).items() if shape in _TOLD and not kinds.get(one)}
         if odd:
-            found.append(Symptom(f"{service}/{UNUSUAL}", service, UNUSUAL, now, None, _UNUSUAL_WEIGHT, _named(odd)))
+            told = [f"{one.label} ({shape.word})" for one, shape in odd.items()]
+            found.append(_slight(service, UNUSUAL, _UNUSUAL_WEIGHT, told, now))
+        if late:
+            found.append(_slight(service, LATE_LINK, _LATE_LINK_WEIGHT, late, now))
         before = self._active.get(service, {})
         since = {one.id: before[one.id].start if one.id in before else now for one in found}
         self._active[service] = {one.id: replace(one, start=since[one.id]) for one in found}
@@ -100,11 +112,11 @@ _TOLD = frozenset(Shape) - {Shape.NONE, Shape.SILENCE}
 """What tells nothing is not trusted, and need not be called unusual as well."""
 
 
-def _named(shapes: Mapping[Objective, Shape]) -> str:
-    """Which objectives are how unusual, the first few of them by name."""
-    told = [f"{one.label} ({shape.word})" for one, shape in shapes.items()]
+def _slight(service: str, kind: str, weight: int, told: Sequence[str], now: float) -> Symptom:
+    """One symptom for all that show it, the first few of them by name."""
     more = f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
-    return f"{', '.join(told[:_MOST_NAMED])}{more}"
+    reason = f"{', '.join(told[:_MOST_NAMED])}{more}"
+    return Symptom(f"{service}/{kind}", service, kind, now, weight=weight, reason=reason)
 
 
 def health(symptoms: Iterable[Symptom], now: float) -> int:

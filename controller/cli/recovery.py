@@ -33,12 +33,15 @@ def _show(session: Session, recovery: _Argument) -> None:
 
 @command(app, "diagnosis", "recovery diagnosis", "recovery diagnosis -o json")
 def _diagnosis(session: Session) -> None:
-    """Show what is wrong now: causes, symptoms, whom it hurts."""
+    """Show what is wrong now: causes, symptoms, whom it hurts; and links that may have been late ever since."""
     found = session.client.get("diagnosis")
     rows = [{**cause, "confidence": _percent(cause.get("confidence"))} for cause in found["causes"]]
     causes = table(rows, ("cause", "kind", "confidence", "severity", "reason"))
     symptoms = table([{"symptom": text} for text in found["symptoms"]], ("symptom",))
-    session.terminal.show(found, record(found, ("mode", "reason", "services", "flapping")), causes, symptoms)
+    doubts = [{**one, "confidence": _percent(one["confidence"])} for one in found["suspected"]]
+    suspected = [table(doubts, ("symptom", "confidence"))] if doubts else []
+    summary = record(found, ("mode", "reason", "services", "flapping"))
+    session.terminal.show(found, summary, causes, symptoms, *suspected)
 
 
 @command(inbox, "list", "inbox list", "inbox list -o json")

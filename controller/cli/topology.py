@@ -7,13 +7,13 @@ from urllib.parse import unquote
 
 import typer
 
-from controller.cli.assurance import amount
 from controller.cli.change import CommentOption, YesOption
 from controller.cli.committing import CommitWishes, commit_plan, refuse_unasked
 from controller.cli.exits import UsageError
 from controller.cli.plan_view import Format, show_plan
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, table
+from controller.model.amounts import amount
 
 app = group("topology", "The network: nodes, links, and what customers see of them.")
 _ABSTRACTIONS = ("white", "grey", "black")
@@ -87,7 +87,7 @@ def _show_overlay(session: Session, of: str, svg: Path | None) -> None:
     most = max((link["value"] or 0.0 for link in found["links"]), default=0.0)
     most = max(most, 1.0) if of == "load" else most
     rows = [_overlay_row(link, _OVERLAYS[of], most) for link in found["links"]]
-    session.terminal.show(found, table(rows, ("link", "state", "value", "bar", "from")))
+    session.terminal.show(found, table(rows, ("link", "state", "value", "bar", "from", "note")))
     if svg is not None:
         from controller.twin.picture import draw
 
@@ -104,6 +104,7 @@ def _overlay_row(link: Json, unit: str, most: float) -> Json:
         "value": amount(value, unit) if unit != "ratio" or value is None else f"{100 * value:.3g} %",
         "bar": "█" * filled + "·" * (_BAR - filled) if value is not None else "",
         "from": link["from"],
+        "note": link.get("note", ""),
     }
 
 

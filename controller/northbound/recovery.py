@@ -25,6 +25,7 @@ from controller.recovery.history import Recovery
 from controller.recovery.scoring import Candidate
 from controller.runtime.localisation import Localisation
 from controller.runtime.recovery import Recoveries
+from controller.topology.expected_delay import LOW_CONFIDENCE, late_links
 
 _MOST_CHARACTERS = 1_000
 
@@ -68,6 +69,9 @@ class RecoveryDoor:
             "causes": [fault.to_json() for fault in found.faults],
             "services": list(found.hit()),
             "symptoms": [str(one) for one in found.symptoms()],
+            "suspected": [
+                {"symptom": str(one), "confidence": LOW_CONFIDENCE} for one in late_links(found.topology.database)
+            ],
             "flapping": list(self.recoveries.world.recoveries.damping.suppressed(self.recoveries.clock.now())),
         }
         return json_response(document)

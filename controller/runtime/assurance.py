@@ -28,6 +28,7 @@ from controller.model.errors import AccordError, NotFoundError
 from controller.ports import Clock, EventLog, NewEvent
 from controller.runtime.assurance_deciding import Deciding
 from controller.runtime.assurance_keeping import Keeping
+from controller.runtime.assurance_links import LateLinks
 from controller.runtime.assurance_measures import Measured, Measures, Session
 from controller.runtime.assurance_reporting import Reporting
 from controller.runtime.world import World
@@ -119,6 +120,7 @@ class Assurance:
     reporting: Reporting = field(init=False)
     foresight: Foresight = field(init=False)
     keeping: Keeping = field(init=False)
+    late_links: LateLinks = field(init=False)
     observe: Callable[[float], None] = lambda _: None
     """Called with the seconds that a tick took."""
     _symptoms: Symptoms = field(init=False)
@@ -131,6 +133,7 @@ class Assurance:
         self.deciding = Deciding(self.world, self.log, self.clock)
         self.reporting = Reporting(self.world, self.log, self.measures.way)
         self.keeping = Keeping(self.log, self.world.assurance)
+        self.late_links = LateLinks(self.measures)
         self._symptoms = Symptoms(self.world.assurance.loop.trigger)
         self.foresight = Foresight(self.pace.horizons, self.pace.tick_seconds)
         self.take_over(self.pace)
@@ -299,7 +302,8 @@ class Assurance:
                     foreseen, shape = breaches.get(objective) or unforeseen(objective), self.foresight.shape(objective)
                     stand.append(ObjectiveStanding(objective, found, foreseen, anomaly=shape))
             shapes = {one.objective: one.anomaly for one in stand}
-            symptoms = self._symptoms.look(name, [one.observed for one in stand], now, shapes)
+            late = [str(one) for one in self.late_links.of(name, terms.accesses)]
+            symptoms = self._symptoms.look(name, [one.observed for one in stand], now, shapes, late)
             self.standings[name] = Standing(now, tuple(stand), symptoms, health(symptoms, now))
         for gone in self.standings.keys() - self._terms.keys():  # services end while others have their turn
             del self.standings[gone]

@@ -17,6 +17,7 @@ from controller.assurance.narrative import (
     SeriesChange,
     as_of,
     explain,
+    takes,
 )
 from controller.assurance.objectives import ObjectiveName
 from controller.assurance.standing import UNUSUAL
@@ -53,6 +54,7 @@ class Explaining:
             *self._standing(agreement),
             *self._changes(agreement),
             *self._unusual(agreement),
+            *self._late(agreement),
             *self._decided(agreement),
         ]
         return {
@@ -121,6 +123,13 @@ class Explaining:
         if standing and found and samples:
             text = f"at least two of three detectors found unusual: {found[0].reason}"
             yield as_of(samples, f"{text} (health {standing.health} of 100)")
+
+    def _late(self, agreement: str) -> Iterator[Narrative]:
+        """Links that may have been late before anybody looked."""
+        for one in self.assurance.late_links.of(agreement, self.assurance.terms(agreement).accesses)[:_MOST]:
+            key = self.assurance.measures.topology.measurements.delay_series.get(one.link.id)
+            if key is not None and (sample := self._latest(key)) is not None:
+                yield takes([sample], f"{one.name} takes", f", {one.expectation} (low confidence)")
 
     def _latest(self, key: SeriesKey) -> Sample | None:
         return next((one for one in reversed(self._kept(key)) if one.counts_for_billing), None)

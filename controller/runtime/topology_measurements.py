@@ -33,6 +33,8 @@ class LinkMeasurements:
     version: int = 0
     """Counts the batches that held something of links."""
     _latest: dict[SeriesKey, deque[Sample]] = field(default_factory=dict)
+    delay_series: dict[LinkId, SeriesKey] = field(default_factory=dict)
+    """What tells the delay of a link, as far as any series does."""
     _ever: set[SeriesKey] = field(default_factory=set)
     """Delays that telemetry has told at least once."""
 
@@ -71,6 +73,8 @@ class LinkMeasurements:
             )
             if seen != _NOTHING:
                 found[link.id] = seen
+            if session:
+                self.delay_series[link.id] = delay
         return found, min(map(self._until, used), default=inf)
 
     def _load(self, device: DeviceName, port: str, used: list[Sample]) -> BitRate | None:

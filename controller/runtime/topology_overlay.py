@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.model.identifiers import DeviceName
 from controller.model.inventory import DeviceRecord
+from controller.topology.expected_delay import LateLink, has_baseline, late_links
 from controller.topology.network import Link
 from controller.topology.te_database import Measurement, TeDatabase
 
@@ -18,7 +19,8 @@ _COUNTED, _PROBED, _GIVEN = "counters", "probes", "given"
 
 def overlay(database: TeDatabase, records: Mapping[DeviceName, DeviceRecord], of: str) -> Json:
     """Every link with `value` (a ratio, or seconds) and where it is from; null where nothing tells it."""
-    links = [_link(database, link, of) for _, link in sorted(database.network.links.items())]
+    late = {one.link.id: one for one in late_links(database)} if of == "delay" else {}
+    links = [_link(database, link, of, late.get(id_)) for id_, link in sorted(database.network.links.items())]
     return {"of": of, "nodes": [_node(name, records) for name in database.network.nodes], "links": links}
 
 
@@ -32,7 +34,7 @@ def load_ratios(database: TeDatabase) -> dict[tuple[str, str], float]:
     return found
 
 
-def _link(database: TeDatabase, link: Link, of: str) -> Json:
+def _link(database: TeDatabase, link: Link, of: str, late: LateLink | None) -> Json:
     seen = database.measured.get(link.id, _NOTHING)
     load = _load_ratio(link, seen)
     value, source = {
@@ -49,8 +51,16 @@ def _link(database: TeDatabase, link: Link, of: str) -> Json:
         "bit_rate": None if seen.load is None else seen.load.bits_per_second,
         "value": value,
         "from": "" if value is None else source,
+        "note": _note(database, link, late) if of == "delay" and seen.delay_seconds is not None else "",
         "utilisation": load or 0.0,
     }
+
+
+def _note(database: TeDatabase, link: Link, late: LateLink | None) -> str:
+    """What is said of a measured delay: that it may be late, or that nobody knows what it should be."""
+    if late is not None:
+        return f"late? {late.expectation}"
+    return "" if has_baseline(database, link) else "no baseline: neither a length nor the other direction is known"
 
 
 def _load_ratio(link: Link, seen: Measurement) -> float | None:

@@ -9,11 +9,14 @@ from controller.assurance.book import AssuranceBook
 from controller.mapping.tunnel import PRIMARY, Tunnel, TunnelPath
 from controller.mapping.tunnel_book import TunnelChange
 from controller.model.identifiers import DeviceName
+from controller.northbound.assurance import assurance_view
 from controller.runtime.assurance_explaining import Explaining
+from controller.runtime.collection_reading import Told
 from controller.runtime.world import World
+from controller.telemetry.sample import Provenance, Reading, SeriesKey
 from controller.topology.network import LinkId
-from controller.topology.te_database import TeDatabase
-from tests.controller.assurance_world import DELAY, LONDON, PARIS, AssuredWorld
+from controller.topology.te_database import Measurement, TeDatabase
+from tests.controller.assurance_world import DELAY, LONDON, PARIS, TICK, AssuredWorld
 from tests.controller.mapping_samples import two_sites
 from tests.controller.topology_samples import drawn
 
@@ -94,3 +97,31 @@ async def test_own_changes_are_the_same_after_a_restart_from_events_or_from_a_sn
     again.apply_all(list(world.log.read()))
     loaded.load_json(world.world.assurance.to_json())
     assert again.assurance.changes == loaded.changes == known
+
+
+async def test_a_link_that_was_late_when_the_daemon_began_is_a_slight_symptom_of_whom_it_carries(
+    world: AssuredWorld,
+) -> None:
+    """No baseline of its own tells it: it is late beside its length; and nothing is done for its sake."""
+    key = SeriesKey(LONDON, "forward-delay", "30000")
+    elsewhere = next(link.id for link in NETWORK.links.values() if MIDDLE in {link.source.node, link.target.node})
+
+    async def seen(link: LinkId, seconds: float) -> tuple[int, list[str], list[str]]:
+        database = TeDatabase(NETWORK).with_measurements({link: Measurement(delay_seconds=seconds)})
+        measurements = SimpleNamespace(delay_series={link: key})
+        view = SimpleNamespace(database=database, network=NETWORK, measurements=measurements)
+        world.assurance.measures.topology = view  # type: ignore[assignment]
+        now = world.clock.time
+        world.series.take(LONDON, Told((Reading(key, now, now, seconds, Provenance.PROBED),), {}), TICK)
+        await world.tick(0.010)
+        found = assurance_view(world.assurance, "acme")
+        told = [one["text"] for one in Explaining(world.assurance, dict).explain("acme")["sentences"]]
+        reasons = [one["reason"] for one in found["symptoms"] if one["kind"] == "late-link"]
+        return found["health"], reasons, [text.partition("UTC ")[2] for text in told if "expected of" in text]
+
+    late = f"{LONDON}-{PARIS} takes 20.5 ms, 1 ms are expected of its length or the topology file"
+    (whole, *nothing) = await seen(elsewhere, 0.0205)
+    assert nothing == [[], []], "its packets do not go there"
+    assert await seen(NEAR[0], 0.0205) == (round(0.9 * whole), [late], [f"{late} (low confidence)."])
+    assert await seen(NEAR[0], 0.0011) == (whole, [], []), "it is over"
+    assert world.decisions() == []
