@@ -117,7 +117,9 @@ def read_proof(proof: str, key_of: KeyOf) -> Proof:
             credentials=texts(claims["credentials"], "credentials"),
         )
     except TokenRefusedError as error:
-        raise RefusedError(Check.HOLDER, f"the holder's proof: {error.message}") from error
+        is_strange = error.fault is jose.Fault.KEY
+        why = "no trusted key of the wallet's holder has signed it" if is_strange else error.message
+        raise RefusedError(Check.HOLDER, f"the holder's proof: {why}") from error
     except InvalidInputError as error:
         raise RefusedError(Check.HOLDER, f"the holder's proof: {error}") from error
 

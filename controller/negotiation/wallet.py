@@ -96,7 +96,7 @@ class WalletTerms:
     def __post_init__(self) -> None:
         """One currency, at least one class, a window that is not empty."""
         if self.ceiling.minor <= 0:
-            raise InvalidInputError("a wallet's ceiling is more than nothing")
+            raise InvalidInputError("a wallet's ceiling is more than nothing", remedy="give a sum such as 40.00")
         if not 0 < len(self.classes) <= MOST_CLASSES:
             raise InvalidInputError(f"a wallet names from 1 to {MOST_CLASSES} workload classes")
         if not 0 <= self.valid_from < self.valid_until:
