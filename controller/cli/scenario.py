@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GROUP = "accord.stages"
 SIMULATION = "simulation"
 app = group("scenario", "Episodes of negotiation: the surroundings are played, the agents decide.")
-_COLUMNS = ("name", "tiers", "summary")
+_COLUMNS = ("name", "tiers", "load", "ceiling", "summary")
 
 
 @command(app, "list", "scenario list", "scenario list -o json")
@@ -42,6 +42,7 @@ def _list(session: Session) -> None:
     "scenario run service-switching --watch",
     "scenario run service-switching --load 0.3 -o json",
     "scenario run foreign-congestion --on lab --watch",
+    "scenario run energy-shock --ceiling 0.50 --on lab",
 )
 def _run(
     session: Session,
@@ -52,10 +53,17 @@ def _run(
         typer.Option("--on", metavar="simulation|lab", help="Numbers, in seconds; or emulated routers and packets."),
     ] = SIMULATION,
     watch: Annotated[bool, typer.Option("--watch", help="Tell the story while it happens.")] = False,
-    load: Annotated[float | None, typer.Option("--load", help="How full others make the scarce links, 0 to 1.")] = None,
-    ceiling: Annotated[str, typer.Option("--ceiling", metavar="EUROS", help="Of the wallet, such as 40.00.")] = "",
+    load: Annotated[
+        float | None, typer.Option("--load", help="How full the scarce links are of other traffic, 0 to 1.")
+    ] = None,
+    ceiling: Annotated[
+        str, typer.Option("--ceiling", metavar="EUROS", help="What the wallet has to spend, such as 40.00.")
+    ] = "",
 ) -> None:
-    """Play a scenario and tell what the agents did; turn --load or --ceiling and they decide otherwise."""
+    """Play a scenario and tell what the agents did.
+
+    Turn --load or --ceiling, in simulation or on the lab, and they decide otherwise; `accord scenario list` has both.
+    """
     import asyncio
 
     from controller.adapters.catalogue import load_catalogue, load_market_policy
@@ -86,8 +94,17 @@ def _run(
         "story": story,
     }
     lines = [] if watch else [f"[{one['seconds']:6.0f} s] {one['what']}" for one in story]
-    facts = {"verdict": outcome.verdict, **outcome.facts}
+    facts = {"verdict": outcome.verdict, **{name: _words(value) for name, value in outcome.facts.items()}}
     session.terminal.show(found, *lines, "", record(facts, tuple(facts)))
+
+
+def _words(value: Json) -> str:
+    """A fact as people read it: routes as ways, what has names by its names."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_words(one)}" for name, one in value.items())
+    if isinstance(value, tuple):
+        return " > ".join(value)
+    return "; ".join(_words(one) for one in value) if isinstance(value, list) else str(value)
 
 
 def _surroundings(name: str) -> "OpenSurroundings":

@@ -4,7 +4,7 @@ A link over light is no link to sell: it is there when the domain lights it for 
 service is a link whose client ports are free at both ends (`negotiation_light`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -62,11 +62,17 @@ def without_light(database: TeDatabase, domain: OpticalDomain | None) -> TeDatab
     """The routers' network without the links that the domain brings up."""
     if domain is None:
         return database
-    links = [
-        link
+    lit = [
+        link.id
         for link in database.network.links.values()
-        if domain.attached_to(link.source) is None or domain.attached_to(link.target) is None
+        if domain.attached_to(link.source) is not None and domain.attached_to(link.target) is not None
     ]
+    return without_links(database, lit)
+
+
+def without_links(database: TeDatabase, gone: Collection[LinkId]) -> TeDatabase:
+    """The same network less these links, and less what is reserved and measured on them."""
+    links = [link for name, link in database.network.links.items() if name not in gone]
     if len(links) == len(database.network.links):
         return database
     network = Network.of(database.network.nodes.values(), links)

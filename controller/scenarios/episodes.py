@@ -6,7 +6,6 @@ and the outcome is read off what they agreed. `dials` can be turned from outside
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Any
 
 from controller.model.errors import InvalidInputError, NotFoundError
@@ -22,7 +21,7 @@ from controller.negotiation.roles import Tool
 from controller.negotiation.wallet import ClassTerms, ServiceLevelFloor, WalletTerms
 from controller.runtime.negotiation_holder import HeldWallet
 from controller.scenarios.simulation import simulated
-from controller.scenarios.surroundings import START, Market, OpenSurroundings, Tell, Wire, Wires
+from controller.scenarios.surroundings import START, Market, OpenSurroundings, Spur, Tell, Wire, Wires
 from controller.scenarios.theatre import ENVELOPE, TREASURY, Theatre
 from controller.scenarios.words import told
 
@@ -54,7 +53,7 @@ _OTHER_DUCTS: tuple[Wire, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Dials:
-    """What can be turned: how full others make the scarce links, and the wallet's ceiling in euros."""
+    """What can be turned: how full the scarce links are of other traffic, and the wallet's ceiling in euros."""
 
     load: float
     ceiling: str
@@ -80,14 +79,16 @@ class Scenario:
     dials: Dials
     play: Play
     wires: Wires = field(default_factory=lambda: {Tier.IP: _SQUARE})
+    spur: Spur | None = None
 
     async def run(
         self, market: Market, tell: Tell, dials: Dials | None = None, *, surroundings: OpenSurroundings = simulated
     ) -> Outcome:
         """Play it."""
         turned = dials or self.dials
-        async with surroundings(self.wires, market, tell) as around:
-            theatre = Theatre(wallet_of(market.catalogue, turned.ceiling), around, market, tell, told)
+        wallet = wallet_of(market.catalogue, turned.ceiling)
+        async with surroundings(self.wires, market, tell, self.spur) as around:
+            theatre = Theatre(wallet, around, market, tell, told)
             outcome = await self.play(theatre, turned)
             for flow in await flows(theatre):
                 theatre.say(f"{flow['class']}: {flow['sent']} packets sent, {flow['lost']} lost")
@@ -122,6 +123,16 @@ async def flows(theatre: Theatre) -> list[Json]:
     ]
 
 
+def tell_measured(theatre: Theatre, tier: Tier, *wires: tuple[str, str]) -> None:
+    """What is counted on these wires now, with all headers."""
+    found = [f"{_megabits(theatre.measured(tier, wire))} from {wire[0]} to {wire[1]}" for wire in wires]
+    theatre.say(f"measured ({tier}): {', '.join(found)}")
+
+
+def _megabits(rate: BitRate) -> str:
+    return f"{rate.bits_per_second / 1e6:.0f} Mbit/s"
+
+
 # -- 1: service switching ----------------------------------------------------------------------------------------------
 
 
@@ -130,16 +141,18 @@ async def switching(theatre: Theatre, dials: Dials) -> Outcome:
     theatre.say(f"others fill the optical network by {dials.load:.0%}; the IP network is quiet")
     await theatre.load(Tier.OPTICAL, dials.load)
     await theatre.warm_up()
+    tell_measured(theatre, Tier.OPTICAL, *_SHORT)
     theatre.say("a workload bursts: premium transport is wanted")
     wish = theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.01, tier=Tier.OPTICAL)
     done = await theatre.negotiate(wish)
     if done.stage is not Stage.DONE:
         return Outcome("refused", {"check": done.refusal.check if done.refusal else ""})
     root, routes = done.terms.root, [await theatre.route(done.terms.root)]
-    await theatre.wait(300)
-    theatre.say("the others leave the optical network")
-    await theatre.load(Tier.OPTICAL, 0.05)
-    await theatre.wait_for(lambda: theatre.standing(root).terms.level.tier == Tier.OPTICAL, 1500)
+    if done.terms.level.tier != Tier.OPTICAL:
+        await theatre.wait(300)
+        theatre.say("the others leave the optical network")
+        await theatre.load(Tier.OPTICAL, 0.05)
+        await theatre.wait_for(lambda: theatre.standing(root).terms.level.tier == Tier.OPTICAL, 1500)
     await theatre.wait(60)
     routes.append(await theatre.route(root))
     standing = theatre.standing(root)
@@ -159,43 +172,58 @@ _CLASSES = (
     ("bulk-transfer", 200, None),
 )
 """Five flow classes over one private spur: rate in Mbit/s, latency in seconds."""
-_SPUR_BIT_RATE = 10**9
+_SPUR: Spur = ("docklands", "london", 0.1, 1)
+_SPUR_FULL = 0.95
+"""So far the firm fills its spur: headers come on top of what is agreed."""
 
 
 async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
     """The market opens; the firm's own spur to the operator is the bottleneck, and only the firm's traffic is on it."""
-    spur = BitRate(round(_SPUR_BIT_RATE * (1 - dials.load)))
-    theatre.say(f"the firm's spur has {spur} for these flows")
+    capacity = round(_SPUR[3] * 1e9)
+    theatre.say(f"the firm's own spur has {BitRate(capacity)}; its other traffic takes {dials.load:.0%} of that")
+    await theatre.load(Tier.IP, dials.load, _SPUR[:2])
     await theatre.warm_up(ticks=20)
     roots: dict[str, str] = {}
     for name, megabits, latency in _CLASSES:
-        done = await theatre.negotiate(theatre.wish("london", "frankfurt", megabits, name, latency_seconds=latency))
+        done = await theatre.negotiate(theatre.wish(_SPUR[0], "frankfurt", megabits, name, latency_seconds=latency))
         if done.stage is Stage.DONE:
             roots[name] = done.terms.root
-    await theatre.wait(300)
-    theatre.say("the market opens: market data surge and order execution wants four times as much, at any price")
-    today = {**theatre.wallet.classes, "order-execution": ClassTerms(None, Fraction(1))}
+    await theatre.wait(120)
+    before = theatre.measured(Tier.IP, _SPUR[:2])
+    tell_measured(theatre, Tier.IP, _SPUR[:2])
+    wanted = {"market-data": 200, "order-execution": 50}
+    theatre.say(f"the market opens: {' and '.join(f'{name} wants {rate} Mbit/s' for name, rate in wanted.items())}")
     ceiling = theatre.wallet.ceiling.times(2)
     theatre.say(f"for the day the wallet's ceiling is raised to {ceiling}")
-    theatre.reissue(replace(theatre.wallet, ceiling=ceiling, classes=today))
-    wanted = {"market-data": 200, "order-execution": 50}
-    requirement = theatre.negotiations.consumer().requirement
+    theatre.reissue(replace(theatre.wallet, ceiling=ceiling))
     standings = {name: theatre.standing(root) for name, root in roots.items()}
-    for name, megabits in requirement.relieved(standings, wanted, spur, theatre.market.catalogue).items():
-        theatre.say(f"the firm itself takes {name} down to {megabits} Mbit/s: the spur has {spur}")
+    agreed = sum(one.terms.level.bit_rate for one in standings.values())
+    room = BitRate(max(0, round(capacity * _SPUR_FULL) - max(0, before.bits_per_second - agreed)))
+    requirement = theatre.negotiations.consumer().requirement
+    for name, megabits in requirement.relieved(standings, wanted, room, theatre.market.catalogue).items():
+        theatre.say(f"the firm takes {name} down to {megabits} Mbit/s: its spur has {_megabits(room)} for all of these")
         await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
     for name, megabits in wanted.items():
         if name in roots:
             await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
     await theatre.wait(60)
     levels = {name: theatre.standing(root).terms.level.bit_rate // 10**6 for name, root in roots.items()}
+    after = theatre.measured(Tier.IP, _SPUR[:2])
+    tell_measured(theatre, Tier.IP, _SPUR[:2])
     is_good = all(levels.get(name, 0) >= megabits for name, megabits in wanted.items())
     is_lowered = levels.get("bulk-transfer", 0) < 200
     verdict = "money path paid for" if is_good else "money path held back"
     facts = {
         "levels": levels,
-        "on_spur": sum(levels.values()),
-        "spur": spur.bits_per_second // 10**6,
+        "routes": [await theatre.route(root) for root in roots.values()],
+        "on_spur_megabits": {
+            name: round(rate / 1e6)
+            for name, rate in (
+                ("before", before.bits_per_second),
+                ("after", after.bits_per_second),
+                ("capacity", capacity),
+            )
+        },
         "taken": str(theatre.taken),
         **await packets(theatre),
     }
@@ -211,6 +239,8 @@ async def energy_shock(theatre: Theatre, dials: Dials) -> Outcome:
     await theatre.load(Tier.IP, dials.load, *_SHORT)
     await theatre.load(Tier.OPTICAL, dials.load, *_SHORT)
     await theatre.warm_up()
+    for tier in (Tier.IP, Tier.OPTICAL):
+        tell_measured(theatre, tier, *_SHORT)
     risk = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "risk-replication", latency_seconds=0.01))
     block = await theatre.negotiate(theatre.wish("london", "frankfurt", 200, "block-synchronisation"))
     await theatre.wait(60)
@@ -244,6 +274,7 @@ async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
         await theatre.load(Tier.IP, dials.load * step / 12, ("london", "paris"))
         await theatre.wait(30)
     await theatre.wait(120)
+    tell_measured(theatre, Tier.IP, _SHORT[0])
     routes.append(await theatre.route(root))
     theatre.say("the tenant leaves")
     await theatre.load(Tier.IP, 0.0, ("london", "paris"))
@@ -283,9 +314,11 @@ async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
             theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.02)
         )
 
-    async def attempt(name: str, prepare: Callable[[], None], act: Callable[[], Awaitable[Dialogue]] = ask) -> Dialogue:
+    async def attempt(
+        name: str, why: str, prepare: Callable[[], None], act: Callable[[], Awaitable[Dialogue]] = ask
+    ) -> Dialogue:
         nonlocal paid
-        theatre.say(f"-- {name}")
+        theatre.say(f"-- {name}: {why}")
         prepare()
         before = theatre.taken
         done = await act()
@@ -307,34 +340,48 @@ async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
 
         return prepare
 
+    cent, ten = (Money(minor, good.ceiling.currency) for minor in (1, 1000))
     forger = SigningKey.of(f"{TREASURY}#key-1", bytes([250] * 32))
-    await attempt("revoked", lambda: setattr(theatre, "is_revoked", True))
-    await attempt("expired", paper(terms=replace(good, valid_until=int(START) - 3600)))
-    await attempt("forged", paper(key=forger))
-    await attempt("wrong holder", paper(holder="did:web:thief.example"))
-    await attempt("over its ceiling", paper(terms=replace(good, ceiling=Money(1, good.ceiling.currency))))
-    await attempt("unaffordable", lambda: theatre.reissue(replace(good, ceiling=Money(1, good.ceiling.currency))))
-    await attempt("replayed", lambda: theatre.say("somebody sends the last proposal again"), theatre.replay)
-    theatre.say("two children of one root, each with all of its 10.00; the first of them buys")
-    theatre.wallet = replace(good, ceiling=Money(1000, good.ceiling.currency))
-    theatre.fork("north")
+    thief = "did:web:thief.example"
+    await attempt("revoked", "the treasury has revoked the wallet", lambda: setattr(theatre, "is_revoked", True))
+    await attempt("expired", "its last hour is over", paper(terms=replace(good, valid_until=int(START) - 3600)))
+    await attempt("forged", "somebody else has signed it in the treasury's name", paper(key=forger))
+    await attempt("wrong holder", f"it was issued to {thief}", paper(holder=thief))
+    poor = replace(good, ceiling=cent)
+    await attempt("over its ceiling", f"it has {cent}, its holder believes {good.ceiling}", paper(terms=poor))
+    await attempt("unaffordable", f"it has {cent}, and its holder knows", lambda: theatre.reissue(poor))
+    await attempt("replayed", "somebody sends the last proposal again", lambda: None, theatre.replay)
+    theatre.say(f"two children of one root, each with all of its {ten}; the first of them buys")
+    _hold_child(theatre, replace(good, ceiling=ten), "north")
     first = await ask()
-    theatre.wallet = replace(good, ceiling=Money(1000, good.ceiling.currency))
-    await attempt("forked", lambda: theatre.fork("south"))
+    await attempt("forked", "the second buys too", lambda: _hold_child(theatre, replace(good, ceiling=ten), "south"))
     if first.stage is Stage.DONE:
+        theatre.say("the first ends what it bought")
         await theatre.end(first.terms.root)
-    floor = replace(good.floor, bandwidth=BitRate(10**9))
-    await attempt("below the floor", lambda: theatre.reissue(replace(good, floor=floor)))
-    await attempt("provisioning fails", lambda: theatre.surroundings.refuse(is_refusing=True))
-    theatre.say("-- withdrawn: others fill every link")
-    await theatre.load(Tier.IP, dials.load)
-    await theatre.wait(120)
-    await attempt("withdrawn", lambda: None)
+    floor = replace(good, floor=replace(good.floor, bandwidth=BitRate(10**9)))
+    await attempt("below the floor", "the wallet pays for nothing below 1 Gbit/s", lambda: theatre.reissue(floor))
+    await attempt(
+        "provisioning fails", "routers refuse what is committed", lambda: theatre.surroundings.refuse(is_refusing=True)
+    )
+    await _fill(theatre, dials.load)
+    await attempt("withdrawn", "it is asked for once more", lambda: None)
     effort = sorted({work.value for work in theatre.work})
     facts = {"checks": found, "paid": str(paid), "effort": effort, **await packets(theatre)}
     good_ones = [name for name, check in found.items() if check == Stage.DONE]
     is_free = paid.minor == 0 and not good_ones
     return Outcome("all refused, nothing paid" if is_free else f"went through: {', '.join(good_ones)}", facts)
+
+
+def _hold_child(theatre: Theatre, terms: WalletTerms, name: str) -> None:
+    theatre.wallet = terms
+    theatre.fork(name)
+
+
+async def _fill(theatre: Theatre, share: float) -> None:
+    theatre.say(f"others fill every link by {share:.0%}")
+    await theatre.load(Tier.IP, share)
+    await theatre.wait(120)
+    tell_measured(theatre, Tier.IP, *(wire[:2] for wire in _SQUARE))
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -352,6 +399,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             "the private spur is the bottleneck: order execution pays up, bulk backup drops to its lowest grade",
             Dials(0.2, "60.00"),
             volatile_open,
+            spur=_SPUR,
         ),
         Scenario(
             "energy-shock",

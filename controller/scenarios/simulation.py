@@ -21,7 +21,19 @@ from controller.negotiation.catalogue import Tier
 from controller.negotiation.mesh import Mesh, expected_loads
 from controller.ports import EventLog
 from controller.runtime.negotiation_market import HORIZONS
-from controller.scenarios.surroundings import PACKET_OCTETS, START, TICK_SECONDS, Delivery, Market, Tell, Wire, Wires
+from controller.scenarios.surroundings import (
+    PACKET_OCTETS,
+    START,
+    TICK_SECONDS,
+    Delivery,
+    Market,
+    Spur,
+    Tell,
+    Wire,
+    Wires,
+    measured_on,
+    served_from,
+)
 from controller.telemetry.forecast import Forecaster
 from controller.topology.network import Link, LinkId, Network, Node, TerminationPoint
 from controller.topology.te_database import Measurement, TeDatabase
@@ -100,11 +112,22 @@ class SimulatedPlant:
 
 
 @dataclass(slots=True)
+class SimulatedSpur:
+    """The consumer's own wire: every service begins on it, beside other traffic of its own. In bit/s."""
+
+    ends: frozenset[str]
+    capacity: float
+    others: float = 0.0
+    offered: float = 0.0
+
+
+@dataclass(slots=True)
 class Bookings:
     """Provisions into the networks' books."""
 
     plants: Mapping[Tier, SimulatedPlant]
     services: dict[str, tuple[Terms, tuple[LinkId, ...]]] = field(default_factory=dict)
+    spur: "SimulatedSpur | None" = None
     is_refusing: bool = False
     """New services are what the twin will not prove."""
     packets: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -146,16 +169,18 @@ class Bookings:
             if name in plant.database.reservations:
                 plant.database = plant.database.without_reservation(name)
 
-    def send(self) -> None:
-        """A tick's packets of every service, both ways, less what overfull links drop of them."""
+    def step(self) -> None:
+        """The spur's load, then a tick's packets of every service, both ways, less what overfull links drop of them."""
+        if self.spur is not None:
+            self.spur.offered = self.spur.others + sum(terms.level.bit_rate for terms, _ in self.services.values())
         for service, (terms, links) in self.services.items():
             plant = self.plants[Tier(terms.level.tier)]
-            over = max(
-                1 - plant.database.capacity(link).bits_per_second / max(1.0, plant.carried(link)) for link in links
-            )
+            fills = [plant.carried(link) / plant.database.capacity(link).bits_per_second for link in links]
+            fills += [] if self.spur is None else [self.spur.offered / self.spur.capacity]
+            over = 1 - 1 / max(1.0, *fills)
             packets = 2 * terms.level.bit_rate * TICK_SECONDS / 8 / PACKET_OCTETS
             sent, lost = self.packets.get(service, (0.0, 0.0))
-            self.packets[service] = sent + packets, lost + max(0.0, over) * packets
+            self.packets[service] = sent + packets, lost + over * packets
 
 
 class Simulation:
@@ -164,23 +189,46 @@ class Simulation:
     patience_seconds = 60.0
 
     def __init__(
-        self, wires: Wires, market: Market, *, clock: PlayClock | None = None, log: EventLog | None = None
+        self,
+        wires: Wires,
+        market: Market,
+        *,
+        spur: Spur | None = None,
+        clock: PlayClock | None = None,
+        log: EventLog | None = None,
     ) -> None:
         self.clock = clock or PlayClock()
         self.log: EventLog = log or MemoryEventLog(clock=self.clock)
         self.plants = {tier: SimulatedPlant.of(tier, given, market) for tier, given in wires.items()}
-        self.provisioner = Bookings(self.plants)
+        self.spur = None if spur is None else SimulatedSpur(frozenset(spur[:2]), spur[3] * 1e9)
+        self.provisioner = Bookings(self.plants, spur=self.spur)
+        self._begin = () if spur is None else spur[:1]
+        for plant in self.plants.values():
+            plant.mesh.places = served_from(spur)
 
     async def load(self, tier: Tier, share: float, *wires: tuple[str, str]) -> None:
         """See `Surroundings`."""
-        self.plants[tier].load(share, *wires)
+        shared = [wire for wire in wires if not self._is_spur(wire)]
+        if self.spur is not None and len(shared) < len(wires):
+            self.spur.others = share * self.spur.capacity
+        if shared or not wires:
+            self.plants[tier].load(share, *shared)
+
+    def measured(self, tier: Tier, wire: tuple[str, str]) -> BitRate:
+        """See `Surroundings`."""
+        if self.spur is not None and self._is_spur(wire):
+            return BitRate(round(min(self.spur.offered, self.spur.capacity)))
+        return measured_on(self.plants[tier].database, wire)
+
+    def _is_spur(self, wire: tuple[str, str]) -> bool:
+        return self.spur is not None and frozenset(wire) == self.spur.ends
 
     async def step(self) -> None:
         """See `Surroundings`."""
         self.clock.time += TICK_SECONDS
         for plant in self.plants.values():
             plant.step(self.clock.time)
-        self.provisioner.send()
+        self.provisioner.step()
 
     def refuse(self, *, is_refusing: bool) -> None:
         """See `Surroundings`."""
@@ -189,7 +237,7 @@ class Simulation:
     async def route(self, service: str) -> tuple[str, ...]:
         """See `Surroundings`."""
         terms, links = self.provisioner.services[service]
-        return tuple(self.plants[Tier(terms.level.tier)].database.network.path(links).nodes)
+        return (*self._begin, *self.plants[Tier(terms.level.tier)].database.network.path(links).nodes)
 
     async def deliveries(self) -> Mapping[str, Delivery]:
         """See `Surroundings`."""
@@ -199,6 +247,7 @@ class Simulation:
 
 
 @asynccontextmanager
-async def simulated(wires: Wires, market: Market, _tell: Tell) -> AsyncIterator[Simulation]:
-    """Open a simulation; there is nothing to wait for."""
-    yield Simulation(wires, market)
+async def simulated(wires: Wires, market: Market, tell: Tell, spur: Spur | None = None) -> AsyncIterator[Simulation]:
+    """Open a simulation; there is nothing to wait for, so nothing is told."""
+    del tell
+    yield Simulation(wires, market, spur=spur)

@@ -9,6 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.model.identifiers import DeviceName
+from controller.model.units import BitRate
 from controller.negotiation.catalogue import Catalogue, Tier
 from controller.negotiation.mesh import Mesh
 from controller.negotiation.pricing import MarketPolicy
@@ -24,6 +26,8 @@ PACKET_OCTETS = 1500
 Wire = tuple[str, str, float, float]
 """Two places, the delay between them in milliseconds, the capacity in Gbit/s."""
 Wires = Mapping[Tier, Sequence[Wire]]
+Spur = Wire
+"""The consumer's own wire, from its place to the operator's that serves it: nobody else is on it, nobody sells it."""
 Tell = Callable[[float, str], None]
 """Told what happens, with the seconds since the beginning."""
 
@@ -89,11 +93,15 @@ class Surroundings(Protocol):
         ...
 
     async def load(self, tier: Tier, share: float, *wires: tuple[str, str]) -> None:
-        """From now on others fill these wires so far, both ways; no wires: all of them."""
+        """From now on others fill these wires so far, both ways; no wires: all of the operator's."""
         ...
 
     async def step(self) -> None:
         """A tick goes by; then every link is measured, and the market looks."""
+        ...
+
+    def measured(self, tier: Tier, wire: tuple[str, str]) -> BitRate:
+        """What went through a wire when it was last measured, the fuller way; the spur is a wire of the IP tier."""
         ...
 
     def refuse(self, *, is_refusing: bool) -> None:
@@ -109,5 +117,25 @@ class Surroundings(Protocol):
         ...
 
 
-OpenSurroundings = Callable[[Wires, Market, Tell], AbstractAsyncContextManager[Surroundings]]
-"""Opens surroundings of these networks; what takes long is told."""
+class OpenSurroundings(Protocol):
+    """Opens surroundings of these networks; what takes long is told."""
+
+    def __call__(
+        self, wires: Wires, market: Market, tell: Tell, spur: Spur | None = None
+    ) -> AbstractAsyncContextManager[Surroundings]:
+        """Open them; they are gone at the end."""
+        ...
+
+
+def measured_on(database: TeDatabase, wire: tuple[str, str]) -> BitRate:
+    """The load of a wire as the database has it, the fuller way."""
+    ends = frozenset(wire)
+    found = database.network.links.values()
+    return max(
+        (database.load(link.id) for link in found if {link.source.node, link.target.node} == ends), default=BitRate(0)
+    )
+
+
+def served_from(spur: Spur | None) -> Mapping[str, DeviceName]:
+    """Where services from the consumer's place begin for the operator: at the end of its spur."""
+    return {} if spur is None else {spur[0]: DeviceName(spur[1])}

@@ -155,6 +155,10 @@ class Theatre:
         """Others fill a tier's wires; see `Surroundings`."""
         await self.surroundings.load(tier, share, *wires)
 
+    def measured(self, tier: Tier, wire: tuple[str, str]) -> BitRate:
+        """What a wire carries, as it was counted; see `Surroundings`."""
+        return self.surroundings.measured(tier, wire)
+
     async def warm_up(self, ticks: int = 40) -> None:
         """What was so for a while before it begins."""
         await self.wait(ticks * TICK_SECONDS)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from controller.assurance.instance import InstanceEvent
+from controller.negotiation.message_bodies import Action
 from controller.negotiation.records import Record
 from controller.negotiation.roles import Tool
 from controller.scenarios.theatre import Theatre
@@ -22,6 +24,14 @@ def told(record: Record, theatre: Theatre) -> str:
 
 def _money(document: Json) -> str:
     return f"{document['amount']} {document['currency']}"
+
+
+def _is_nothing(document: Json) -> bool:
+    return not str(document["amount"]).strip("0.")
+
+
+def _class_of(agreement: str, theatre: Theatre) -> str:
+    return theatre.negotiations.agreement(agreement).terms.request.workload_class
 
 
 def _level(request: Json) -> str:
@@ -55,7 +65,7 @@ def _offer(terms: Json) -> str:
     quote = terms["quote"]
     bands = [f"{axis} {band}" for axis, band in quote["bands"].items() if band != "baseline"]
     scarce = f", {', '.join(bands)}" if bands else ""
-    strategy = "" if terms["strategy"] == "as asked" else f"{terms['strategy']}, "
+    strategy = _STRATEGIES.get(terms["strategy"], f"{terms['strategy']}, ")
     return f"{strategy}{quote['offering']} for {_money(quote['total'])}{scarce}"
 
 
@@ -68,6 +78,52 @@ def _refused(record: Record, _theatre: Theatre) -> str:
     return f"refuses by the check '{record.arguments['check']}': {record.arguments['text']}"
 
 
+def _reserved(record: Record, _theatre: Theatre) -> str:
+    amount = record.arguments["amount"]
+    return "reserves nothing more, as it costs no more" if _is_nothing(amount) else f"reserves {_money(amount)}"
+
+
+def _committed(said: Json) -> str:
+    parts = [] if _is_nothing(said["amount"]) else [f"commits {_money(said['amount'])}"]
+    parts += [] if _is_nothing(said["back"]) else [f"gives back {_money(said['back'])}"]
+    return " and ".join(parts)
+
+
+def _provisioned(record: Record, _theatre: Theatre) -> str:
+    verb = _ACTIONS[Action(record.arguments["action"])]
+    return f"{verb}: {record.result['done']}"
+
+
+def _watched(record: Record, theatre: Theatre) -> str:
+    said = record.arguments
+    words = _STEPS.get(said["event"], said["event"])
+    reason = f" ({said['text']})" if said["text"] else ""
+    return f"{words} for {_class_of(said['agreement'], theatre)}{reason}"
+
+
+def _at_risk(record: Record, theatre: Theatre) -> str:
+    said = record.arguments
+    return f"asks for a renegotiation of {_class_of(said['agreement'], theatre)}: {said['text']}"
+
+
+def _clear_again(record: Record, theatre: Theatre) -> str:
+    asked = theatre.negotiations.agreement(record.arguments["agreement"]).terms.asked
+    return f"asks to go back, as it can be had again, to: {_level(asked.to_json())}"
+
+
+_STRATEGIES = {"as asked": "", "step back": "back to what was asked, "}
+_ACTIONS = {
+    Action.ADD: "provisions the service",
+    Action.MODIFY: "changes the service",
+    Action.DELETE: "ends the service",
+}
+_STEPS: Mapping[str, str] = {
+    InstanceEvent.ASSURE: "sees kept what was promised",
+    InstanceEvent.PREDICT_BREACH: "foresees a breach",
+    InstanceEvent.CLEAR: "sees the danger over",
+    InstanceEvent.HOLD: "is not let act yet",
+    InstanceEvent.COOLED: "may act again",
+}
 _WORDS: Mapping[Tool, Callable[[Record, Theatre], str]] = {
     Tool.DECLARE_INTENT: _declared,
     Tool.VERIFY_WALLET: _verified,
@@ -76,18 +132,15 @@ _WORDS: Mapping[Tool, Callable[[Record, Theatre], str]] = {
     Tool.REFUSE_OFFER: _refused,
     Tool.REFUSE_ORDER: _refused,
     Tool.ACCEPT_OFFER: lambda record, _theatre: f"signs {record.arguments['terms']}",
-    Tool.RESERVE_MONEY: lambda record, _theatre: f"reserves {_money(record.arguments['amount'])}",
+    Tool.RESERVE_MONEY: _reserved,
     Tool.SIGN_AGREEMENT: lambda _record, _theatre: "countersigns",
-    Tool.PROVISION: lambda record, _theatre: f"provisions it: {record.result['done']}",
+    Tool.PROVISION: _provisioned,
     Tool.COMMIT_MONEY: lambda record, _theatre: _committed(record.arguments),
     Tool.RELEASE_MONEY: lambda _record, _theatre: "gives back all that was reserved",
-    Tool.WATCH: lambda record, _theatre: f"{record.arguments['event']}: {record.arguments['text']}",
-    Tool.FLAG_RISK: lambda record, _theatre: f"asks for a renegotiation: {record.arguments['text']}",
-    Tool.FLAG_RECOVERY: lambda record, _theatre: f"asks to go back: {record.arguments['text']}",
-    Tool.TURN_AWAY: lambda record, _theatre: f"turns a message away by '{record.arguments['check']}'",
+    Tool.WATCH: _watched,
+    Tool.FLAG_RISK: _at_risk,
+    Tool.FLAG_RECOVERY: _clear_again,
+    Tool.TURN_AWAY: lambda record, _theatre: (
+        f"turns a message away by the check '{record.arguments['check']}': {record.arguments['text']}"
+    ),
 }
-
-
-def _committed(said: Json) -> str:
-    back = _money(said["back"]) if said["back"]["amount"].strip("0.") else ""
-    return f"commits {_money(said['amount'])}" + (f" and gives back {back}" if back else "")

@@ -8,10 +8,9 @@ from typing import Any
 
 from controller.mapping.service_change import L3smEdit
 from controller.scenarios.surroundings import Wire
-from lab.stage.networks import CUSTOMER_ENDS
 
 Json = Any
-_COUNTRIES = {"london": "GB", "paris": "FR", "amsterdam": "NL", "frankfurt": "DE"}
+_COUNTRIES = {"docklands": "GB", "london": "GB", "paris": "FR", "amsterdam": "NL", "frankfurt": "DE"}
 _BIT_RATE = 20 * 10**9
 
 
@@ -25,9 +24,9 @@ def tenant_vpn(a: str, z: str) -> str:
     return f"tenant-{a[:3]}-{z[:3]}"
 
 
-def everybody(classes: Iterable[str], wires: Sequence[Wire]) -> L3smEdit:
+def everybody(classes: Iterable[str], consumer: tuple[str, str], wires: Sequence[Wire]) -> L3smEdit:
     """All of them, each with a site at both ends."""
-    ends = {consumer_vpn(name): CUSTOMER_ENDS for name in classes}
+    ends = {consumer_vpn(name): consumer for name in classes}
     ends |= {tenant_vpn(*wire[:2]): wire[:2] for wire in wires}
     sites = [
         _site(vpn, place, 2 * number + side)

@@ -26,17 +26,29 @@ from controller.ports import EventLog
 from controller.runtime.controller import Controller
 from controller.runtime.negotiation_light import LightProvisioner
 from controller.runtime.negotiation_network import Provisioner
-from controller.runtime.negotiation_networks import sold_networks
+from controller.runtime.negotiation_networks import sold_networks, without_links
 from controller.runtime.negotiation_tunnels import TunnelProvisioner, commit
-from controller.scenarios.surroundings import START, TICK_SECONDS, Delivery, Market, Tell, Wire, Wires
-from controller.topology.network import LinkId
+from controller.scenarios.surroundings import (
+    START,
+    TICK_SECONDS,
+    Delivery,
+    Market,
+    Spur,
+    Tell,
+    Wire,
+    Wires,
+    measured_on,
+    served_from,
+)
+from controller.topology.network import Link, LinkId
+from controller.topology.te_database import TeDatabase
 from lab.inventory import write_files
 from lab.network import LabNetwork, NetworkOptions
 from lab.router.faults_point import Fault
 from lab.router.profiles import Profile
 from lab.stage.clock import StageClock
 from lab.stage.customers import consumer_vpn, everybody, tenant_vpn
-from lab.stage.networks import DOMAIN, others_light, topology_of
+from lab.stage.networks import DOMAIN, customer_ends, others_light, topology_of
 from lab.stage.plants import LabPlant, read_counters
 from lab.stage.traffic import Traffic
 
@@ -54,13 +66,15 @@ class Deliveries:
     traffic: Traffic
     clock: StageClock
     route: Callable[[str], Awaitable[tuple[str, ...]]]
+    before: tuple[LinkId, ...] = ()
+    """What is the consumer's own of every way: its spur."""
     first_packets: dict[str, float] = field(default_factory=dict)
     """By service: when its first packets had come through, by the machine's own monotonic clock."""
 
     async def provision(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """Provision it, and see a packet through."""
         with self.clock.running():
-            done = await self.inner.provision(service, terms, links)
+            done = await self.inner.provision(service, terms, (*self.before, *links))
             await self._send(service, terms)
             await self._see_through(service)
             self.first_packets[service] = time.monotonic()
@@ -70,7 +84,7 @@ class Deliveries:
         """Change it under its packets, and count those that it costs; another rate is sent when it is there."""
         before = (await self.traffic.delivered())[service].lost
         with self.clock.running():
-            done = await self.inner.change(service, terms, links)
+            done = await self.inner.change(service, terms, (*self.before, *links))
         lost = (await self.traffic.delivered())[service].lost - before
         await self._send(service, terms)
         return f"{done}; packets take {await self._way(service)}, {lost} were lost meanwhile"
@@ -104,6 +118,7 @@ class LabStage:
     clock: StageClock
     wires: Wires
     market: Market
+    spur: Spur | None = None
     patience_seconds: float = 300.0
     traffic: Traffic = field(init=False)
     provisioner: Deliveries = field(init=False)
@@ -132,18 +147,40 @@ class LabStage:
         controller = self.controller
         with self.clock.running():
             await asyncio.gather(*(controller.sync_from(name, ACTOR) for name in controller.records()))
-            customers = everybody(self.market.catalogue.classes, self.wires[Tier.IP])
+            ends = customer_ends(self.spur)
+            customers = everybody(self.market.catalogue.classes, ends, self._wires(Tier.IP))
             await commit(controller, await controller.plan_services(customers, "everybody's VPNs", ACTOR))
             await controller.topology.refresh()
             await commit(controller, await controller.plan_tunnels(lambda tunnels: tunnels.measure(is_on=True), ACTOR))
             await controller.topology.refresh()
-        sold, _ = await sold_networks(controller, None)
-        self.plants = {tier: LabPlant.of(tier, sold[tier].database, self.market) for tier in self.wires}
+        self.provisioner.before = tuple(link.id for link in self._spur_links() if link.source.node == ends[0])
+        self.plants = {tier: LabPlant.of(tier, base, self.market) for tier, base in (await self._sold()).items()}
+        for plant in self.plants.values():
+            plant.mesh.places = served_from(self.spur)
+
+    def _wires(self, tier: Tier) -> tuple[Wire, ...]:
+        """Those of the lab; the spur is one, and none of the operator's."""
+        return (*self.wires[tier], *((self.spur,) if self.spur is not None and tier is Tier.IP else ()))
+
+    def _spur_links(self) -> list[Link]:
+        links = self.controller.topology.network.links.values()
+        return [] if self.spur is None else [link for link in links if self.spur[0] in _nodes(link)]
+
+    async def _sold(self) -> Mapping[Tier, TeDatabase]:
+        """What is known of the networks that are for sale."""
+        sold, _ = await sold_networks(self.controller, None)
+        own = [link.id for link in self._spur_links()]
+        return {tier: without_links(sold[tier].database, own) for tier in self.wires}
+
+    def measured(self, tier: Tier, wire: tuple[str, str]) -> BitRate:
+        """What routers' counters said of a wire, what the domain tells of a fibre."""
+        is_own = self.spur is not None and self.spur[0] in wire
+        return measured_on(self.controller.topology.database if is_own else self.plants[tier].database, wire)
 
     async def load(self, tier: Tier, share: float, *wires: tuple[str, str]) -> None:
         """Tenants send over the wires; on fibres of light others have slots."""
         wanted = {frozenset(wire) for wire in wires}
-        for wire in self.wires[tier]:
+        for wire in self._wires(tier) if wanted else self.wires[tier]:
             if not wanted or frozenset(wire[:2]) in wanted:
                 await (self._fill(wire, share) if tier is Tier.IP else self._take_slots(wire, share))
 
@@ -176,9 +213,8 @@ class LabStage:
         self.clock.leap(due)
         self._last_tick = due
         await read_counters(self.controller, [router.name for router in self.lab])
-        sold, _ = await sold_networks(self.controller, None)
-        for tier, plant in self.plants.items():
-            plant.look(sold[tier].database, due)
+        for tier, base in (await self._sold()).items():
+            self.plants[tier].look(base, due)
 
     def refuse(self, *, is_refusing: bool) -> None:
         """The routers of the consumer's places refuse to commit."""
@@ -215,17 +251,21 @@ class LabStage:
         return {name: delivery for name, delivery in found.items() if not name.startswith("tenant-")}
 
 
+def _nodes(link: Link) -> set[str]:
+    return {link.source.node, link.target.node}
+
+
 @asynccontextmanager
-async def on_lab(wires: Wires, market: Market, tell: Tell) -> AsyncIterator[LabStage]:
+async def on_lab(wires: Wires, market: Market, tell: Tell, spur: Spur | None = None) -> AsyncIterator[LabStage]:
     """Start the routers and the daemon's parts over them; everything is gone at the end."""
-    clock, topology = StageClock(START), topology_of(wires)
+    clock, topology = StageClock(START), topology_of(wires, spur)
     options = NetworkOptions(profile=Profile("netconf", restconf=False, cli=False))
     tell(0.0, f"{len(topology.nodes)} routers start{', and an optical domain' if topology.optical else ''}")
     with tempfile.TemporaryDirectory(prefix="accord-stage-") as directory:
         async with LabNetwork(topology, options, now=clock.now) as lab:
             daemon = await open_daemon(load_settings(_settings(Path(directory), lab)), clock)
             try:
-                stage = LabStage(lab, daemon, clock, wires, market)
+                stage = LabStage(lab, daemon, clock, wires, market, spur)
                 await stage.set_up()
                 tell(clock.now() - START, "every customer has a VPN; the stage is set")
                 yield stage

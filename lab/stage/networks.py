@@ -1,15 +1,16 @@
 """Owns the lab's network for a scenario: a router at each place, a fibre for each wire, an optical domain beside.
 
-Routers are called as the places are. The deterministic tier is the domain: its fibres are that tier's wires, and a link
-of light joins routers when a tunnel through the domain does. The consumer has such links between its own places, others
-have one along each fibre, so that what they take of it can be set fibre by fibre.
+Routers are called as the places are; a consumer's spur leads to a router of its own. The deterministic tier is the
+domain: its fibres are that tier's wires, and a link of light joins routers when a tunnel through the domain does. The
+consumer has such links between its own places, others have one along each fibre, so that what they take of it can be
+set fibre by fibre.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.negotiation.catalogue import Tier
-from controller.scenarios.surroundings import Wire, Wires
+from controller.scenarios.surroundings import Spur, Wire, Wires
 from lab.optical.allocation import least_delay_seconds
 from lab.optical.domain import Client, ClientPort, OpticalDomain, OpticalLink, OpticalNode
 from lab.topology import Link, Node, PortRef, Role, Site, Topology
@@ -26,6 +27,7 @@ _SITES = {
     "paris": ("FR", 48.857, 2.352),
     "amsterdam": ("NL", 52.373, 4.892),
     "frankfurt": ("DE", 50.110, 8.682),
+    "docklands": ("GB", 51.505, -0.020),
 }
 
 
@@ -58,11 +60,12 @@ class _Draft:
         return PortRef(place, port)
 
 
-def topology_of(wires: Wires) -> Topology:
-    """Routers, fibres and the domain; `InvalidInputError` comes from the lab for what cannot be."""
-    places = dict.fromkeys(place for tier in wires.values() for wire in tier for place in wire[:2])
+def topology_of(wires: Wires, spur: Spur | None = None) -> Topology:
+    """Routers, fibres, the spur and the domain; `InvalidInputError` comes from the lab for what cannot be."""
+    own = () if spur is None else (spur,)
+    places = dict.fromkeys(place for tier in (*wires.values(), own) for wire in tier for place in wire[:2])
     draft = _Draft({place: [] for place in places}, {place: [] for place in places})
-    for wire in wires[Tier.IP]:
+    for wire in (*wires[Tier.IP], *own):
         draft.wire(f"{wire[0]}--{wire[1]}", wire)
     optical = wires.get(Tier.OPTICAL, ())
     for a, z, _, gigabits in optical:
@@ -71,6 +74,11 @@ def topology_of(wires: Wires) -> Topology:
         draft.light(f"light-{number}", *CUSTOMER_ENDS, min(wire[3] for wire in optical))
     domain = _domain(draft, optical) if optical else None
     return Topology("stage", tuple(_node(place, draft) for place in places), _lit(draft, domain), optical=domain)
+
+
+def customer_ends(spur: Spur | None) -> tuple[str, str]:
+    """The consumer's places: the first is behind its spur where it has one."""
+    return CUSTOMER_ENDS if spur is None else (spur[0], CUSTOMER_ENDS[1])
 
 
 def others_light(a: str, z: str) -> str:

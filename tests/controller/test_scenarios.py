@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller.cli.main import main
 from controller.scenarios.episodes import SCENARIOS, Outcome
 from controller.scenarios.surroundings import Market
 from tests.controller.market_samples import CATALOGUE, POLICY
@@ -56,6 +57,17 @@ async def test_service_switching_goes_as_load_and_wallet_have_it(
 async def test_a_volatile_open_is_resolved_on_the_firms_own_spur(turned: dict[str, Any], verdict: str) -> None:
     outcome, _ = await played("volatile-open", **turned)
     assert outcome.verdict.startswith(verdict)
+    assert {route[:2] for route in outcome.facts["routes"]} <= {("docklands", "london")}
+    assert outcome.facts["lost"] == 0
+
+
+@pytest.mark.parametrize("load, is_losing", [(0.2, False), (0.9, True)])
+async def test_what_is_on_the_spur_is_counted_and_what_it_cannot_carry_is_lost(load: float, is_losing: bool) -> None:
+    outcome, _ = await played("volatile-open", load=load)
+    counted = outcome.facts["on_spur_megabits"]
+    sent = 1000 * load + sum(outcome.facts["levels"].values())
+    assert counted["after"] == min(sent, counted["capacity"])
+    assert (outcome.facts["lost"] > 0) is is_losing
 
 
 @pytest.mark.parametrize(
@@ -126,3 +138,29 @@ async def test_refusals_name_their_checks_and_cost_nothing() -> None:
 async def test_what_is_withdrawn_is_to_be_had_when_others_leave_room() -> None:
     outcome, _ = await played("refusals", load=0.2)
     assert outcome.verdict == "went through: withdrawn"
+
+
+def test_the_command_tells_ways_and_what_was_measured_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scenario", "run", "volatile-open"]) == 0
+    told = capsys.readouterr().out
+    assert "docklands > london > paris > frankfurt" in told
+    assert "measured (ip): 860 Mbit/s from docklands to london" in told
+    assert "bulk-transfer 10" in told
+
+
+@pytest.mark.parametrize(
+    "words, remedy",
+    [
+        (["refusals", "--ceiling", "0.00"], "give a sum"),
+        (["refusals", "--ceiling", "much"], "write a decimal text"),
+        (["refusals", "--load", "nan"], "from 0 to 1"),
+        (["no-such-thing"], "name one of service-switching"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_before_any_router_starts(
+    words: list[str], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scenario", "run", *words, "--on", "lab", "--watch"]) != 0
+    refused = capsys.readouterr().err
+    assert remedy in refused
+    assert "routers start" not in refused

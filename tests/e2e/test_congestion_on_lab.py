@@ -13,7 +13,7 @@ async def test_foreign_congestion_is_renegotiated_under_traffic_and_back_and_no_
     assert outcome.facts["strategies"] == ["as asked", "step up", "step back"]
     assert outcome.facts["sent"] > 10_000_000
     assert outcome.facts["lost"] == 0, story
-    there, back = (line for line in story if "provisions it" in line and "change-" in line)
+    there, back = (line for line in story if "changes the service" in line and "change-" in line)
     assert "light over london--amsterdam" in there
     assert "packets take london > amsterdam > frankfurt, 0 were lost meanwhile" in there
     assert "packets take london > paris > frankfurt, 0 were lost meanwhile" in back

@@ -22,7 +22,9 @@ async def test_a_burst_is_served_on_ip_first_and_moves_onto_light_make_before_br
 async def test_a_volatile_open_is_resolved_under_traffic_by_what_the_firm_itself_gives_up() -> None:
     outcome, story = await on_both("volatile-open", "levels")
     assert outcome.verdict == "money path paid for, bulk lowered"
-    assert outcome.facts["on_spur"] <= outcome.facts["spur"]
+    assert {route[:2] for route in outcome.facts["routes"]} == {("docklands", "london")}
+    counted = outcome.facts["on_spur_megabits"]
+    assert sum(outcome.facts["levels"].values()) + 200 < counted["after"] < counted["capacity"] == 1000
     assert {flow["class"] for flow in outcome.facts["flows"]} == set(outcome.facts["levels"])
     assert all(flow["sent"] > 1_000 for flow in outcome.facts["flows"])
     assert outcome.facts["sent"] > 1_000_000
