@@ -50,6 +50,7 @@ from controller.runtime.planner import Planner
 from controller.runtime.probes import Probes
 from controller.runtime.proof import Proof
 from controller.runtime.recovery import Recoveries
+from controller.runtime.recovery_faults import drift_on
 from controller.runtime.recovery_flows import FlowView
 from controller.runtime.recovery_remedies import RecoveryRemedies
 from controller.runtime.recovery_work import RecoveryWork
@@ -453,8 +454,13 @@ class Controller:
             return await self.care.sync_from(name, actor)
 
     async def check_sync(self, name: DeviceName) -> SyncReport:
-        """What changed on a device behind the controller's back; changes nothing."""
-        return await self.care.check_sync(name)
+        """What changed on a device behind the controller's back; changes nothing.
+
+        What was read to plan its repair is known by then, and drift for as long as that waits for a word.
+        """
+        report, waiting = await self.care.check_sync(name), self.world.recoveries.open_for(drift_on(name))
+        is_waiting = report.is_in_sync and waiting is not None and not waiting.is_dismissed
+        return await self.care.compare(name) if is_waiting else report
 
     async def compare(self, name: DeviceName) -> SyncReport:
         """What a device lacks of what its owners want; changes nothing."""

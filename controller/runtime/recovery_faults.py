@@ -70,9 +70,7 @@ class Faults:
             if owned and device not in busy:
                 text = tuple(one.explain() for one in owned[:_MOST_TOLD])
                 reason = f"{len(owned)} lines of {device} that have owners were changed by somebody else"
-                faults.append(
-                    Fault(f"drift on {device}", FaultKind.DRIFT.value, (device,), False, 1.0, text, (), reason)
-                )
+                faults.append(Fault(drift_on(device), FaultKind.DRIFT.value, (device,), False, 1.0, text, (), reason))
         return faults
 
     def owners(self, fault: Fault) -> tuple[str, ...]:
@@ -100,6 +98,11 @@ class Faults:
         if self.localisation.now is not None:
             ends |= {flow.source for flow in self.localisation.now.flows if fault.hits(flow.links, flow.nodes)}
         return sorted(ends)
+
+
+def drift_on(device: DeviceName) -> str:
+    """The cause of what a device that drifted makes others suffer."""
+    return f"drift on {device}"
 
 
 def _is_flapping(fault: Fault) -> bool:

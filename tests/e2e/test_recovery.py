@@ -295,6 +295,8 @@ async def test_drift_that_somebody_pushed_waits_for_a_word_and_is_then_restored_
         push_drift(provider)
         await upkeep.check_idle()
         one = await eventually(lambda one: one.cause == f"drift on {FRANKFURT}" and one.is_waiting, provider)
+        await upkeep.check_idle()
+        assert upkeep.drift()[FRANKFURT] == 1, "what waits for a word is told for as long"
         lose(provider, NORTH_WIRE, 0.05)
         other = await eventually(lambda each: each.cause == NORTH and each.is_over, provider)
         assert other.transactions
@@ -303,6 +305,8 @@ async def test_drift_that_somebody_pushed_waits_for_a_word_and_is_then_restored_
         await eventually(lambda each: each.id == one.id and each.is_over, provider)
         assert provider.running()[FRANKFURT] != clean, "the tunnel back goes another way now"
         await provider.assert_read_back_equal([FRANKFURT, LONDON])
+        await upkeep.check_idle()
+        assert upkeep.drift()[FRANKFURT] == 0
 
 
 def push_drift(provider: Provider) -> None:
