@@ -122,20 +122,20 @@ class EnterprisePolicyAgent:
         self._taken[envelope] = [*recent, (record.time, amount - back)]
 
     def to_json(self) -> Json:
-        """The account, for a snapshot."""
+        """The account, for a snapshot: amounts in minor units, as what came back is less than nothing."""
         return {
-            "bound": [[*key, amount.to_json()] for key, amount in self._bound.items()],
+            "bound": [[*key, amount.minor, amount.currency] for key, amount in self._bound.items()],
             "taken": {
-                envelope: [[time, amount.to_json()] for time, amount in recent]
+                envelope: [[time, amount.minor, amount.currency] for time, amount in recent]
                 for envelope, recent in self._taken.items()
             },
         }
 
     def load_json(self, document: Json) -> None:
         """Put back what `to_json` gave."""
-        self._bound = {(envelope, name): Money.from_json(amount) for envelope, name, amount in document["bound"]}
+        self._bound = {(envelope, name): Money(*amount) for envelope, name, *amount in document["bound"]}
         self._taken = {
-            envelope: [(time, Money.from_json(amount)) for time, amount in recent]
+            envelope: [(time, Money(*amount)) for time, *amount in recent]
             for envelope, recent in document["taken"].items()
         }
 

@@ -15,7 +15,7 @@ from controller.ports import EventLog
 from controller.runtime.negotiation_house import House, Kept
 
 Json = Any
-_SNAPSHOT = "negotiation@1"
+_SNAPSHOT = "negotiation@2"
 _MARKET = "market"
 
 

@@ -130,6 +130,18 @@ async def test_nothing_is_stored_while_a_record_is_on_its_way(log: SqliteEventLo
     assert restored(plane)[1] == 0
 
 
+async def test_money_that_came_back_is_in_a_snapshot_too(log: SqliteEventLog) -> None:
+    plane = plane_over(log)
+    first = await negotiated(plane)
+    plane.clock.time += 600.0
+    await plane.negotiations.outcome(await plane.negotiations.terminate(first.terms.root, "enough"))
+    await plane.negotiations.idle()
+    assert plane.negotiations.save()
+    after, folded = restored(plane)
+    assert folded == 0
+    assert state_of(after) == state_of(plane)
+
+
 async def _play(acts: list[str]) -> Plane:
     plane = plane_over()
     for act in acts:
