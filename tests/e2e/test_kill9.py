@@ -4,12 +4,11 @@ The controller is a process of its own; the routers are in the test's process, w
 """
 
 import asyncio
-import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lab.faults import FaultScript
 from lab.network import LabNetwork
 from lab.router.faults_point import Fault
 from tests.e2e.doomed_controller import Doom, live
+from tests.e2e.forked import Life, begin, listen
 from tests.e2e.world import RPC_SECONDS, World, address, lab_network, until, write_configuration
 from tests.patience import PATIENCE_SECONDS
 
@@ -26,16 +26,6 @@ KINDS = ("full", "confirmed10", "candidate", "running", "restconf")
 DEVICES = tuple(sorted(f"a-{kind}" for kind in KINDS))
 RECORDS = 1 + 5 + 1 + 2 + 3 + 3 + 1 + 1
 """planned, prepared, committing, tentative, applying, applied, confirming, committed"""
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.e2e.doomed_controller"])
-
-
-@dataclass(slots=True)
-class Life:
-    """What one process said before its end."""
-
-    exit_code: int | None = None
-    said: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -49,15 +39,11 @@ class Scene:
     async def live(self, doom: Doom) -> Life:
         """One process from its start to its end."""
         process, hears = self.begin(doom)
-        return await asyncio.to_thread(_listen, process, hears)
+        return await asyncio.to_thread(listen, process, hears)
 
     def begin(self, doom: Doom):
         """Start a process."""
-        hears, says = PROCESSES.Pipe(duplex=False)
-        process = PROCESSES.Process(target=live, args=(self.settings, doom, says))
-        process.start()
-        says.close()
-        return process, hears
+        return begin(live, self.settings, doom)
 
     async def check(self, label: str, before: dict[str, bytes]) -> str:
         """Start again: the verdict must be what the routers hold; returns it."""
@@ -79,22 +65,6 @@ class Scene:
         assert life.said["next"] == ("committed", ""), life
         assert life.said["drift"] == [], life
         return verdict
-
-
-def _listen(process, hears: Connection) -> Life:
-    life = Life()
-    try:
-        while True:
-            assert hears.poll(PATIENCE_SECONDS), f"the process says nothing more: {life}"
-            word, value = hears.recv()
-            life.said[word] = value
-    except EOFError:
-        process.join(PATIENCE_SECONDS)
-    finally:
-        if process.is_alive():
-            process.kill()
-    life.exit_code = process.exitcode
-    return life
 
 
 @asynccontextmanager
@@ -148,7 +118,7 @@ async def test_a_disk_that_stays_full_until_the_end_of_the_process_is_made_good_
         assert await asyncio.to_thread(_hears, hears, "full")
         await asyncio.sleep(0.3)  # any instant will do: it waits for space until somebody ends it
         os.kill(process.pid, signal.SIGKILL)
-        await asyncio.to_thread(_listen, process, hears)
+        await asyncio.to_thread(listen, process, hears)
         verdict = await here.check(label, before)
         assert verdict == ("committed" if record == RECORDS else "aborted")
 
@@ -179,7 +149,7 @@ async def test_killed_while_the_outcome_is_unknown_it_stays_unknown_and_heals_wh
             assert await asyncio.to_thread(_hears, hears, "open")
             await asyncio.sleep(seconds)  # not a wait for anything: an instant at which to kill it
             os.kill(process.pid, signal.SIGKILL)
-            heard = await asyncio.to_thread(_listen, process, hears)
+            heard = await asyncio.to_thread(listen, process, hears)
             assert "history" not in heard.said, "a device that does not answer was taken for one that does"
         here.faults.clear()
         assert await here.check(label, before) == ("aborted" if refuses else "committed")
