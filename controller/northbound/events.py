@@ -15,9 +15,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from controller.model.errors import AccordError, BusyError, InvalidInputError
-from controller.northbound.auth import Action
+from controller.northbound.auth import Action, Principal
+from controller.northbound.disclosure import event_for
 from controller.northbound.door import Call, Door
-from controller.northbound.views import event_view
 from controller.ports import Event, EventLog
 
 _HEARTBEAT_SECONDS = 15.0
@@ -91,6 +91,7 @@ class EventFeed:
         self._wakers.add(waker)
         self.readers += 1
         self._of_caller[call.actor] += 1
+        principal = call.principal
         try:
             yield b"retry: %d\n\n" % _RETRY_MILLISECONDS
             while not self._is_closed:
@@ -98,12 +99,14 @@ class EventFeed:
                 page = await asyncio.to_thread(self._page, after, stream)
                 for event in page:
                     after = event.position
-                    yield _frame(event)
+                    yield _frame(event, principal)
                 if len(page) == _PAGE:
                     continue
                 if not await self._wait(waker):
-                    if not _is_still_welcome(call, door):
+                    known = _known_still(call, door)
+                    if known is None:
                         return
+                    principal = known
                     yield b": still here\n\n"
         finally:
             self.readers -= 1
@@ -124,14 +127,14 @@ class EventFeed:
         return True
 
 
-def _is_still_welcome(call: Call, door: Door) -> bool:
-    """A stream outlives requests, so the token is looked at again at each heartbeat."""
+def _known_still(call: Call, door: Door) -> Principal | None:
+    """A stream outlives requests, so the token and its roles are looked at again at each heartbeat."""
     try:
-        door.tokens().authenticate_header(call.request.headers.get("authorization", ""), time.time())
+        return door.tokens().authenticate_header(call.request.headers.get("authorization", ""), time.time())
     except AccordError:
-        return False
-    return True
+        return None
 
 
-def _frame(event: Event) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.position, event.type.encode(), orjson.dumps(event_view(event)))
+def _frame(event: Event, principal: Principal) -> bytes:
+    shown = orjson.dumps(event_for(event, principal))
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.position, event.type.encode(), shown)
