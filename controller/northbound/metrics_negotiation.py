@@ -21,6 +21,7 @@ from controller.negotiation.dialogue import Stage
 from controller.negotiation.guardrails import OfferCheck
 from controller.negotiation.messages import MessageCheck
 from controller.negotiation.quote import QuoteCheck
+from controller.negotiation.records import Dialogue
 from controller.negotiation.roles import Tool
 from controller.ports import Event
 from controller.runtime.negotiation import Negotiations
@@ -29,6 +30,8 @@ from controller.runtime.negotiation_house import EVENT_PREFIX
 Json = Any
 _PRICES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _OTHER = "other"
+_NONE = "none"
+"""Nothing was on offer."""
 _CHECKS = frozenset({str(check) for kind in (Check, OfferCheck, MessageCheck, QuoteCheck) for check in kind})
 _RESERVED = frozenset({Stage.RESERVED, Stage.AGREED, Stage.ORDERED, Stage.PROVISIONED})
 _REFUSING = frozenset(
@@ -44,7 +47,7 @@ class NegotiationMetrics(Collector):
     negotiations: Negotiations | None
     _offers: Counter[tuple[str, str]] = field(default_factory=Counter)
     _acceptances: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _refusals: Counter[str] = field(default_factory=Counter)
+    _refusals: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _changes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _prices: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     """By class and band: offers in each bucket, then the sum."""
@@ -53,9 +56,9 @@ class NegotiationMetrics(Collector):
         """Count what agents did."""
         for event in events:
             if event.type.startswith(EVENT_PREFIX):
-                self._note(event.type, event.data)
+                self._note(event.type, event.data, event.stream.split("/")[1])
 
-    def _note(self, type_: str, data: Json) -> None:
+    def _note(self, type_: str, data: Json, party: str) -> None:
         said = data["arguments"]
         if type_ == f"{EVENT_PREFIX}{Tool.OFFER}":
             for terms in said["terms"]:
@@ -63,10 +66,32 @@ class NegotiationMetrics(Collector):
         elif type_ == f"{EVENT_PREFIX}{Tool.SIGN_AGREEMENT}":
             self._acceptances[_labels(said["terms"])] += 1
         elif type_ in _REFUSING:
-            self._refusals[said["check"] if said["check"] in _CHECKS else _OTHER] += 1 + said.get("more", 0)
+            self._note_refusal(said, data["subject"], party)
         elif type_ == f"{EVENT_PREFIX}{Tool.PROVISION}" and said["action"] == "modify":
             outcome = "failed" if "refused" in data["result"] else "done"
             self._changes[self._class_of(said["agreement"]), said["strategy"], outcome] += 1
+
+    def _note_refusal(self, said: Json, subject: str, party: str) -> None:
+        """By the negotiation that it is about; those before it that were not written down one by one are about any."""
+        check = said["check"] if said["check"] in _CHECKS else _OTHER
+        houses = self.negotiations.houses() if self.negotiations else ()
+        dialogue = next((house.desk.dialogue(subject) for house in houses if house.party == party), Dialogue(subject))
+        bands = [band for terms in dialogue.offers for band in terms.quote.bands.values()]
+        name = _class_asked(dialogue)
+        known = name if name and self._is_sold(name) else _OTHER
+        self._refusals[check, known, _scarcest(bands) if bands else _NONE] += 1
+        if said.get("more"):
+            self._refusals[check, _OTHER, _NONE] += said["more"]
+
+    def _is_sold(self, name: str) -> bool:
+        """Whether a class is one of the catalogue's or of a wallet's here: anybody can ask for one by any name."""
+        plane = self.negotiations
+        if plane is None:
+            return False
+        catalogues = [plane.business.agent.catalogue] if plane.business else []
+        catalogues += [plane.network.market.seller.catalogue] if plane.network else []
+        has_wallet = any(one.policy.purse_of(name) is not None for one in plane.consumers.values())
+        return has_wallet or any(name in catalogue.classes for catalogue in catalogues)
 
     def _class_of(self, agreement: str) -> str:
         network = self.negotiations.network if self.negotiations else None
@@ -89,8 +114,8 @@ class NegotiationMetrics(Collector):
         """Every family."""
         yield _counter("accord_negotiation_offers", "Terms offered.", ("class", "band"), self._offers)
         yield _counter("accord_negotiation_acceptances", "Terms agreed.", ("class", "band"), self._acceptances)
-        refusals = {(check,): number for check, number in self._refusals.items()}
-        yield _counter("accord_negotiation_refusals", "Refusals by the check that said no.", ("check",), refusals)
+        words = "Refusals by the check that said no, the class that asked and the band that it was offered."
+        yield _counter("accord_negotiation_refusals", words, ("check", "class", "band"), self._refusals)
         words = "Changes of live agreements, by how they came about and what came of them."
         yield _counter("accord_negotiation_changes", words, ("class", "strategy", "outcome"), self._changes)
         yield self._price_family()
@@ -149,6 +174,14 @@ class NegotiationMetrics(Collector):
                     for rank, band in enumerate(BANDS):
                         family.add_metric([mesh.tier.value, axis.value, band.value], ranks.count(rank))
         return family
+
+
+def _class_asked(dialogue: Dialogue) -> str:
+    """The workload class that a negotiation is about, as far as this party knows; empty where it does not."""
+    request = dialogue.request or (dialogue.chosen.request if dialogue.chosen else None)
+    if request is None and dialogue.variations:
+        request = dialogue.variations[0].request
+    return request.workload_class if request else ""
 
 
 def _labels(terms: Json) -> tuple[str, str]:

@@ -40,6 +40,7 @@ _TRADE = (
         "Terms offered, by the scarcest of their bands.",
         "ops",
         (Query(f"sum by (band) (rate(accord_negotiation_offers_total{{{AT_JOB}}}{RATE}))", "{{band}}"),),
+        width=8,
         is_stacked=True,
     ),
     Panel(
@@ -47,6 +48,7 @@ _TRADE = (
         "Terms agreed, by class of workload.",
         "ops",
         (Query(f"sum by (class) (rate(accord_negotiation_acceptances_total{{{AT_JOB}}}{RATE}))", "{{class}}"),),
+        width=8,
         is_stacked=True,
     ),
     Panel(
@@ -60,12 +62,25 @@ _TRADE = (
                 "{{class}} {{band}}",
             ),
         ),
+        width=8,
     ),
     Panel(
         "Refusals",
         "By the check that said no.",
         "ops",
         (Query(f"sum by (check) (rate(accord_negotiation_refusals_total{{{AT_JOB}}}{RATE}))", "{{check}}"),),
+        is_stacked=True,
+    ),
+    Panel(
+        "Refusals by class",
+        "By the class that asked, and the scarcest band that it was offered; none where nothing was.",
+        "ops",
+        (
+            Query(
+                f"sum by (class, band) (rate(accord_negotiation_refusals_total{{{AT_JOB}}}{RATE}))",
+                "{{class}} {{band}}",
+            ),
+        ),
         is_stacked=True,
     ),
 )
