@@ -21,7 +21,8 @@ from controller.telemetry.season import Season
 Array = NDArray[np.float64]
 _FAST, _SLOW, _SCALE, _PHASE = 0.3, 0.03, 0.02, 0.25
 """Memories of the levels, of the size of steps, and of the seasonal profile."""
-_LOSS_MEMORY = 0.02
+_LOSS_MEMORY, _LOSS_HORIZONS = 0.02, 4
+"""Losses are remembered over so many horizons at least: those of forecasts that overlap are nearly one."""
 _SHARPNESS = 6.0
 _CLIP = 8.0
 """A step this many times the usual is a spike: it is learnt from no further."""
@@ -30,10 +31,16 @@ _FAR = 4 * _CLIP
 _FARTHEST = 1e12
 _LEAST_STEP, _NOTHING = 1e-9, 1e-150
 """Of the largest value that was seen; and where there was none."""
+_RARE, _SELDOM = 0.002, 0.1
+"""Memory of the mean square of steps, and the least usual step as a share of its root."""
+_UNKNOWN = 0.3
+"""Of the usual step by now: one that was taken for so much less was not known yet."""
 _UNTRIED, _TRIED = 3.0, 20.0
 """A member that begins late begins with so many times the losses of the best, as if they were so many ticks' mean."""
 _WARM = 4
 """Ticks until the size of a usual step is known."""
+_RIDGE = 20.0
+"""Samples that the prior of the regressions is worth, a tick ahead; the further, the less each sample says."""
 _MEMBERS, _SEASONAL = 3, 1
 _PLAIN_FEATURES, _SEASON_FEATURES = 3, 3
 
@@ -74,7 +81,8 @@ class _Made:
     mixed: Array
     now: Array
     scale: Array
-    spread: Array
+    quantiles: Array
+    """Of its error, as they were said."""
 
 
 class Forecaster:
@@ -96,9 +104,11 @@ class Forecaster:
         self._slow: Array = np.zeros(count)
         self._scale: Array = np.zeros(count)
         self._largest: Array = np.zeros(count)
+        self._square: Array = np.zeros(count)
+        """Of steps on average, in largest values, as squares of what is huge would not fit."""
         self._made: dict[int, list[_Made | None]] = {h: [None] * h for h in self.horizons}
         features = _PLAIN_FEATURES + _SEASON_FEATURES * bool(seasons or season) + (len(seasons) > 1)
-        self._models = {h: LeastSquares(features, count) for h in self.horizons}
+        self._models = {h: LeastSquares(features, count, ridge=_RIDGE * h**0.5) for h in self.horizons}
         self._losses = {h: np.ones((_MEMBERS, count)) for h in self.horizons}
         self._errors = {h: TrackedQuantiles(count, h) for h in self.horizons}
         self._next: Array = np.zeros(count)
@@ -120,16 +130,14 @@ class Forecaster:
         if self._tick and self._tick == self._seasons[0]:
             for losses in self._losses.values():
                 losses[_SEASONAL] = _UNTRIED * losses.min(axis=0)
+        self._measure(filled, known)
         self._learn(filled, known)
-        self._remember(filled, known)
-        points = [self._forecast(horizon, filled) for horizon in self.horizons]
+        self._remember(filled)
+        quantiles = np.empty((len(self.horizons), len(LEVELS), len(filled)))
+        points = [self._forecast(horizon, filled, out) for horizon, out in zip(self.horizons, quantiles, strict=True)]
         ago = self._season_ago()
         self._tick += 1
         self._next = points[0]
-        quantiles = np.empty((len(self.horizons), len(LEVELS), len(filled)))
-        for horizon, out in zip(self.horizons, quantiles, strict=True):
-            made = self._made[horizon][(self._tick - 1) % horizon]
-            self._errors[horizon].write(out, (made.spread if made else 1.0) * self._scale)
         return Forecast(self.horizons, np.stack(points), quantiles, ago)
 
     def _season_ago(self) -> Array | None:
@@ -143,13 +151,20 @@ class Forecaster:
         row: Array = self._past[(self._tick - ticks_ago) % len(self._past)]
         return row
 
-    def _remember(self, now: Array, known: NDArray[np.bool_]) -> None:
+    def _measure(self, now: Array, known: NDArray[np.bool_]) -> None:
+        """See what a usual step is."""
         step = np.abs(now - self._at(1)) if self._tick else np.zeros_like(now)
         learns = known * max(_SCALE, 1.0 / max(self._tick, 1))  # a gap does not make steps smaller
         most = np.where(self._scale > self._floor(), _CLIP * self._scale, np.inf)  # what never moved has no usual step
         usual = np.minimum(step, most) if self._tick > _WARM else step
-        np.maximum(self._largest, np.abs(now), out=self._largest)
+        largest = np.maximum(self._largest, np.abs(now))
+        unit = largest + _NOTHING
+        self._square *= (self._largest / unit) ** 2
+        self._square += known * max(_RARE, 1.0 / (self._tick + 1.0)) * ((step / unit) ** 2 - self._square)
+        self._largest = largest
         self._scale = np.maximum(self._scale + learns * (usual - self._scale), self._floor())
+
+    def _remember(self, now: Array) -> None:
         self._fast = self._fast + _FAST * (now - self._fast)
         self._slow = self._slow + max(_SLOW, 1.0 / (self._tick + 1.0)) * (now - self._slow)
         self._past[self._tick % len(self._past)] = now
@@ -159,7 +174,8 @@ class Forecaster:
             self._profile[phase] += memory * (now - self._profile[phase])
 
     def _floor(self) -> Array:
-        floor: Array = _LEAST_STEP * self._largest + _NOTHING
+        """What moves seldom, such as a source that is on or off, has a usual step all the same."""
+        floor: Array = np.maximum(_LEAST_STEP, _SELDOM * np.sqrt(self._square)) * self._largest + _NOTHING
         return floor
 
     def _features(self, horizon: int, now: Array) -> Array:
@@ -189,7 +205,8 @@ class Forecaster:
         else:
             np.subtract(self._at(ago - horizon), self._at(ago), out=out)
 
-    def _forecast(self, horizon: int, now: Array) -> Array:
+    def _forecast(self, horizon: int, now: Array, quantiles: Array) -> Array:
+        """The point, and its quantiles into the array that is there."""
         features = self._features(horizon, now)
         learnt = now + self._scale * self._models[horizon].predict(features)
         season = self._seasons[0]
@@ -206,9 +223,9 @@ class Forecaster:
         np.exp(weights, out=weights)
         mixed: Array = np.einsum("in,in->n", weights, members)
         mixed /= weights.sum(axis=0)
-        self._made[horizon][self._tick % horizon] = _Made(
-            features, members, mixed, now, self._scale, self._errors[horizon].spread
-        )
+        errors = self._errors[horizon]
+        errors.write(quantiles, errors.spread * self._scale)
+        self._made[horizon][self._tick % horizon] = _Made(features, members, mixed, now, self._scale, quantiles)
         return mixed
 
     def _learn(self, values: Array, known: NDArray[np.bool_]) -> None:
@@ -221,7 +238,8 @@ class Forecaster:
             far = _far(horizon)
             self._models[horizon].learn(made.features, _steps(values, made.now, made.scale, far), known)
             self._weigh(horizon, made, values, known)
-            self._errors[horizon].learn(_steps(values, made.mixed, made.scale, _FARTHEST), known, made.spread, far)
+            unit = np.maximum(made.scale, _UNKNOWN * self._scale)
+            self._errors[horizon].learn(_steps(values, made.mixed, unit, _FARTHEST), known, made.quantiles / unit, far)
 
     def _weigh(self, horizon: int, made: _Made, values: Array, known: NDArray[np.bool_]) -> None:
         """Take what each member missed into its losses; in place, as it is the largest array of a tick."""
@@ -244,10 +262,12 @@ class Forecaster:
 
     def _memory(self, horizon: int) -> Array | float:
         """Of the losses of each member: the season is judged by all that it said until that is enough."""
+        memory = min(_LOSS_MEMORY, 1.0 / (_LOSS_HORIZONS * horizon))
+        memory = max(memory, 1.0 / (self._tick - horizon + _TRIED))
         since = self._tick - _back(self._seasons[0], horizon) if self._seasons[0] else -1
-        if since < 0 or _LOSS_MEMORY * (since + _TRIED) >= 1.0:
-            return _LOSS_MEMORY
-        return np.array([[_LOSS_MEMORY], [1.0 / (since + _TRIED)], [_LOSS_MEMORY]])
+        if since < 0 or memory * (since + _TRIED) >= 1.0:
+            return memory
+        return np.array([[memory], [1.0 / (since + _TRIED)], [memory]])
 
 
 def _back(season: int, horizon: int) -> int:

@@ -19,6 +19,8 @@ _FIRST_STEP = 3.0
 _LAST_STEP = 0.15
 """In mean sizes of an error: the outer quantiles are about two of them away."""
 _SIZE_MEMORY = 0.03
+_HORIZONS = 10
+"""An error's size is what it was over so many horizons at least: a change within one is over when it would be used."""
 _FAR = 8.0
 """An error is learnt from no further than so many mean sizes, unless it is not far for a step of the series."""
 _NO_CHANGE = 1e-300
@@ -69,23 +71,25 @@ class TrackedQuantiles:
         self._seen = 0
         self._multiples[:] = np.array(_NORMAL)[:, None] * _NORMAL_SPREAD
 
-    def learn(self, errors: Array, known: NDArray[np.bool_], spread: Array, near: float = np.inf) -> None:
-        """One error of each series for which it is known, of a forecast of that spread; up to `near` none is far."""
+    def learn(self, errors: Array, known: NDArray[np.bool_], said: Array, near: float = np.inf) -> None:
+        """One error of each series for which it is known, and what `said` its quantiles were; up to `near` none is far.
+
+        What was said is what has to be right so often: what would be said by now knows the errors in between.
+        """
         learns = self._memory if known.all() else known * self._memory
         if self._seen >= _WARM:
             step = learns * max(_LAST_STEP, _FIRST_STEP / self._seen)
             at = np.empty_like(errors)
-            for level, multiple in zip(LEVELS, self._multiples, strict=True):
-                np.multiply(multiple, spread, out=at)
-                np.subtract(level, errors <= at, out=at)
+            for level, multiple, limit in zip(LEVELS, self._multiples, said, strict=True):
+                np.subtract(level, errors <= limit, out=at)
                 np.multiply(at, step, out=at)
                 np.add(multiple, at, out=multiple)
         is_new = self._learnt < _LOOK_ALWAYS
         looks = is_new or self._learnt % _LOOK_EVERY == 0
         if looks:
             self._most = np.maximum(_FAR * self._size, near)
-        learns = _SIZE_MEMORY * learns
-        if _SIZE_MEMORY * (self._seen + 1) < self._horizon**0.5:
+        learns = np.minimum(_SIZE_MEMORY * learns, 1.0 / (_HORIZONS * self._horizon))
+        if self._seen < max(self._horizon**0.5 / _SIZE_MEMORY, _HORIZONS * self._horizon):
             np.maximum(learns, known / (self._seen + 1.0), out=learns)
         self._size += learns * (np.minimum(np.abs(errors), self._most) - self._size)
         self._seen += 1

@@ -167,7 +167,24 @@ def test_a_state_that_lasts_is_covered_though_it_lies_far_from_a_usual_step():
     flips = random.random((2000, 12)) < 0.02
     on = 100.0 * (flips.cumsum(axis=0) % 2)
     skills = walk_forward({str(n): on[:, n] for n in range(12)}, 48, ())
-    assert np.mean([one.coverage for one in skills]) > 0.65
+    assert np.mean([one.coverage for one in skills]) > 0.8
+
+
+@pytest.mark.parametrize("horizon", [6, 48])
+def test_what_moves_seldom_and_far_has_a_usual_step_all_the_same(horizon):
+    random = np.random.default_rng(6)
+    on = 100.0 * ((random.random((1500, 12)) < 0.08).cumsum(axis=0) % 2)
+    skills = walk_forward({str(n): on[:, n] for n in range(12)}, horizon, ())
+    assert 0.87 < np.mean([one.coverage for one in skills]) < 0.96
+    assert np.mean([one.skill_vs_persistence for one in skills]) > 0.1
+
+
+def test_what_was_nothing_at_first_does_not_make_intervals_absurd_when_it_begins_to_move():
+    flips = np.random.default_rng(4).random(200) < 0.08
+    values = 100.0 * ((flips & (np.arange(200) > 8)).cumsum() % 2)
+    forecaster = Forecaster(1, (48,))
+    made = [forecaster.step(np.array([value])) for value in values]
+    assert made[-1].upper[0, 0] - made[-1].lower[0, 0] < 2000
 
 
 def test_a_season_that_says_nothing_is_not_believed_when_it_begins():
