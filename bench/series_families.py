@@ -53,7 +53,8 @@ def _turn(random: Random, ticks: int, count: int, period: float) -> Array:
 
 def _days(random: Random, ticks: int, count: int, period: float = 288) -> Array:
     turn = _turn(random, ticks, count, period)
-    return 100 + 30 * np.sin(turn) + 8 * np.sin(2 * turn + 1) + 4 * _ar(_noise(random, ticks, count), 0.6)
+    waves: Array = 100 + 30 * np.sin(turn) + 8 * np.sin(2 * turn + 1)
+    return waves + 4 * _ar(_noise(random, ticks, count), 0.6)
 
 
 def _weeks(random: Random, ticks: int, count: int) -> Array:
