@@ -24,10 +24,13 @@ DECISIONS_KEPT = 20
 POSITIONS_KEPT = 100
 CARRIERS_KEPT = 200
 CHANGES_KEPT = 200
+DIAGNOSES_KEPT = 50
 AGREEMENTS_KEPT = 1000
 """Terminated ones; the event log has all of them."""
 LONGEST_WINDOW_SECONDS = 366 * 86_400.0
 _PREFIX = "assurance/"
+_UNKNOWN = "unknown"
+"""What a fault is of which no cause is known."""
 _S, _E = InstanceState, InstanceEvent
 
 
@@ -69,6 +72,7 @@ class AssuranceBook:
         """How each service was, from `_told_at` on."""
         self._told_at = 0.0
         self._carriers: list[Carrier] = []
+        self._diagnoses: list[Recorded] = []
         self._changes: list[OwnChange] = []
         self._handlers: Mapping[str, Callable[[Event, Json], None]] = {
             types.SERVICES_CHANGED: self._services_changed,
@@ -80,6 +84,7 @@ class AssuranceBook:
             types.ASSURANCE_AVAILABILITY: self._available,
             types.ASSURANCE_REPORTED: self._reported,
             types.LINK_CHANGED: self._link_changed,
+            types.DIAGNOSIS_CHANGED: self._diagnosed,
             types.DAEMON_STARTED: self._started,
         }
 
@@ -129,6 +134,11 @@ class AssuranceBook:
     def changes(self) -> tuple[OwnChange, ...]:
         """The latest of our own that moved traffic, oldest first."""
         return tuple(self._changes)
+
+    @property
+    def diagnoses(self) -> tuple[Recorded, ...]:
+        """The latest that name causes, oldest first: `causes` with confidence and reason, surest first; `services`."""
+        return tuple(self._diagnoses)
 
     # -- folding -----------------------------------------------------------------------------------------------
 
@@ -255,6 +265,14 @@ class AssuranceBook:
         self._carriers.append(Carrier(event.position, event.time, bool(data["up"]), links))
         del self._carriers[:-CARRIERS_KEPT]
 
+    def _diagnosed(self, event: Event, data: Json) -> None:
+        known = [one for one in data["causes"] if one["kind"] != _UNKNOWN]
+        if known and data["services"]:
+            causes = [{key: one.get(key, "") for key in ("cause", "confidence", "reason")} for one in known]
+            kept = {"causes": causes, "services": data["services"]}
+            self._diagnoses.append(Recorded(event.position, event.time, kept))
+            del self._diagnoses[:-DIAGNOSES_KEPT]
+
     def _tunnels_changed(self, event: Event, _data: Json) -> None:
         self._keep_change(of_tunnels(event))
 
@@ -284,6 +302,7 @@ class AssuranceBook:
             },
             "carriers": [[one.position, one.time, one.is_up, list(one.links)] for one in self._carriers],
             "changes": [to_json(one) for one in self._changes],
+            "diagnoses": [_recorded_json(one) for one in self._diagnoses],
             "told": self._told,
             "told-at": self._told_at,
         }
@@ -306,6 +325,7 @@ class AssuranceBook:
             Carrier(position, time, up, tuple(links)) for position, time, up, links in document["carriers"]
         ]
         self._changes = [from_json(OwnChange, one) for one in document["changes"]]
+        self._diagnoses = [Recorded(*one) for one in document.get("diagnoses", ())]
         self._told, self._told_at = dict(document["told"]), document["told-at"]
         self.version += 1
 

@@ -51,7 +51,8 @@ def predict(
 ) -> tuple[Breach, ...]:
     """One for each objective; column n of the forecast is the series of objective n.
 
-    A forecast that is not a number is no forecast: its probability and its quality are 0.
+    A forecast that is not a number is no forecast: its probability and its quality are 0. None is told below zero, or
+    of a ratio above one.
     """
     columns = forecast.point.shape[1]
     if not len(objectives) == len(qualities) == columns:
@@ -70,7 +71,9 @@ def predict(
     probability = np.where(known, probability, 0.0)
     last = len(forecast.horizons) - 1
     rows, every = last - np.argmax(probability[::-1], axis=0) if columns else np.zeros(0, dtype=int), np.arange(columns)
-    likeliest = [table[rows, every].tolist() for table in (forecast.point, forecast.lower, forecast.upper, probability)]
+    highest = np.array([1.0 if one.unit == "ratio" else np.inf for one in objectives])
+    bounded = [np.clip(table, 0.0, highest) for table in (forecast.point, forecast.lower, forecast.upper)]
+    likeliest = [table[rows, every].tolist() for table in (*bounded, probability)]
     horizons = [forecast.horizons[row] * tick_seconds for row in rows]
     trusted = np.where(known.all(axis=0), np.asarray(qualities, dtype=float), 0.0).tolist()
     return tuple(map(Breach, objectives, horizons, *likeliest, trusted))

@@ -13,7 +13,7 @@ from controller.cli.exits import UsageError
 from controller.cli.plan_view import Format, show_plan
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import Json, table
-from controller.model.amounts import amount
+from controller.model.amounts import amount, digits
 
 app = group("topology", "The network: nodes, links, and what customers see of them.")
 _ABSTRACTIONS = ("white", "grey", "black")
@@ -101,7 +101,7 @@ def _overlay_row(link: Json, unit: str, most: float) -> Json:
     return {
         "link": link["link"],
         "state": "up" if link["is_up"] else "down",
-        "value": amount(value, unit) if unit != "ratio" or value is None else f"{100 * value:.3g} %",
+        "value": amount(value, unit) if unit != "ratio" or value is None else f"{digits(100 * value)} %",
         "bar": "█" * filled + "·" * (_BAR - filled) if value is not None else "",
         "from": link["from"],
         "note": link.get("note", ""),

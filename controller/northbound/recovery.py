@@ -24,6 +24,7 @@ from controller.northbound.door import Call, Door, Json, json_response
 from controller.recovery.history import Recovery
 from controller.recovery.scoring import Candidate
 from controller.runtime.localisation import Localisation
+from controller.runtime.localisation_observations import AGO
 from controller.runtime.recovery import Recoveries
 from controller.topology.expected_delay import LOW_CONFIDENCE, late_links
 
@@ -68,7 +69,7 @@ class RecoveryDoor:
             "reason": found.reason,
             "causes": [fault.to_json() for fault in found.faults],
             "services": list(found.hit()),
-            "symptoms": [str(one) for one in found.symptoms()],
+            "symptoms": [str(one) for one in found.symptoms() if not one.subject.endswith(AGO)],
             "suspected": [
                 {"symptom": str(one), "confidence": LOW_CONFIDENCE} for one in late_links(found.topology.database)
             ],

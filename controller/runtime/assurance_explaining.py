@@ -53,6 +53,7 @@ class Explaining:
         stories = [
             *self._standing(agreement),
             *self._changes(agreement),
+            *self._diagnosed(agreement),
             *self._unusual(agreement),
             *self._late(agreement),
             *self._decided(agreement),
@@ -113,6 +114,15 @@ class Explaining:
                 if len(samples) > 1:
                     yield explain(SeriesChange(what, samples, samples))
                     return
+
+    def _diagnosed(self, agreement: str) -> Iterator[Narrative]:
+        """The last that was found to be wrong on its way, for as long as what it did to the series is remembered."""
+        book, kept = self.assurance.world.assurance, self.assurance.measures.series().history_seconds
+        found = [one for one in book.diagnoses if agreement in one.data["services"]]
+        if found and self.assurance.clock.now() - found[-1].time <= kept:
+            causes = "; ".join(f"{one['cause']} at fault ({one['reason']})" for one in found[-1].data["causes"])
+            text = f"At {_clock(found[-1].time)} UTC localisation found {causes}"
+            yield Narrative((Clause(text, events=(EventReference(found[-1].position),)),))
 
     def _unusual(self, agreement: str) -> Iterator[Narrative]:
         """What takes of the health without having broken anything."""

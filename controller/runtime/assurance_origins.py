@@ -22,6 +22,8 @@ _BEFORE_SECONDS = 60.0
 """How long before a change what began it may have happened."""
 _LATE_SECONDS = 5.0
 """How much later than what it began: routers' clocks differ from ours, and what happened has to be told."""
+_FOUND_SECONDS = 120.0
+"""How long after a change localisation may name what began it."""
 _NOISE = 1.02
 """Rates that were measured at two times add up to no more than this."""
 _NEGOTIATED = "oss-planning"
@@ -62,7 +64,7 @@ class Origins:
             return Origin(self._lost(carrier), self._changed(own) if own else None, moved)
         if own is not None:
             return Origin(self._changed(own), None, self._shifted(change, own))
-        return Origin(self._found(agreement, first))
+        return Origin(self._diagnosed(agreement, last, first) or self._found(agreement, first))
 
     # -- what it was -------------------------------------------------------------------------------------------
 
@@ -123,6 +125,17 @@ class Origins:
             return CauseEvent(reference, since)
         confidence = float(last.data.get("confidence", 0.0))
         return CauseEvent(reference, since, last.data["cause"], "is at fault", confidence)
+
+    def _diagnosed(self, agreement: str, last: float, first: float) -> CauseEvent | None:
+        """What localisation found about that time, whether or not anything had to be decided."""
+        begin, end = last - _BEFORE_SECONDS, first + _FOUND_SECONDS
+        named = (one for one in self._book.diagnoses if agreement in one.data["services"] and begin <= one.time <= end)
+        for one in named:
+            surest = one.data["causes"][0]
+            return CauseEvent(
+                EventReference(one.position), first, surest["cause"], "is at fault", float(surest["confidence"])
+            )
+        return None
 
     def _wire(self, carrier: Carrier) -> str:
         for name in sorted(carrier.links):

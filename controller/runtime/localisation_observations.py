@@ -36,6 +36,8 @@ _USUAL_AFTER_SECONDS = 3600.0
 """What has been late for so long is how it is."""
 VPN = "l3vpn:"
 """What begins the holder of a session in a VPN."""
+AGO = " ago"
+"""What ends the name of an older reading of the same."""
 _SEGMENT_STEPS = 5
 _FULL = 0.9
 """Of a link's capacity, from which on a symptom of it is taken for congestion."""
@@ -239,7 +241,7 @@ class Witness:
         for device, number, subject, elements in self.sessions(flows):
             since = max((self._back[link] for link in elements & self._back.keys()), default=-inf)
             for age, (sent, lost) in enumerate(self._losing(device, number, since, now) if elements else ()):
-                name = f"{subject}, {age} windows ago" if age else subject
+                name = f"{subject}, {age} windows{AGO}" if age else subject
                 yield Observation(ObservationKind.LOSS, name, device, elements, sent=sent, lost=lost)
 
     def _losing(self, device: DeviceName, number: int, since: float, now: float) -> Iterator[tuple[int, int]]:
@@ -283,7 +285,7 @@ class Witness:
             session = self._sessions.get((point.node, probes.get(link.id, "")))
             if session is not None and session.usual is not None and session.delay_at > now - self.patience.stale:
                 for age in range(max(1, min(session.late, _MOST_LATE))):
-                    name = f"delay of {link.id}" + (f", {age} readings ago" if age else "")
+                    name = f"delay of {link.id}" + (f", {age} readings{AGO}" if age else "")
                     yield Observation(ObservationKind.DELAY, name, point.node, on, is_bad=session.late > 0)
 
     # -- sessions ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from math import inf
 
 import structlog
 
+from controller.datastore.config_tree import ConfigTree
 from controller.mapping.tunnel_paths import reservations
 from controller.model.errors import AccordError
 from controller.model.identifiers import DeviceName
@@ -27,6 +28,7 @@ from controller.runtime.topology_reading import (
     Router,
     assemble,
     measured_delays,
+    probed,
     read_router,
     read_state,
 )
@@ -58,6 +60,7 @@ class TopologyView:
     _routers: dict[DeviceName, Router] = field(default_factory=dict)
     _states: dict[DeviceName, DeviceState] = field(default_factory=dict)
     _told: Mapping[LinkId, float] = field(default_factory=dict)
+    _probed: dict[DeviceName, tuple[ConfigTree, int, Mapping[int, tuple[str, ...]]]] = field(default_factory=dict)
     _network: Network | None = None
     _database: TeDatabase | None = None
     _folded: int = -1
@@ -153,10 +156,18 @@ class TopologyView:
     def _measured(self, network: Network) -> dict[LinkId, Measurement]:
         answering = {name: state for name, state in self._states.items() if name not in self.unread}
         told = measured_delays(network, self._routers, answering)
-        sessions = {name: router.probed for name, router in self._routers.items()}
+        sessions = {name: self._sessions(name) for name in self._routers if name in self.world.network}
         self._measured_at = self.measurements.version
         found, self._fresh_until = self.measurements.of(network, sessions, told)
         return found
+
+    def _sessions(self, name: DeviceName) -> Mapping[int, tuple[str, ...]]:
+        """Segment lists of its STAMP sessions, as it is configured now: not as when it was last asked."""
+        config = self.world.network.device(name).config
+        known = self._probed.get(name)
+        if known is None or known[0] is not config or known[1] != config.revision:
+            known = self._probed[name] = config, config.revision, probed(config)
+        return known[2]
 
 
 async def _state(session: DeviceSession) -> bytes:

@@ -112,7 +112,7 @@ def read_router(name: DeviceName, config: ConfigTree, record: DeviceRecord) -> R
         router_id=config.get(_ROUTER_ID, "") or record.router_id,
         role=record.role,
     )
-    return Router(node, ports, _probed(config), record.place)
+    return Router(node, ports, probed(config), record.place)
 
 
 def read_state(body: bytes) -> DeviceState:
@@ -250,7 +250,8 @@ def _segment(locator: str, function: str) -> str:
     return str(IPv6Address(int(network.network_address) + (int(function) << shift)))
 
 
-def _probed(config: ConfigTree) -> dict[int, tuple[str, ...]]:
+def probed(config: ConfigTree) -> dict[int, tuple[str, ...]]:
+    """The segment lists of the STAMP sessions that are configured."""
     found: dict[int, dict[int, str]] = {}
     for path in config.below(_STAMP):
         if len(path) == 5 and path[4].name == "sid":

@@ -234,6 +234,8 @@ def test_a_small_load_is_told_with_three_digits(asked: list[Any], monkeypatch: p
     links = LINKS | {"links": [LINKS["links"][0] | {"value": 0.168606}]}
     monkeypatch.setattr(Client, "get", lambda *_, **__: links)
     assert "16.9 %" in run("topology", "show", "--overlay", "load")
+    links["links"][0]["value"] = 5.03e-8
+    assert " 0 %" in run("topology", "show", "--overlay", "load")
 
 
 def test_series_are_told_with_six_digits_and_a_campaign_its_share_in_percent(monkeypatch: pytest.MonkeyPatch) -> None:

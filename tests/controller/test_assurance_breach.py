@@ -50,6 +50,13 @@ def test_a_delay_far_below_its_target_is_safe_and_one_far_above_is_not():
     assert safe.horizon_seconds in {60.0, 300.0}
 
 
+def test_no_delay_is_foreseen_below_zero_and_no_ratio_above_one():
+    loss = Objective(DELAY.service, ObjectiveName.LOSS, 0.01)
+    for found in predict((DELAY, loss), forecast_of(noisy(0.0001, 0.01), noisy(0.99, 0.2)), 10.0, (1.0, 1.0)):
+        assert 0.0 <= found.lower <= found.point <= found.upper
+        assert found.objective is DELAY or found.upper <= 1.0
+
+
 def test_the_likeliest_horizon_is_named():
     rising = np.concatenate([noisy(0.010, 0.0001, 200), np.linspace(0.010, 0.0145, 60)])
     (found,) = predict((DELAY,), forecast_of(rising), 10.0, (1.0,))

@@ -1,15 +1,19 @@
 """What began a change of a service: carriers and changes of the controller's own, where the time fits; nothing else."""
 
+import json
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 
 from controller.assurance.book import AssuranceBook
+from controller.events import types
 from controller.mapping.tunnel import PRIMARY, Tunnel, TunnelPath
 from controller.mapping.tunnel_book import TunnelChange
 from controller.model.identifiers import DeviceName
 from controller.northbound.assurance import assurance_view
+from controller.ports import NewEvent
+from controller.recovery.situation import Fault
 from controller.runtime.assurance_explaining import Explaining
 from controller.runtime.collection_reading import Told
 from controller.runtime.world import World
@@ -125,3 +129,22 @@ async def test_a_link_that_was_late_when_the_daemon_began_is_a_slight_symptom_of
     assert await seen(NEAR[0], 0.0205) == (round(0.9 * whole), [late], [f"{late} (low confidence)."])
     assert await seen(NEAR[0], 0.0011) == (whole, [], []), "it is over"
     assert world.decisions() == []
+
+
+async def test_what_localisation_found_is_named_as_what_began_a_change_and_by_itself(world: AssuredWorld) -> None:
+    fault = Fault("link lon1:0>par1:0", "link", confidence=0.97, reason="the cause is link lon1:0>par1:0 (late)")
+    other = Fault("unknown", "unknown", reason="no cause known")
+    for _ in range(3):
+        await world.tick(0.012)
+    for faults, services in (([fault], ["acme"]), ([other], ["acme"]), ([fault], ["other"])):
+        causes = [one.to_json() for one in faults]
+        data = {"reason": "", "causes": causes, "services": services, "symptoms": []}
+        await world.log.append([NewEvent("diagnosis", types.DIAGNOSIS_CHANGED, data)], actor="accord")
+    text = await told(world)
+    assert "(10 to 12 ms) because link lon1:0>par1:0 is at fault." in text
+    assert "localisation found link lon1:0>par1:0 at fault (the cause is link lon1:0>par1:0 (late))." in text
+    (kept,) = [one for one in world.world.assurance.diagnoses if "acme" in one.data["services"]]
+    again = AssuranceBook()
+    again.load_json(json.loads(json.dumps(world.world.assurance.to_json())))
+    assert again.diagnoses == world.world.assurance.diagnoses
+    assert kept.data["causes"][0]["confidence"] == 0.97

@@ -5,13 +5,17 @@ from types import SimpleNamespace
 import orjson
 import pytest
 
+from controller.assurance.root_cause_observations import Observation, ObservationKind
 from controller.model.errors import NotAuthorizedError, NotFoundError
 from controller.northbound.auth import Principal, Role
 from controller.northbound.door import Call
 from controller.northbound.recovery import RecoveryDoor
-from controller.recovery.states import Cue
+from controller.recovery.states import Cue, Mode
+from controller.topology.te_database import Measurement, TeDatabase
 from tests.controller.test_recovery_states import PLAN, folded, story
+from tests.controller.topology_samples import drawn
 
+LINK = frozenset({"a:0>b:0"})
 EVERYBODY = Principal("ada", frozenset({Role.READER}))
 ACME = Principal("bob", frozenset({Role.READER}), ("acme*",))
 OTHER = Principal("eve", frozenset({Role.READER}), ("globex",))
@@ -59,3 +63,23 @@ async def test_who_reaches_none_of_its_services_sees_nothing_of_a_recovery(door)
             await handler(call(OTHER))
     with pytest.raises(NotFoundError):
         await door.show(call(OTHER, "recovery-9"))
+
+
+async def test_a_diagnosis_tells_each_symptom_once_and_links_that_may_have_been_late_for_ever(door):
+    names = ("delay of a:0>b:0", "delay of a:0>b:0, 1 readings ago", "delay of a:0>b:0, 2 readings ago")
+    symptoms = [Observation(ObservationKind.DELAY, name, "a", LINK, is_bad=True) for name in names]
+    database = TeDatabase(drawn(("a", "b", 1)))
+    link = next(iter(database.network.links))
+    found = SimpleNamespace(
+        reason="late", faults=(), hit=tuple, symptoms=lambda: symptoms, topology=SimpleNamespace(database=database)
+    )
+    world = SimpleNamespace(recoveries=SimpleNamespace(damping=SimpleNamespace(suppressed=lambda _: ())))
+    clock = SimpleNamespace(now=lambda: 0.0)
+    told = RecoveryDoor(SimpleNamespace(world=world, mode=lambda: Mode.AUTO, clock=clock), found)
+    document = orjson.loads((await told.diagnosis(call(EVERYBODY))).body)
+    assert document["symptoms"] == ["delay of a:0>b:0: late"]
+    assert document["suspected"] == []
+    found.topology.database = database.with_measurements({link: Measurement(delay_seconds=0.02)})
+    document = orjson.loads((await told.diagnosis(call(EVERYBODY))).body)
+    assert [one["confidence"] for one in document["suspected"]] == [0.3]
+    assert "takes 20 ms, 1 ms are expected" in document["suspected"][0]["symptom"]

@@ -30,12 +30,11 @@ def with_a_lossy_link():
 
 @pytest.fixture
 async def provider(tmp_path):
-    """Every link measured, every router read a few times a second once the clockwork goes."""
+    """Every link measured, every router read a few times a second once the clockwork goes; none asked again."""
     async with open_provider(tmp_path, with_a_lossy_link()) as provider:
         controller = provider.controller
         await controller.topology.refresh()
         await provider.commit_plan(await controller.plan_tunnels(lambda t: t.measure(is_on=True), ACTOR))
-        await controller.topology.refresh()
         controller.collection.take_over(Pace(0.2, jitter=0.0))
         controller.collection.start()
         yield provider
