@@ -183,6 +183,22 @@ def test_what_the_owner_changes_is_left_alone_until_it_has_cooled():
     assert world.times(E.RENEGOTIATE)[0] >= LIMITS.cooling_seconds
 
 
+def test_what_is_at_risk_while_its_last_change_is_young_is_held_until_that_has_cooled():
+    world = World("a1")
+    world.happen("a1", E.MODIFY, "owner")
+    world.happen("a1", E.CHANGE_COMMITTED)
+    while world.state() is not S.ASSURED:
+        world.tick({"a1": CALM})
+    assert world.now < LIMITS.cooling_seconds
+    world.tick({"a1": ALARM})
+    assert world.state() is S.AT_RISK
+    world.tick({"a1": ALARM})
+    assert (world.state(), len(world.times(E.HOLD))) == (S.COOLING, 1)
+    while not world.times(E.COOLED):
+        world.tick({"a1": ALARM})
+    assert world.times(E.COOLED)[0] >= LIMITS.cooling_seconds
+
+
 def test_one_fault_under_many_agreements_does_not_change_them_all_at_once():
     names = [f"a{n}" for n in range(12)]
     world = World(*names)

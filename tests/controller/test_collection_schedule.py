@@ -1,7 +1,7 @@
 """When devices are read, who may send how many test packets, and when a campaign knows its answer."""
 
 from itertools import pairwise
-from math import inf
+from math import exp, inf, lgamma
 from random import Random
 
 import pytest
@@ -168,6 +168,22 @@ def test_wrong_answers_are_no_more_frequent_than_the_confidence_allows_however_o
     question = Question(0.015, confidence=0.9, tolerated_ratio=0.05)
     answers = [decide(question, delays(seed, share, 800)).answer for seed in range(100)]
     assert answers.count(wrong) <= 0.1 * len(answers)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_it_takes_as_much_evidence_as_chance_gives_no_more_often_than_the_confidence_allows(confidence: float) -> None:
+    question = Question(0.015, confidence=confidence, tolerated_ratio=0.05)
+    needed = samples_needed(question)
+
+    def evidence(quiet: int) -> float:
+        """By how much all quiet is likelier of any share, whatever it is, than of the one that is tolerated."""
+        return beta(0.5, 0.5 + quiet) / beta(0.5, 0.5) / 0.95**quiet
+
+    assert evidence(needed - 1) < 1 / (1 - confidence) <= evidence(needed)
+
+
+def beta(a: float, b: float) -> float:
+    return exp(lgamma(a) + lgamma(b) - lgamma(a + b))
 
 
 def test_measurements_that_resemble_each_other_count_for_less() -> None:

@@ -11,6 +11,7 @@ from controller.adapters.event_log_memory import MemoryEventLog
 from controller.assurance.root_cause_observations import Observation, ObservationKind
 from controller.events import types
 from controller.mapping.tunnel import Tunnel
+from controller.model.errors import ConflictError
 from controller.model.identifiers import Owner
 from controller.model.yang_path import Step
 from controller.ports import NewEvent
@@ -26,6 +27,7 @@ from controller.runtime.recovery import FORETOLD, Pace, Recoveries
 from controller.runtime.recovery_work import Done
 from controller.runtime.world import World
 from controller.topology.network import Network
+from controller.transaction.out_of_band import Policy
 from tests.controller.assurance_world import LONDON, VirtualClock
 from tests.controller.test_tunnel_paths import tunnel
 from tests.controller.topology_samples import drawn
@@ -350,3 +352,48 @@ async def test_a_fault_has_to_last_before_a_recovery_begins() -> None:
     assert not list(plant.world.recoveries), "it was gone meanwhile"
     await plant.tick()
     assert [one.cause for one in plant.world.recoveries] == [NORTH.cause]
+
+
+async def test_of_one_cause_there_is_one_recovery_at_a_time() -> None:
+    plant = Plant()
+    one = await plant.recoveries.begin(NORTH, ("acme",))
+    with pytest.raises(ConflictError, match=f"'{one.id}' sees to {NORTH.cause} already"):
+        await plant.recoveries.begin(NORTH, ("beta",))
+    assert [each.id for each in plant.world.recoveries] == [one.id]
+
+
+async def test_two_recoveries_do_not_change_the_network_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant, acting = Plant(Mode.AUTO), list[str]()
+    done = asyncio.Event()
+
+    async def carry_out(recovery: Recovery) -> Done:
+        acting.append(recovery.cause)
+        await done.wait()
+        return Done("it cannot be done")
+
+    monkeypatch.setattr(plant.hands, "carry_out", carry_out)
+    plant.seeing.sees(NORTH, SOUTH)
+    await plant.tick(5)
+    assert len(acting) == 1
+    assert {one.state for one in plant.world.recoveries} == {RecoveryState.EXECUTING}
+    done.set()
+    await plant.tick()
+    assert set(acting) == {NORTH.cause, SOUTH.cause}
+
+
+@pytest.mark.parametrize("policy, is_asked", [(Policy.ABORT, True), (Policy.RESTORE, False)])
+async def test_drift_that_policy_forbids_to_overwrite_needs_a_word_and_other_drift_does_not(
+    policy: Policy, is_asked: bool
+) -> None:
+    plant = Plant(Mode.AUTO)
+    line = Difference((Step("accord-router", "hostname"),), "lon1", "lon2", (Owner("l3vpn:acme"),), policy.value)
+    plant.recoveries.faults.drift = lambda: {LONDON: SyncReport(LONDON, (line,))}
+
+    async def recheck(_device: object) -> SyncReport:
+        return SyncReport(LONDON, (line,))
+
+    plant.recoveries.recheck = recheck
+    await plant.tick(5)
+    (one,) = plant.world.recoveries
+    assert one.is_asked is one.is_waiting is is_asked
+    assert any(step.state == RecoveryState.EXECUTING for step in one.steps) is not is_asked

@@ -51,6 +51,12 @@ def test_a_wrapped_counter_of_32_bits_goes_on_and_a_reset_one_begins_anew():
     assert problems == (Problem.RESET,)
 
 
+def test_a_count_that_went_down_has_wrapped_only_if_what_it_then_counted_is_usual():
+    went = (4e9, 3e6, 10)
+    assert rate(*went, bits=32, highest=SPEED, usual=1e7)[1] == (Problem.WRAP,)
+    assert rate(*went, bits=32, highest=SPEED, usual=1e6)[1] == (Problem.RESET,)
+
+
 def test_a_counter_of_64_bits_wraps_too():
     assert rate(2.0**64 - 1e7, 1e7, 10, highest=SPEED)[1] == (Problem.WRAP,)
 
