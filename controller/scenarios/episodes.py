@@ -173,7 +173,7 @@ _CLASSES = (
 )
 """Five flow classes over one private spur: rate in Mbit/s, latency in seconds."""
 _SPUR: Spur = ("docklands", "london", 0.1, 1)
-_SPUR_FULL = 0.95
+_SPUR_FULL = 0.9
 """So far the firm fills its spur: headers come on top of what is agreed."""
 
 
@@ -183,6 +183,8 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
     theatre.say(f"the firm's own spur has {BitRate(capacity)}; its other traffic takes {dials.load:.0%} of that")
     await theatre.load(Tier.IP, dials.load, _SPUR[:2])
     await theatre.warm_up(ticks=20)
+    tell_measured(theatre, Tier.IP, _SPUR[:2])
+    beside = theatre.measured(Tier.IP, _SPUR[:2]).bits_per_second
     roots: dict[str, str] = {}
     for name, megabits, latency in _CLASSES:
         done = await theatre.negotiate(theatre.wish(_SPUR[0], "frankfurt", megabits, name, latency_seconds=latency))
@@ -197,11 +199,10 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
     theatre.say(f"for the day the wallet's ceiling is raised to {ceiling}")
     theatre.reissue(replace(theatre.wallet, ceiling=ceiling))
     standings = {name: theatre.standing(root) for name, root in roots.items()}
-    agreed = sum(one.terms.level.bit_rate for one in standings.values())
-    room = BitRate(max(0, round(capacity * _SPUR_FULL) - max(0, before.bits_per_second - agreed)))
+    room = BitRate(max(0, round(capacity * _SPUR_FULL) - beside))
     requirement = theatre.negotiations.consumer().requirement
     for name, megabits in requirement.relieved(standings, wanted, room, theatre.market.catalogue).items():
-        theatre.say(f"the firm takes {name} down to {megabits} Mbit/s: its spur has {_megabits(room)} for all of these")
+        theatre.say(f"the firm takes {name} down to {megabits} Mbit/s: its spur has {_megabits(room)} for all of them")
         await theatre.change(roots[name], bandwidth=BitRate(megabits * 1_000_000))
     for name, megabits in wanted.items():
         if name in roots:
@@ -217,17 +218,16 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
         "levels": levels,
         "routes": [await theatre.route(root) for root in roots.values()],
         "on_spur_megabits": {
-            name: round(rate / 1e6)
-            for name, rate in (
-                ("before", before.bits_per_second),
-                ("after", after.bits_per_second),
-                ("capacity", capacity),
-            )
+            "beside": round(beside / 1e6),
+            "before": round(before.bits_per_second / 1e6),
+            "after": round(after.bits_per_second / 1e6),
+            "capacity": round(capacity / 1e6),
         },
         "taken": str(theatre.taken),
         **await packets(theatre),
     }
-    return Outcome(f"{verdict}, bulk {'lowered' if is_lowered else 'kept'}", facts)
+    verdict += ", bulk lowered" if is_lowered else ", bulk kept"
+    return Outcome(f"{verdict}{', packets lost' if facts['lost'] else ''}", facts)
 
 
 # -- 3: energy shock ---------------------------------------------------------------------------------------------------

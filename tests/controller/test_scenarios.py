@@ -67,7 +67,8 @@ async def test_what_is_on_the_spur_is_counted_and_what_it_cannot_carry_is_lost(l
     counted = outcome.facts["on_spur_megabits"]
     sent = 1000 * load + sum(outcome.facts["levels"].values())
     assert counted["after"] == min(sent, counted["capacity"])
-    assert (outcome.facts["lost"] > 0) is is_losing
+    assert counted["beside"] == 1000 * load
+    assert (outcome.facts["lost"] > 0) is outcome.verdict.endswith("packets lost") is is_losing
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ async def test_a_volatile_open_is_resolved_under_traffic_by_what_the_firm_itself
     assert outcome.verdict == "money path paid for, bulk lowered"
     assert {route[:2] for route in outcome.facts["routes"]} == {("docklands", "london")}
     counted = outcome.facts["on_spur_megabits"]
+    assert counted["beside"] == pytest.approx(200, abs=5)
     assert sum(outcome.facts["levels"].values()) + 200 < counted["after"] < counted["capacity"] == 1000
     assert {flow["class"] for flow in outcome.facts["flows"]} == set(outcome.facts["levels"])
     assert all(flow["sent"] > 1_000 for flow in outcome.facts["flows"])
