@@ -13,9 +13,12 @@
       - {node: c, state: silent}                     # a device: answers or silent
     symptoms: [p2, a-b]                              # instead, or too: the names of what is bad
 
+Instead of nodes and links a topology may be the name of a published one (`topology: sndlib/germany50`, or germany50
+alone), whose shared risks stand beside it (`srlgs: {duct-1: [a-b, b-c]}`), as they may beside any.
+
 With symptoms, paths count as good that nothing is said of; so do links and nodes once one of them is a symptom. An
 observation may have a sensor (the device that says so; a path's first node without it), a time (seconds or a date;
-incidents are told apart by it) and a quality (0 to 1). A link is called a-b unless it has a name.
+incidents are told apart by it) and a quality (0 to 1). A link is called a-b, or b-a, unless it has a name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +30,7 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from controller.adapters.published_topology import published_network
 from controller.adapters.yaml_files import read_mapping
 from controller.assurance.root_cause_groups import RiskGroup, RiskKind, risk_groups, wire_name
 from controller.assurance.root_cause_observations import Observation, ObservationKind, path_elements
@@ -87,6 +91,7 @@ class _Observed(_Part):
 class _File(_Part):
     topology: _Topology
     cards: dict[str, tuple[str, ...]] = {}
+    srlgs: dict[str, tuple[str, ...]] = {}
     paths: dict[str, tuple[str, ...]] = {}
     observations: tuple[_Observed, ...] = ()
     symptoms: tuple[str, ...] = ()
@@ -103,7 +108,10 @@ class RecordedScenario:
 def read_scenario(file: FilePath) -> RecordedScenario:
     """The scenario of a file; `InvalidInputError` names the file and the object that is wrong."""
     try:
-        found = _File.model_validate(read_mapping(file))
+        document = read_mapping(file)
+        if isinstance(document.get("topology"), str):
+            document["topology"] = _published(document["topology"])
+        found = _File.model_validate(document)
         return _Reader(found).scenario()
     except ValidationError as error:
         first = error.errors()[0]
@@ -114,6 +122,18 @@ def read_scenario(file: FilePath) -> RecordedScenario:
         raise
 
 
+def _published(name: str) -> dict[str, Any]:
+    """A published topology as a file would list it; one of SNDlib's without its collection too."""
+    try:
+        network = published_network(name if "/" in name else f"sndlib/{name}")
+    except NotFoundError as error:
+        remedy = f"{error.remedy}; or list nodes and links under topology"
+        raise NotFoundError(f"topology: {error.message}", remedy=remedy) from None
+    wires = {frozenset((link.source.node, link.target.node)): None for link in network.links.values()}
+    links = [dict(zip(("a", "b"), sorted(ends), strict=True)) for ends in wires]
+    return {"nodes": list(network.nodes), "links": links}
+
+
 class _Reader:
     """The names of one file, resolved."""
 
@@ -122,8 +142,12 @@ class _Reader:
         self._srlgs: dict[str, int] = {}
         nodes = [node if isinstance(node, str) else node.name for node in file.topology.nodes]
         self._wires: dict[str, Link] = {}
+        self._turned: dict[str, str] = {}
+        """Names of links that have none of their own, from their other end."""
         for number, wire in enumerate(file.topology.links):
             self._add(number, wire, nodes)
+        for srlg, names in file.srlgs.items():
+            self._share(srlg, names)
         back = [replace(link, source=link.target, target=link.source) for link in self._wires.values()]
         self._network = Network.of([Node(DeviceName(node)) for node in nodes], [*self._wires.values(), *back])
 
@@ -141,12 +165,24 @@ class _Reader:
         a, b = (TerminationPoint(DeviceName(end), f"link{number}") for end in (wire.a, wire.b))
         srlgs = frozenset(self._srlgs.setdefault(srlg, len(self._srlgs)) for srlg in wire.srlgs)
         self._wires[name] = Link(a, b, _ANY_CAPACITY, srlgs=srlgs)
+        if not wire.name:
+            self._turned[f"{wire.b}-{wire.a}"] = name
+
+    def _share(self, srlg: str, names: Sequence[str]) -> None:
+        """Links that lie in one shared risk; a link may lie in others too."""
+        number = self._srlgs.setdefault(srlg, len(self._srlgs))
+        for name in names:
+            link = self._wire(name)
+            self._wires[self._called(name)] = replace(link, srlgs=link.srlgs | {number})
+
+    def _called(self, name: str) -> str:
+        return name if name in self._wires else self._turned.get(name, name)
 
     def scenario(self) -> RecordedScenario:
         observed = list(self._file.observations)
         listed = [self._symptom(name) for name in self._file.symptoms]
         if listed:
-            listed += self._unnamed({one.path or one.link or one.node for one in (*observed, *listed)})
+            listed += self._unnamed({one.path or self._called(one.link) or one.node for one in (*observed, *listed)})
         if not observed and not listed:
             raise InvalidInputError("nothing was observed", remedy="list observations or symptoms")
         told = [found for one in observed for found in self._observations(one)]
@@ -170,8 +206,8 @@ class _Reader:
     def _symptom(self, name: str) -> _Observed:
         if name in self._file.paths:
             return _Observed(path=name, state="bad")
-        if name in self._wires:
-            return _Observed(link=name, state="down")
+        if self._called(name) in self._wires:
+            return _Observed(link=self._called(name), state="down")
         if name in self._network.nodes:
             return _Observed(node=name, state="silent")
         raise InvalidInputError(f"symptom '{name}' is no path, link or node", remedy="list it among them")
@@ -180,7 +216,7 @@ class _Reader:
         """What is good because it is not among the symptoms, though others of its sort are, or could have been."""
         paths = (name for name in self._file.paths if name not in named)
         yield from (_Observed(path=name, state="good") for name in paths)
-        if not self._wires.keys().isdisjoint(self._file.symptoms):
+        if not self._wires.keys().isdisjoint(map(self._called, self._file.symptoms)):
             yield from (_Observed(link=name, state="up") for name in self._wires if name not in named)
         if not self._network.nodes.keys().isdisjoint(self._file.symptoms):
             yield from (_Observed(node=name, state="answers") for name in self._network.nodes if name not in named)
@@ -245,9 +281,9 @@ class _Reader:
         return self._network.path(link.id for link in links)
 
     def _wire(self, name: str) -> Link:
-        if name not in self._wires:
+        if self._called(name) not in self._wires:
             raise InvalidInputError(f"there is no link '{name}'", remedy="name one of the topology's links")
-        return self._wires[name]
+        return self._wires[self._called(name)]
 
 
 def _made(one: _Observed, kind: ObservationKind, sensor: str, elements: frozenset[str], **said: Any) -> Observation:

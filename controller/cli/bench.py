@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from controller.cli.bench_examples import (
+    is_standard_output,
+    is_to_be_written,
+    keep,
+    scenario_example,
+    series_example,
+)
+from controller.cli.exits import UsageError
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import record, table
 from controller.model.errors import InvalidInputError
@@ -17,6 +25,9 @@ if TYPE_CHECKING:
     from controller.assurance.root_cause import Cause, Diagnosis
 
 app = group("bench", "Judge forecasts and diagnoses on data of your own.")
+ExampleOption = Annotated[
+    str, typer.Option(metavar="FILE|-", help="Write an example to begin with instead; - prints it.", show_default=False)
+]
 _COLUMNS = ("series", "scored", "season", "rmse", "skill_vs_persistence", "skill_vs_seasonal_naive", "coverage")
 _OVERALL = ("horizon", "series", "skill_vs_persistence", "skill_vs_seasonal_naive", "coverage")
 _DAY_SECONDS = 86_400
@@ -27,16 +38,32 @@ _LEARNT_FROM = 0.5
 """The first half of a series says what its period is, where no dates do."""
 
 
-@command(app, "assure", "bench assure --series load.csv --horizon 12", "bench assure --series load.csv --horizon 1h")
+@command(
+    app,
+    "assure",
+    "bench assure --series load.csv --horizon 12",
+    "bench assure --series load.csv --horizon 1h -o json",
+    "bench assure --example load.csv",
+)
 def _assure(
     session: Session,
-    series: Annotated[Path, typer.Option(metavar="FILE", help="CSV with the header time,series,value.")],
-    horizon: Annotated[str, typer.Option(metavar="STEPS|TIME", help="How far ahead: 12 steps, or 30m, 1h, 1d.")],
+    series: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV with the header time,series,value.", show_default=False)
+    ] = None,
+    horizon: Annotated[
+        str, typer.Option(metavar="STEPS|TIME", help="How far ahead: 12 steps, or 30m, 1h, 1d.", show_default=False)
+    ] = "",
     season: Annotated[int, typer.Option(min=0, help="Period in steps; 0 finds it.")] = 0,
+    example: ExampleOption = "",
 ) -> None:
     """Forecast recorded series walking forward, and say the skill against naive forecasts and the coverage."""
     from controller.adapters.series_file import read_series
 
+    if is_to_be_written(example, series, "--series") or series is None:
+        _give(session, series_example(), example, "bench assure --horizon 6h --series")
+        return
+    if not horizon:
+        raise UsageError("there is no --horizon", remedy="say how far ahead: --horizon 12 (steps), or 30m, 1h, 1d")
     with session.terminal.progress("forecasting"):
         recorded = read_series(series)
         rows = _judged(recorded, horizon, season)
@@ -112,15 +139,29 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return round(sum(known) / len(known), 6) if known else None
 
 
+def _give(session: Session, text: str, example: str, then: str) -> None:
+    """Print the example or write it, and say what to do with it."""
+    if is_standard_output(example):
+        session.terminal.write(text)
+        return
+    keep(text, example)
+    next_step = f"accord {then} {example}"
+    session.terminal.show({"written": example, "next": next_step}, Text(f"written: {example}"), Text(next_step))
+
+
 _EXAMPLE = "bench localise --scenario config/lab/localise.yaml"
 
 
-@command(app, "localise", _EXAMPLE, f"{_EXAMPLE} -o json")
+@command(app, "localise", _EXAMPLE, f"{_EXAMPLE} -o json", "bench localise --example scenario.yaml")
 def _localise(
     session: Session,
-    scenario: Annotated[Path, typer.Option(metavar="FILE", help="YAML or JSON: topology, paths, observations.")],
+    scenario: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML or JSON: topology, paths, observations.", show_default=False),
+    ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Confidence below which a cause is not known.")] = 0.55,
     gap: Annotated[float, typer.Option(min=0, help="Seconds without a new symptom that end an incident.")] = 60.0,
+    example: ExampleOption = "",
 ) -> None:
     """Name the causes of what was observed, ranked by calibrated confidence, or say that none is known.
 
@@ -129,6 +170,7 @@ def _localise(
       nodes: [a, b, c]
       links: [{a: a, b: b, srlgs: [7]}, {a: b, b: c, name: fibre-9}]
     cards: {b/1: [a-b, fibre-9]}             # optional: links, by name, on one line card
+    srlgs: {duct-1: [a-b, fibre-9]}          # optional: links, by name, in one shared risk
     paths: {p1: [a, b], p2: [a, b, c]}       # the nodes in order, or the links by name
     observations:
       - {path: p2, sent: 1000, lost: 21}     # a probe; or loss: 0.021, of 1000 packets
@@ -141,11 +183,15 @@ def _localise(
     With symptoms, paths count as good that nothing is said of; so do links and nodes once one of them is a symptom.
     An observation may have a sensor (the device that says so; else the path's first node), a time and a quality
     from 0 to 1.
-    A link is called a-b unless it has a name.
+    A link is called a-b unless it has a name. A published topology may be named instead of listed:
+    topology: sndlib/germany50
     """  # noqa: D301 - it is a backspace that keeps the lines below it as they are
     from controller.adapters.scenario_file import read_scenario
     from controller.assurance.root_cause import localise
 
+    if is_to_be_written(example, scenario, "--scenario") or scenario is None:
+        _give(session, scenario_example(), example, "bench localise --scenario")
+        return
     recorded = read_scenario(scenario)
     with session.terminal.progress("localising"):
         found = localise(recorded.groups, recorded.observations, gap_seconds=gap, threshold=threshold)

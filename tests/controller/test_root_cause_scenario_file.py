@@ -8,6 +8,7 @@ import pytest
 from controller.adapters.scenario_file import read_scenario
 from controller.cli.main import main
 from controller.model.errors import InvalidInputError, NotFoundError
+from lab.topologies_topohub import topohub_topology
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config/lab/localise.yaml"
 LINE = """
@@ -142,7 +143,10 @@ def test_what_is_wrong_with_a_scenario_is_named(tmp_path, more, named):
         ("topology: {nodes: [a, b, c], links: [{a: a, b: b}]}\npaths: {p: [a, z]}", "no node 'z'"),
         ("topology: {nodes: [a], links: []}\npaths: {p: [a]}", "path 'p' goes nowhere"),
         ("topology: {nodes: [a], links: []}\npaths: {p: []}", "path 'p' goes nowhere"),
-        ("topology: {nodes: [a, b], links: [{a: a, b: b}]}\ncards: {x: [b-a]}\npaths: {p: [a, b]}", "no link 'b-a'"),
+        ("topology: {nodes: [a, b], links: [{a: a, b: b}]}\ncards: {x: [b-c]}\npaths: {p: [a, b]}", "no link 'b-c'"),
+        ("topology: {nodes: [a, b], links: [{a: a, b: b}]}\nsrlgs: {x: [b-c]}\npaths: {p: [a, b]}", "no link 'b-c'"),
+        ("topology: atlantis", "topology: 'sndlib/atlantis' is neither a file nor a topology of topohub"),
+        ("topology: ../../etc", "topology: '../../etc' is neither a file nor"),
         ("paths: {}", "topology: Field required"),
         ("- 1", "mapping"),
     ],
@@ -210,3 +214,33 @@ def test_a_router_that_lists_all_of_its_paths_wrongly_is_doubted_before_two_faul
     file.write_text(json.dumps({"topology": {"nodes": ring, "links": links}, "paths": ways, "symptoms": wrong}))
     (incident,) = told(file, capsys)
     assert (incident["known"], incident["doubtful_sensors"]) == (["link r0-r1"], ["r5"])
+
+
+PUBLISHED = """
+srlgs: {duct: [aachen-koeln, duesseldorf-koeln]}
+paths:
+  one: [aachen, koeln]
+  other: [duesseldorf, koeln]
+  third: [koeln, koblenz]
+"""
+
+
+@pytest.mark.parametrize("name", ["sndlib/germany50", "germany50"])
+def test_a_published_topology_may_be_named_and_shared_risks_stand_beside_it(tmp_path, capsys, name):
+    text = f"topology: {name}\n{PUBLISHED}symptoms: [one, other, koeln-aachen, duesseldorf-koeln]\n"
+    (incident,) = told(written(tmp_path, text, base=""), capsys)
+    assert incident["known"] == ["srlg duct"]
+
+
+def test_a_published_topology_has_the_links_and_routers_of_the_lab(tmp_path):
+    lab = topohub_topology("sndlib/nobel-eu")
+    file = written(tmp_path, f"topology: sndlib/nobel-eu\nsymptoms: [{lab.nodes[0].name}]\n", base="")
+    groups = read_scenario(file).groups
+    assert {group.name for group in groups if group.kind == "node"} == {node.name for node in lab.nodes}
+    wires = {frozenset((link.a.node, link.b.node)) for link in lab.links}
+    assert {group.name for group in groups if group.kind == "link"} == {"-".join(sorted(wire)) for wire in wires}
+
+
+def test_a_link_without_a_name_may_be_called_from_either_end(tmp_path, capsys):
+    (incident,) = told(written(tmp_path, "symptoms: [d-c, p-by-links]\n"), capsys)
+    assert incident["known"] == ["link c-d"]
