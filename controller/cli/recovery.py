@@ -40,7 +40,8 @@ def _diagnosis(session: Session) -> None:
     symptoms = table([{"symptom": text} for text in found["symptoms"]], ("symptom",))
     doubts = [{**one, "confidence": _percent(one["confidence"])} for one in found["suspected"]]
     suspected = [table(doubts, ("symptom", "confidence"))] if doubts else []
-    summary = record(found, ("mode", "reason", "services", "flapping"))
+    silent = "; ".join(f"{name}: {why}" for name, why in found["silent"].items())
+    summary = record({**found, "silent": silent}, ("mode", "reason", "services", "silent", "flapping"))
     session.terminal.show(found, summary, causes, symptoms, *suspected)
 
 

@@ -73,6 +73,7 @@ class RecoveryDoor:
             "suspected": [
                 {"symptom": str(one), "confidence": LOW_CONFIDENCE} for one in late_links(found.topology.database)
             ],
+            "silent": dict(sorted(found.collection.unread.items())),
             "flapping": list(self.recoveries.world.recoveries.damping.suppressed(self.recoveries.clock.now())),
         }
         return json_response(document)

@@ -53,6 +53,7 @@ class Explaining:
         stories = [
             *self._standing(agreement),
             *self._changes(agreement),
+            *self._untrusted(agreement),
             *self._diagnosed(agreement),
             *self._unusual(agreement),
             *self._late(agreement),
@@ -123,6 +124,15 @@ class Explaining:
             causes = "; ".join(f"{one['cause']} at fault ({one['reason']})" for one in found[-1].data["causes"])
             text = f"At {_clock(found[-1].time)} UTC localisation found {causes}"
             yield Narrative((Clause(text, events=(EventReference(found[-1].position),)),))
+
+    def _untrusted(self, agreement: str) -> Iterator[Narrative]:
+        """What is not measured well enough to say anything of it now, and since when."""
+        standing = self.assurance.standings.get(agreement)
+        bad = [one for one in standing.objectives if one.measured.why] if standing else []
+        for one in bad[:_MOST]:
+            samples = [sample for key in one.measured.series if (sample := self._latest(key)) is not None]
+            if samples:
+                yield as_of(samples, f"the last that counts of {one.objective.label} was told: {one.measured.why}")
 
     def _unusual(self, agreement: str) -> Iterator[Narrative]:
         """What takes of the health without having broken anything."""

@@ -57,7 +57,7 @@ class Origins:
     def of(self, agreement: str, change: Turn) -> Origin:
         """What began a change of what is measured of a service."""
         last, first = change.before[-1].source_time, change.during[0].source_time
-        carrier = self._carrier(last - _BEFORE_SECONDS, first + _LATE_SECONDS)
+        carrier = self._carrier(last - _BEFORE_SECONDS, last - self._interval, first + _LATE_SECONDS)
         own = self._own(agreement, carrier.time if carrier else last - self._interval, first + _LATE_SECONDS)
         if carrier is not None:
             moved = None if carrier.is_up else self._moved(agreement, change, carrier)
@@ -80,10 +80,11 @@ class Origins:
     def _interval(self) -> float:
         return self.assurance.measures.series().interval_seconds
 
-    def _carrier(self, begin: float, end: float) -> Carrier | None:
-        """The last carrier that came or went."""
+    def _carrier(self, begin: float, near: float, end: float) -> Carrier | None:
+        """The first that was lost where the level changed, as one that flaps is back soon; or else the last of all."""
         found = [one for one in self._book.carriers if begin <= one.time <= end and one.links]
-        return found[-1] if found else None
+        lost = (one for one in found if one.time >= near and not one.is_up)
+        return next(lost, found[-1] if found else None)
 
     def _own(self, agreement: str, begin: float, end: float) -> OwnChange | None:
         """Our last change of this service, or else of a tunnel, whose load may have come onto its links."""
@@ -103,7 +104,13 @@ class Origins:
             return None
 
     def _lost(self, carrier: Carrier) -> CauseEvent:
-        what = "got its carrier back" if carrier.is_up else "lost carrier"
+        again = [
+            one
+            for one in self._book.carriers
+            if one.links == carrier.links and not one.is_up and abs(one.time - carrier.time) <= _BEFORE_SECONDS
+        ]
+        often = f" ({len(again)} times within a minute)" if len(again) > 1 else ""
+        what = "got its carrier back" if carrier.is_up else f"lost carrier{often}"
         return CauseEvent(EventReference(carrier.position), carrier.time, self._wire(carrier), what)
 
     def _changed(self, own: OwnChange) -> CauseEvent:

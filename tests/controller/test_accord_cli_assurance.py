@@ -243,6 +243,7 @@ def test_series_are_told_with_six_digits_and_a_campaign_its_share_in_percent(mon
         ("telemetry", "series"): [{"series": "a/b/out-octets", "value": 2508721441.073164, "quality": 1.0}],
         ("telemetry", "campaigns", "c-1"): {"id": "c-1", "share_above": {"low": 0.0, "high": 0.020794790045}},
         ("diagnosis",): {"causes": [{"cause": "link x", "confidence": 0.952858691}, {"cause": "?"}], "symptoms": []}
+        | {"silent": {"pe1": "connection refused"}}
         | {"suspected": [{"symptom": "a-b takes 20 ms, 2 ms are expected of its length", "confidence": 0.3}]},
         ("recoveries",): [{"id": "recovery-1", "reason": "refused\n  packet from a"}],
     }
@@ -252,6 +253,7 @@ def test_series_are_told_with_six_digits_and_a_campaign_its_share_in_percent(mon
     assert "0 to 2.08 %" in run("telemetry", "campaign", "show", "c-1")
     assert " 95% " in run("recovery", "diagnosis")
     assert "30%" in run("recovery", "diagnosis")
+    assert "pe1: connection refused" in run("recovery", "diagnosis")
     assert "packet" not in run("recovery", "list")
 
 

@@ -148,3 +148,20 @@ async def test_what_localisation_found_is_named_as_what_began_a_change_and_by_it
     again.load_json(json.loads(json.dumps(world.world.assurance.to_json())))
     assert again.diagnoses == world.world.assurance.diagnoses
     assert kept.data["causes"][0]["confidence"] == 0.97
+
+
+async def test_a_link_that_flaps_is_what_began_a_change_and_not_that_it_came_back(world: AssuredWorld) -> None:
+    for _ in range(3):
+        for up in (False, True):
+            data = {"links": list(NEAR), "up": up}
+            await world.log.append([NewEvent("topology", types.LINK_CHANGED, data)], actor="accord")
+    assert f"because {LONDON}-{PARIS} lost carrier (3 times within a minute)" in await told(world)
+
+
+async def test_what_is_not_told_any_more_is_explained_with_its_reason(world: AssuredWorld) -> None:
+    for _ in range(8):
+        await world.tick(None)
+    sentences = [one["text"] for one in Explaining(world.assurance, dict).explain("acme")["sentences"]]
+    (delay, *_) = [one for one in sentences if "the last that counts of delay-one-way" in one]
+    assert delay.startswith("At ")
+    assert "stale" in delay

@@ -73,12 +73,14 @@ async def test_a_diagnosis_tells_each_symptom_once_and_links_that_may_have_been_
     found = SimpleNamespace(
         reason="late", faults=(), hit=tuple, symptoms=lambda: symptoms, topology=SimpleNamespace(database=database)
     )
+    found.collection = SimpleNamespace(unread={"a": "no answer within 30 s"})
     world = SimpleNamespace(recoveries=SimpleNamespace(damping=SimpleNamespace(suppressed=lambda _: ())))
     clock = SimpleNamespace(now=lambda: 0.0)
     told = RecoveryDoor(SimpleNamespace(world=world, mode=lambda: Mode.AUTO, clock=clock), found)
     document = orjson.loads((await told.diagnosis(call(EVERYBODY))).body)
     assert document["symptoms"] == ["delay of a:0>b:0: late"]
     assert document["suspected"] == []
+    assert document["silent"] == {"a": "no answer within 30 s"}
     found.topology.database = database.with_measurements({link: Measurement(delay_seconds=0.02)})
     document = orjson.loads((await told.diagnosis(call(EVERYBODY))).body)
     assert [one["confidence"] for one in document["suspected"]] == [0.3]
