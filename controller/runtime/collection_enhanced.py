@@ -75,12 +75,30 @@ class Enhancements:
             ending = self._end(holder, seconds, begun)
             self._running[holder] = asyncio.get_running_loop().create_task(ending, name=holder)
             try:
-                await self.commit(admitted, [], f"look closer at {', '.join(hastened)}", actor)
-            except AccordError as error:
-                admitted, reason = [], str(error)
+                admitted, refused = await self._committed(admitted, f"look closer at {', '.join(hastened)}", actor)
             finally:
                 begun.set()
+            reason = refused or reason
         return Enhanced(hastened, len(admitted), reason)
+
+    async def _committed(
+        self, wanted: Sequence[Measurement], summary: str, actor: str
+    ) -> tuple[list[Measurement], str]:
+        """Those that run, and why others do not: a router that cannot be told keeps no other from measuring."""
+        try:
+            await self.commit(wanted, [], summary, actor)
+        except AccordError as error:
+            refused = str(error)
+        else:
+            return list(wanted), ""
+        running, devices = list[Measurement](), dict.fromkeys(one.device for one in wanted)
+        for part in ([one for one in wanted if one.device == name] for name in devices if len(devices) > 1):
+            try:
+                await self.commit(part, [], summary, actor)
+                running += part
+            except AccordError as error:
+                refused = str(error)
+        return running, refused
 
     def soon(self, devices: Sequence[DeviceName], interval_seconds: float, seconds: float) -> None:
         """Look closer without being waited for, where the daemon may."""

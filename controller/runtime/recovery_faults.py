@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from controller.assurance.root_cause_groups import wire_name
+from controller.assurance.root_cause_observations import Observation, ObservationKind
 from controller.model.identifiers import DeviceName
 from controller.recovery.history import Recovery
 from controller.recovery.situation import Fault, FaultKind
@@ -91,13 +92,19 @@ class Faults:
         """The routers at the ends of what failed, and those whose traffic took it; all that is suspected of it."""
         network, elements = self.localisation.topology.network, frozenset(fault.elements)
         if fault.kind == FaultKind.UNKNOWN:
-            elements = elements.union(*(symptom.elements for symptom in self.localisation.symptoms()))
+            elements = elements.union(*map(self._suspected, self.localisation.symptoms()))
         ends = {network.links[LinkId(e)].source.node for e in elements if e in network.links}
         ends |= {network.links[LinkId(e)].target.node for e in elements if e in network.links}
         ends |= {DeviceName(element) for element in elements if element in network.nodes}
         if self.localisation.now is not None:
             ends |= {flow.source for flow in self.localisation.now.flows if fault.hits(flow.links, flow.nodes)}
         return sorted(ends)
+
+    def _suspected(self, symptom: Observation) -> frozenset[str]:
+        """What a symptom may come from; whether a router that is silent forwards is told by its neighbours."""
+        network = self.localisation.topology.network
+        silent = symptom.elements & network.nodes.keys() if symptom.kind is ObservationKind.SILENCE else ()
+        return symptom.elements.union(*({link.id for link in network.out_of(DeviceName(name))} for name in silent))
 
 
 def drift_on(device: DeviceName) -> str:

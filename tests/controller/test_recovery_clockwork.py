@@ -320,6 +320,16 @@ async def test_where_no_cause_is_known_the_suspected_area_is_probed_for_a_while_
     assert not one.transactions
 
 
+async def test_whether_a_router_that_is_silent_forwards_is_asked_of_its_neighbours() -> None:
+    plant, looks = Plant(), list[tuple[Any, ...]]()
+    plant.seeing.topology = SimpleNamespace(network=drawn(("a", "b", 1), ("b", "c", 1), ("c", "d", 1)))
+    plant.recoveries.look_closer = lambda *look: looks.append(look)
+    plant.seeing.faults = (Fault("unknown", FaultKind.UNKNOWN.value, reason="no cause known"),)
+    plant.seeing.found = (Observation(ObservationKind.SILENCE, "b", "management", frozenset({"b"}), is_bad=True),)
+    await plant.tick(int(PACE.settle_unknown) + 2)
+    assert [area for area, *_ in looks] == [["a", "b", "c"]]
+
+
 async def test_the_area_of_a_fault_is_looked_at_more_closely_when_it_is_over() -> None:
     plant, looks = Plant(), list[tuple[Any, ...]]()
     plant.seeing.topology = SimpleNamespace(network=drawn(("a", "b", 1), ("b", "c", 1)))

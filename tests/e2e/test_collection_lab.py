@@ -327,6 +327,10 @@ async def test_a_closer_look_at_a_router_that_cannot_be_told_says_so_and_reads_i
         found = await provider.controller.enhanced.begin([LONDON], 0.1, 600.0, ACTOR)
         assert (found.devices, found.probes) == ((LONDON,), 0)
         assert "pe-london" in found.reason
+        found = await provider.controller.enhanced.begin([LONDON, PARIS], 0.1, 600.0, ACTOR)
+        own = measurements_of(PARIS, provider.controller.world.network.device(PARIS).contributions)
+        assert found.probes == len(list(own)) > 0, "it keeps no other from measuring"
+        assert "pe-london" in found.reason
         await provider.lab[LONDON].start()
 
 
