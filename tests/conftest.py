@@ -5,6 +5,7 @@ Golden files: `golden("a.txt", text)` compares with `golden/a.txt` beside the te
 
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,13 @@ def logging_stays_with_its_test() -> Iterator[None]:
         root.setLevel(logging.WARNING)
         for name in _QUIETENED:
             logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """A directory whose name is short enough for a socket's (unix(7)), wherever temporary files are."""
+    with tempfile.TemporaryDirectory(prefix="accord-", dir="/tmp") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(params=["path", "abstract"])
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
-    name = str(tmp_path / "n") if request.param == "path" else f"@accord-test-{os.getpid()}"
+def manager(request: pytest.FixtureRequest, short_directory: Path) -> Iterator[tuple[socket.socket, str]]:
+    name = str(short_directory / "n") if request.param == "path" else f"@accord-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(f"\0{name[1:]}" if name.startswith("@") else name)
         listener.settimeout(PATIENCE_SECONDS)

@@ -253,7 +253,9 @@ class Manager(threading.Thread):
         return None
 
 
-def test_the_units_command_runs_under_a_service_manager_with_credentials(tmp_path: Path, lab: Path) -> None:
+def test_the_units_command_runs_under_a_service_manager_with_credentials(
+    tmp_path: Path, short_directory: Path, lab: Path
+) -> None:
     command = unit_value("ExecStart").split()
     assert command[0].endswith("/accord")
     credentials = tmp_path / "credentials"
@@ -261,13 +263,13 @@ def test_the_units_command_runs_under_a_service_manager_with_credentials(tmp_pat
     credential = credentials / unit_value("LoadCredential").partition(":")[0]
     credential.touch(mode=0o600)
     credential.write_text((lab / "credentials.yaml").read_text())
-    manager = Manager(tmp_path / "notify")
+    manager = Manager(short_directory / "notify")
     daemon = DaemonProcess(
         tmp_path / "accord",
         lab,
         settings={"credentials": str(tmp_path / "nowhere.yaml"), "state_dir": str(tmp_path / "unused")},
         environment={
-            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            "NOTIFY_SOCKET": str(short_directory / "notify"),
             "WATCHDOG_USEC": "1500000",
             "CREDENTIALS_DIRECTORY": str(credentials),
             "ACCORD_STATE_DIR": str(tmp_path / "accord" / "state"),

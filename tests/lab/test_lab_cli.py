@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from lab.cli import app
 from lab.cli_help import MEANINGS
-from lab.control_socket import ControlError, ask, is_running, lab_directory
+from lab.control_socket import ControlError, _short_path, ask, is_running, lab_directory
 from lab.home import occupied, tenant
 from lab.router.faults_point import Fault
 from lab.topology_file import load_topology
@@ -406,9 +406,9 @@ def test_a_lab_lives_in_a_directory_with_a_very_long_name(tmp_path: Path) -> Non
     ],
 )
 def test_the_control_socket_survives_what_is_no_request(directory: Path, line: bytes, message: str) -> None:
-    with socket.socket(socket.AF_UNIX) as connection:
+    with socket.socket(socket.AF_UNIX) as connection, _short_path(directory) as path:
         connection.settimeout(PATIENCE_SECONDS)
-        connection.connect(str(directory / "control.sock"))
+        connection.connect(path)
         connection.sendall(line)
         with connection.makefile("rb") as answers:
             assert message in json.loads(answers.readline())["error"]
@@ -417,7 +417,7 @@ def test_the_control_socket_survives_what_is_no_request(directory: Path, line: b
 
 
 def test_the_control_socket_survives_a_client_that_leaves(directory: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(directory / "control.sock"))
+    with socket.socket(socket.AF_UNIX) as connection, _short_path(directory) as path:
+        connection.connect(path)
         connection.sendall(b'{"operation": "sta')
     assert is_running(directory)
