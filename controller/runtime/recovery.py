@@ -7,6 +7,7 @@ by `tunnel_repair` first: a fault has to last a little before a recovery begins.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +34,10 @@ _log = structlog.get_logger(__name__)
 _S = RecoveryState
 _LOOK_SECONDS = 0.5
 Json = Any
+
+
+class _OvertakenError(ConflictError):
+    """Somebody else has brought the recovery on since it was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ class Recoveries:
     tidying: Tidying = field(init=False)
     _running: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _recording: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """What a recovery is and what is recorded of it next belong together: operators and the clockwork act at once."""
 
     def __post_init__(self) -> None:
         """What sees a fault sees that it is gone."""
@@ -151,7 +158,8 @@ class Recoveries:
         is_old = fault.kind == FaultKind.DRIFT or not await self.work.suffering(fault)
         if is_old and self._was_told(fault, services):
             return
-        await self.begin(fault, services)
+        with suppress(ConflictError):  # it was taken up meanwhile
+            await self.begin(fault, services)
 
     async def _who(self, fault: Fault) -> tuple[str, ...]:
         if fault.kind == FaultKind.DRIFT:
@@ -166,14 +174,17 @@ class Recoveries:
         since = self.faults.since[fault.cause]
         return bool(earlier) and set(services) <= set(earlier[-1].services) and earlier[-1].since >= since
 
-    async def begin(self, fault: Fault, services: tuple[str, ...]) -> Recovery:
-        """Record a fault that is felt; `ConflictError` when its cause is being seen to already."""
-        under_way = self.world.recoveries.open_for(fault.cause)
-        if under_way is not None:
-            raise ConflictError(f"'{under_way.id}' sees to {fault.cause} already", path=under_way.id)
-        id_ = self.world.next_id("recovery")
+    async def begin(self, fault: Fault, services: tuple[str, ...], *steps: Json, actor: str = ACTOR) -> Recovery:
+        """Record a fault that is felt, and first steps; `ConflictError` when its cause is being seen to already."""
         data = {"fault": fault.to_json(), "services": list(services), "reason": fault.reason}
-        await self.log.append([NewEvent(f"recovery/{id_}", types.RECOVERY_BEGUN, data)], actor=ACTOR)
+        async with self._recording:
+            under_way = self.world.recoveries.open_for(fault.cause)
+            if under_way is not None:
+                raise ConflictError(f"'{under_way.id}' sees to {fault.cause} already", path=under_way.id)
+            id_ = self.world.next_id("recovery")
+            events = [NewEvent(f"recovery/{id_}", types.RECOVERY_BEGUN, data)]
+            events += [NewEvent(f"recovery/{id_}", types.RECOVERY_ADVANCED, step) for step in steps]
+            await self.log.append(events, actor=actor)
         _log.warning("recovery_begun", recovery=id_, cause=fault.cause, services=list(services))
         self._watch(fault)
         return self.world.recoveries.get(id_)
@@ -189,8 +200,10 @@ class Recoveries:
 
     async def _run(self, id_: str) -> None:
         """Until it is over, waits for an operator, or there is nothing to do before the next tick."""
-        while await self._step(self.world.recoveries.get(id_)):
-            pass
+        goes_on = True
+        while goes_on:
+            with suppress(_OvertakenError):  # an operator was first: what is to be done is another thing now
+                goes_on = await self._step(self.world.recoveries.get(id_))
 
     async def _step(self, one: Recovery) -> bool:
         """Do what the state asks for and record what came of it; False when nothing came yet."""
@@ -354,10 +367,11 @@ class Recoveries:
     async def adopt(self, fault: Fault, services: tuple[str, ...], candidate: Candidate, actor: str) -> Recovery:
         """Take up a remedy against what is foretold: it goes the same way as any other, from the choice on."""
         reason = fault.reason if fault.reason.startswith(FORETOLD) else f"{FORETOLD}: {fault.reason}"
-        one = await self.begin(replace(fault, reason=reason), services)
-        await self._advance(one, Cue.LOCALISE, fault.cause, actor=actor)
-        one = self.world.recoveries.get(one.id)
-        await self._advance(one, Cue.PLAN, candidate.remedy.summary, candidates=[candidate.to_json()], chosen=0)
+        localised = {"cue": Cue.LOCALISE.value, "reason": fault.cause}
+        planned = {"cue": Cue.PLAN.value, "reason": candidate.remedy.summary}
+        planned |= {"candidates": [candidate.to_json()], "chosen": 0}
+        # At once, for the clockwork would localise and plan it by itself.
+        one = await self.begin(replace(fault, reason=reason), services, localised, planned, actor=actor)
         return await self.settled(one.id)
 
     # -- recording ---------------------------------------------------------------------------------------------
@@ -365,9 +379,14 @@ class Recoveries:
     async def _advance(self, one: Recovery, cue: Cue, reason: str, *, actor: str = ACTOR, **data: Json) -> bool:
         """The guards are asked of what the event will have made of it."""
         asked = data.get("asked", one.is_asked)
-        advance(one.state, cue, replace(one, is_asked=asked, chosen=data.get("chosen", one.chosen)))
         event = {"cue": cue.value, "reason": reason, **data}
-        await self.log.append([NewEvent(f"recovery/{one.id}", types.RECOVERY_ADVANCED, event)], actor=actor)
+        async with self._recording:
+            now = self.world.recoveries.get(one.id)
+            if now.state is not one.state:
+                remedy = f"see: accord recovery show {one.id}"
+                raise _OvertakenError(f"'{one.id}' is {now.state} by now", remedy=remedy, path=one.id)
+            advance(one.state, cue, replace(one, is_asked=asked, chosen=data.get("chosen", one.chosen)))
+            await self.log.append([NewEvent(f"recovery/{one.id}", types.RECOVERY_ADVANCED, event)], actor=actor)
         _log.info("recovery_advanced", recovery=one.id, cue=cue.value, reason=reason)
         return True
 

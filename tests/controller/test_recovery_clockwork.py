@@ -31,6 +31,7 @@ from controller.transaction.out_of_band import Policy
 from tests.controller.assurance_world import LONDON, VirtualClock
 from tests.controller.test_tunnel_paths import tunnel
 from tests.controller.topology_samples import drawn
+from tests.patience import PATIENCE_SECONDS
 
 PACE = Pace(settle=2.0, settle_unknown=60.0, clear=5.0, calm=20.0)
 NORTH = Fault(
@@ -407,3 +408,70 @@ async def test_drift_that_policy_forbids_to_overwrite_needs_a_word_and_other_dri
     (one,) = plant.world.recoveries
     assert one.is_asked is one.is_waiting is is_asked
     assert any(step.state == RecoveryState.EXECUTING for step in one.steps) is not is_asked
+
+
+class DeliberateLog(MemoryEventLog):
+    """Takes its time to store, as a disk does; others go on meanwhile."""
+
+    async def append(self, *events: Any, **how: Any) -> Any:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return await super().append(*events, **how)
+
+
+def slow_plant(mode: Mode) -> Plant:
+    plant = Plant(mode)
+    plant.log = plant.recoveries.log = plant.recoveries.tidying.log = DeliberateLog(clock=plant.clock)
+    plant.log.subscribe(plant.world.apply_all)
+    return plant
+
+
+def as_told(plant: Plant) -> list[Recovery]:
+    """The recoveries as a daemon that is started anew has them."""
+    world = World()
+    world.apply_all(list(plant.log.read()))
+    return list(world.recoveries)
+
+
+async def test_what_assurance_takes_up_while_the_clockwork_ticks_is_planned_once() -> None:
+    plant = slow_plant(Mode.ASK)
+    risk = Fault("risk to acme", FaultKind.CONGESTION.value, ("a>b",), reason=f"{FORETOLD}: too late")
+    taken_up = asyncio.create_task(plant.recoveries.adopt(risk, ("acme",), MOVE, "ada"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+        await plant.recoveries.tick()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        done = await taken_up
+    assert done.state is RecoveryState.ESCALATED
+    assert [step.cue for step in done.steps] == ["", "localise", "plan", "prove", "ask"]
+    assert {step.actor for step in done.steps[:3]} == {"ada"}
+    assert as_told(plant) == list(plant.world.recoveries)
+
+
+async def test_a_cause_that_two_take_up_at_once_has_one_recovery() -> None:
+    plant = slow_plant(Mode.ASK)
+    taken = await asyncio.gather(*(plant.recoveries.begin(NORTH, ("acme",)) for _ in range(2)), return_exceptions=True)
+    assert [type(one) for one in taken] == [Recovery, ConflictError]
+    assert len(as_told(plant)) == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_an_operator_who_decides_while_the_clockwork_does_too_decides_or_is_told(is_first: bool) -> None:
+    plant = slow_plant(Mode.ASK)
+    one = await plant.waiting()
+    plant.hands.sufferers = ()
+    plant.seeing.sees()
+    approving = plant.recoveries.approve(one.id, "ada")
+    if is_first:
+        decided = asyncio.create_task(approving)
+        await asyncio.sleep(0)
+        await plant.tick()
+    else:
+        plant.recoveries.go_on(one.id)
+        await asyncio.sleep(0)
+        decided = asyncio.create_task(approving)
+        await plant.tick(2)
+    (outcome,) = await asyncio.gather(decided, return_exceptions=True)
+    assert isinstance(outcome, Recovery if is_first else ConflictError), outcome
+    assert as_told(plant) == list(plant.world.recoveries)
+    assert plant.state(one) is RecoveryState.RECOVERED
