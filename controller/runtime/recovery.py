@@ -368,7 +368,7 @@ class Recoveries:
         """Take up a remedy against what is foretold: it goes the same way as any other, from the choice on."""
         reason = fault.reason if fault.reason.startswith(FORETOLD) else f"{FORETOLD}: {fault.reason}"
         localised = {"cue": Cue.LOCALISE.value, "reason": fault.cause}
-        planned = {"cue": Cue.PLAN.value, "reason": candidate.remedy.summary}
+        planned: Json = {"cue": Cue.PLAN.value, "reason": candidate.remedy.summary}
         planned |= {"candidates": [candidate.to_json()], "chosen": 0}
         # At once, for the clockwork would localise and plan it by itself.
         one = await self.begin(replace(fault, reason=reason), services, localised, planned, actor=actor)
