@@ -131,7 +131,7 @@ class Origins:
         if last.data["cause"] == NO_CAUSE:
             return CauseEvent(reference, since)
         confidence = float(last.data.get("confidence", 0.0))
-        return CauseEvent(reference, since, last.data["cause"], "is at fault", confidence)
+        return CauseEvent(reference, since, last.data["cause"], _wrong(last.data["cause"]), confidence)
 
     def _diagnosed(self, agreement: str, last: float, first: float) -> CauseEvent | None:
         """What localisation found about that time, whether or not anything had to be decided."""
@@ -139,9 +139,8 @@ class Origins:
         named = (one for one in self._book.diagnoses if agreement in one.data["services"] and begin <= one.time <= end)
         for one in named:
             surest = one.data["causes"][0]
-            return CauseEvent(
-                EventReference(one.position), first, surest["cause"], "is at fault", float(surest["confidence"])
-            )
+            cause, confidence = surest["cause"], float(surest["confidence"])
+            return CauseEvent(EventReference(one.position), first, cause, _wrong(cause), confidence)
         return None
 
     def _wire(self, carrier: Carrier) -> str:
@@ -204,6 +203,11 @@ class Origins:
         usable = [one for one in samples if one.counts_for_billing]
         until = min(at, change.before[-1].source_time)
         return [one for one in usable if one.source_time <= until], [one for one in usable if one.source_time > since]
+
+
+def _wrong(cause: str) -> str:
+    """What is wrong with a cause, as a predicate: one that is a delay is no fault of itself."""
+    return "is far above what is usual" if cause.startswith("delay of ") else "is at fault"
 
 
 def _mean(samples: Sequence[Sample]) -> float:

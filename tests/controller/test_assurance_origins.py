@@ -150,6 +150,13 @@ async def test_what_localisation_found_is_named_as_what_began_a_change_and_by_it
     assert kept.data["causes"][0]["confidence"] == 0.97
 
 
+async def test_a_delay_is_not_called_at_fault_but_above_what_is_usual(world: AssuredWorld) -> None:
+    cause = {"cause": "delay of node lon1", "kind": "delay", "confidence": 0.97, "reason": ""}
+    data = {"reason": "", "causes": [cause], "services": ["acme"], "symptoms": []}
+    await world.log.append([NewEvent("diagnosis", types.DIAGNOSIS_CHANGED, data)], actor="accord")
+    assert "(10 to 12 ms) because delay of node lon1 is far above what is usual." in await told(world)
+
+
 async def test_a_link_that_flaps_is_what_began_a_change_and_not_that_it_came_back(world: AssuredWorld) -> None:
     for _ in range(3):
         for up in (False, True):
