@@ -82,7 +82,7 @@ class Explaining:
             yield Narrative((Clause(text, events=(EventReference(position),)),))
 
     def _changes(self, agreement: str) -> Iterator[Narrative]:
-        """Loads last, and of each what changed most first; where nothing changed, that is said of one."""
+        """Loads last, and of each what changed most first; where nothing changed, that is said of one of each kind."""
         standing = self.assurance.standings.get(agreement)
         told = [
             (one, what, key, found)
@@ -109,12 +109,14 @@ class Explaining:
             return explain(change)
 
     def _unchanged(self, objectives: Iterable[ObjectiveStanding]) -> Iterator[Narrative]:
-        for one in objectives:
-            for what, key in self._told_by(one):
+        named: set[ObjectiveName] = set()
+        for one in sorted(objectives, key=lambda one: one.objective.name is ObjectiveName.BANDWIDTH):
+            for what, key in self._told_by(one) if one.objective.name not in named else ():
                 samples = [sample for sample in self._kept(key) if sample.counts_for_billing]
                 if len(samples) > 1:
                     yield explain(SeriesChange(what, samples, samples))
-                    return
+                    named.add(one.objective.name)
+                    break
 
     def _diagnosed(self, agreement: str) -> Iterator[Narrative]:
         """The last that was found to be wrong on its way, for as long as what it did to the series is remembered."""

@@ -150,6 +150,17 @@ async def test_what_localisation_found_is_named_as_what_began_a_change_and_by_it
     assert kept.data["causes"][0]["confidence"] == 0.97
 
 
+async def test_where_nothing_changed_a_delay_is_told_too(world: AssuredWorld) -> None:
+    for tick in range(4):
+        for link in NETWORK.links.values():
+            key, now = SeriesKey(link.source.node, "out-octets", link.source.name), world.clock.time + TICK
+            world.series.take(link.source.node, Told((Reading(key, now, now, 1e6 * TICK * tick),), {}), TICK)
+        await world.tick(0.010)
+    sentences = [one["text"] for one in Explaining(world.assurance, dict).explain("acme")["sentences"]]
+    for told in (f"one-way delay {LONDON} to {PARIS} stayed at 10 ms", f"load of {LONDON}-{PARIS} stayed at 8 Mbit/s"):
+        assert any(told in one for one in sentences), told
+
+
 async def test_a_delay_is_not_called_at_fault_but_above_what_is_usual(world: AssuredWorld) -> None:
     cause = {"cause": "delay of node lon1", "kind": "delay", "confidence": 0.97, "reason": ""}
     data = {"reason": "", "causes": [cause], "services": ["acme"], "symptoms": []}
