@@ -181,12 +181,14 @@ class _Reader:
     def scenario(self) -> RecordedScenario:
         observed = list(self._file.observations)
         listed = [self._symptom(name) for name in self._file.symptoms]
-        if listed:
-            listed += self._unnamed({one.path or self._called(one.link) or one.node for one in (*observed, *listed)})
+        named = {one.path or self._called(one.link) or one.node for one in (*observed, *listed)}
+        presumed = list(self._unnamed(named)) if listed else []
         if not observed and not listed:
             raise InvalidInputError("nothing was observed", remedy="list observations or symptoms")
         told = [found for one in observed for found in self._observations(one)]
         told += [replace(found, lies=_LISTED_LIES) for one in listed for found in self._observations(one)]
+        quiet = (found for one in presumed for found in self._observations(one))
+        told += [replace(found, lies=_LISTED_LIES, is_presumed=True) for found in quiet]
         return RecordedScenario(self._groups(), tuple(told))
 
     def _groups(self) -> tuple[RiskGroup, ...]:

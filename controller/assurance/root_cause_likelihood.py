@@ -216,7 +216,10 @@ class FaultModel:
 
 
 def _covers(groups: Sequence[RiskGroup], observations: Sequence[Observation]) -> NDArray[np.bool_]:
-    """By observation and group: whether the group's fault can be seen there."""
+    """By observation and group: whether the group's fault can be seen there.
+
+    What is presumed of a router that told of nothing is no word against its being down.
+    """
     of_element: dict[str, list[int]] = {}
     for number, group in enumerate(groups):
         for element in group.elements:
@@ -225,4 +228,9 @@ def _covers(groups: Sequence[RiskGroup], observations: Sequence[Observation]) ->
     for number, observation in enumerate(observations):
         for element in observation.elements:
             covers[number, of_element.get(element, [])] = True
+    nodes = {group.name: number for number, group in enumerate(groups) if group.kind is RiskKind.NODE}
+    silent = nodes.keys() - {one.sensor for one in observations if one.is_symptom}
+    for number, observation in enumerate(observations):
+        if observation.is_presumed and observation.sensor in silent:
+            covers[number, nodes[observation.sensor]] = False
     return covers

@@ -55,6 +55,8 @@ class Observation:
     quality: float = 1.0
     lies: float = LIES
     """How likely its sensor is to lie, before anything is seen."""
+    is_presumed: bool = False
+    """Whether nobody said so: it is taken as good because its sensor, if it is alive, would have said otherwise."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot have been observed."""

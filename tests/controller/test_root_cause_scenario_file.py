@@ -244,3 +244,18 @@ def test_a_published_topology_has_the_links_and_routers_of_the_lab(tmp_path):
 def test_a_link_without_a_name_may_be_called_from_either_end(tmp_path, capsys):
     (incident,) = told(written(tmp_path, "symptoms: [d-c, p-by-links]\n"), capsys)
     assert incident["known"] == ["link c-d"]
+
+
+def test_a_router_that_is_down_lists_nothing_and_is_named_all_the_same(tmp_path, capsys):
+    ring = [f"r{n}" for n in range(6)]
+    links = [{"a": one, "b": other} for one, other in zip(ring, [*ring[1:], ring[0]], strict=True)]
+    ways = {}
+    for n, one in enumerate(ring):
+        for turn in (1, -1):
+            for hops in (1, 2):
+                ways[f"{one}>{ring[(n + turn * hops) % 6]}"] = [ring[(n + turn * k) % 6] for k in range(hops + 1)]
+    bad = [name for name, way in ways.items() if "r2" in way and way[0] != "r2"]
+    file = tmp_path / "scenario.json"
+    file.write_text(json.dumps({"topology": {"nodes": ring, "links": links}, "paths": ways, "symptoms": bad}))
+    (incident,) = told(file, capsys)
+    assert incident["known"] == ["node r2"]
