@@ -136,6 +136,17 @@ async def test_a_router_that_offers_to_push_tells_by_itself_and_is_polled_less(t
         assert collection.schedule.interval_seconds(LONDON) == 0.5
 
 
+async def test_a_state_that_changes_is_pushed_at_once_and_not_when_its_turn_comes(tmp_path: Path) -> None:
+    async with demo(tmp_path, Pace(3600.0, jitter=0.0)) as provider:
+        controller = provider.controller
+        latest, key = controller.collection.series.latest, SeriesKey(LONDON, "oper-status", "core0")
+        controller.pushes.is_wanted = True
+        await until(lambda: controller.pushes.follow() or LONDON in controller.collection.pushing)
+        provider.lab.plane.set_link("pe-london--p-brussels", up=False)
+        await until(lambda: key in latest and latest[key].value == 0.0)
+        assert latest[key].provenance is Provenance.PUSHED
+
+
 # -- campaigns -----------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +168,16 @@ async def test_a_campaign_stops_when_it_knows_and_gives_everything_back(
         assert not controller.collection.series.keys(kind="last-forward-delay")
         told = [(event.type, event.data["answer"]) for event in controller.log.read(stream=STREAM)]
         assert told == [(types.CAMPAIGN_BEGUN, "unknown"), (types.CAMPAIGN_ENDED, answer.value)]
+
+
+async def test_test_packets_that_never_come_back_are_above_any_bound(tmp_path: Path) -> None:
+    async with demo(tmp_path) as provider:
+        for wire in ("pe-london--p-brussels", "pe-london--p-lyon"):
+            provider.lab.set_link(wire, up=False, silent=True)
+        campaign = await provider.controller.campaigns.begin(asking(1.0), ACTOR)
+        await asyncio.wait_for(provider.controller.campaigns.finish(campaign.id), PATIENCE_SECONDS)
+        assert (campaign.state, campaign.test.answer) == ("answered", Answer.EXCEEDS)
+        assert campaign.test.lost == campaign.test.above > 0
 
 
 async def test_a_campaign_whose_time_is_over_says_what_it_knows(tmp_path: Path) -> None:
