@@ -14,6 +14,7 @@ _COLUMNS = (
     "id", "state", "instance", "class", "from", "to", "rate", "latency", "per_hour", "strategy", "service", "vpn",
 )  # fmt: skip
 _ISSUES = ("id", "strategy", "offering", "total", "on_top", "hash")
+NEGOTIATION = ("id", "domain", "stage", "opened_by", "agreement", "strategy", "offering", "total", "rounds", "refused")
 _OUTCOME = ("id", "stage", "agreement", "strategy", "offering", "total", "rounds", "service", "refused")
 _WAIT_SECONDS = 120.0
 _CLIENT_SECONDS = 150.0
@@ -87,14 +88,21 @@ def level(bandwidth: str, latency: str, availability: float | None, tier: str) -
 
 def show_outcome(session: Session, found: Json) -> None:
     """How a negotiation ended; leaves with 4 where it was refused and with 1 where it failed."""
-    refusal = found["refusal"]
-    said = f"{refusal['check']}: {refusal['text']}" if refusal else ""
-    row = {**found, "total": money(found["total"]), "refused": said}
+    row = negotiation_row(found)
     session.terminal.show(found, record(row, _OUTCOME))
+    if found["stage"] == "done" and found["rounds"]:
+        session.terminal.say("less than was asked: that could not be had within the wallet")
     if found["stage"] != "done":
-        why = said or "it goes on"
+        why = row["refused"] or "it goes on"
         session.terminal.fail(f"not agreed ({found['stage']}): {why}", "what is sold, at what price: accord quote")
         leave(Exit.REFUSED if found["stage"] == "refused" else Exit.FAILURE)
+
+
+def negotiation_row(found: Json) -> Json:
+    """A negotiation at one party, for a table."""
+    refusal = found["refusal"]
+    said = f"{refusal['check']}: {refusal['text']}" if refusal else ""
+    return {**found, "total": money(found["total"]), "refused": said}
 
 
 def money(amount: Json) -> str:

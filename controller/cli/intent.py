@@ -5,16 +5,18 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.agreement import NEGOTIATION, negotiation_row
 from controller.cli.change import CommentOption, YesOption
 from controller.cli.committing import CommitWishes, commit_plan, refuse_unasked
 from controller.cli.completion_names import complete_intent
-from controller.cli.exits import UsageError
+from controller.cli.exits import ApiError, UsageError
 from controller.cli.plan_source import CustomerOption, plan_of_outcome, submit, unclear
 from controller.cli.plan_view import plan_text
 from controller.cli.session import Session, command, group
-from controller.cli.terminal import Json, record
+from controller.cli.terminal import Json, record, table
 
 app = group("intent", "What is wanted, in plain words.")
+_NOT_FOUND = 404
 _COLUMNS = ("id", "state", "owner", "vpn_id", "plan", "transaction", "submitted_at", "text")
 IntentArgument = Annotated[str, typer.Argument(metavar="INTENT", autocompletion=complete_intent)]
 CommitOption = Annotated[bool, typer.Option("--commit", help="Commit the plan as well.")]
@@ -61,17 +63,43 @@ def _show_outcome(session: Session, outcome: Json) -> None:
     session.terminal.say(f"nothing was sent; commit it with: accord commit {plan['id']}")
 
 
-@command(app, "list", "intent list", "intent list -o json")
-def _list(session: Session) -> None:
+@command(app, "list", "intent list", "intent list --negotiated", "intent list -o json")
+def _list(
+    session: Session,
+    *,
+    negotiated: Annotated[
+        bool, typer.Option("--negotiated", help="Those that were negotiated, as each party has them.")
+    ] = False,
+) -> None:
     """List the intents, and what became of each."""
+    if negotiated:
+        found = session.client.get("negotiations")
+        session.terminal.show(found, table([negotiation_row(one) for one in found], NEGOTIATION))
+        return
     session.terminal.show_rows(session.client.get("intents"), _COLUMNS)
 
 
-@command(app, "show", "intent show intent-1")
+@command(app, "show", "intent show intent-1", "intent show enterprise-1a2b3c4d-1")
 def _show(session: Session, intent: IntentArgument) -> None:
-    """Show one intent: how it was read, what was assumed, where it stands."""
-    found = session.client.get("intents", intent)
+    """Show one intent: how it was read, what was assumed, where it stands; or how it was negotiated, by each party."""
+    try:
+        found = session.client.get("intents", intent)
+    except ApiError as unknown:
+        parties = _negotiated(session, intent) if unknown.status == _NOT_FOUND else []
+        if not parties:
+            raise
+        session.terminal.show(parties, table([negotiation_row(one) for one in parties], NEGOTIATION))
+        return
     session.terminal.show(found, record(found))
+
+
+def _negotiated(session: Session, intent: str) -> list[Json]:
+    """An intent as each party of the daemon has it; nothing where nobody knows it, or nobody negotiates."""
+    try:
+        found: list[Json] = session.client.get("negotiations", intent)
+    except ApiError:
+        return []
+    return found
 
 
 @command(app, "withdraw", "intent withdraw intent-1", "intent withdraw intent-1 --commit --yes")

@@ -93,9 +93,11 @@ def _issue(
     """Sign a wallet for a holder; it may be spent until it ends or is revoked."""
     from controller.adapters.clock import SystemClock
     from controller.adapters.wallet_files import allot, load_identity, new_id
+    from controller.cli.wallet_reading import refuse_existing
     from controller.negotiation import credential
     from controller.negotiation.wallet import Wallet
 
+    refuse_existing(out)
     now, identity = int(SystemClock().now()), load_identity(directory)
     if not identity.status_list:
         raise UsageError(
@@ -148,8 +150,9 @@ def _delegate(
     """
     from controller.adapters.clock import SystemClock
     from controller.adapters.wallet_files import load_identity
-    from controller.cli.wallet_reading import delegated
+    from controller.cli.wallet_reading import delegated, refuse_existing
 
+    refuse_existing(out)
     said = Said(
         ceiling, tuple(workload_class), lasts, floor_bandwidth, floor_latency, floor_availability, rate, depth,
         tuple(delegate_to or ()), tuple(operator or ()),

@@ -53,6 +53,14 @@ def write_wallet(credentials: list[str], out: Path | None) -> str:
     return text
 
 
+def refuse_existing(out: Path | None) -> None:
+    """A wallet is never written over. Asked before a place is allotted, or money reserved, for one."""
+    if out is not None and out.exists():
+        raise ConflictError(
+            "the file is there already", remedy="name another with --out, or take it away", path=str(out)
+        )
+
+
 def shown(path: Path) -> list[dict[str, Any]]:
     """What each wallet of a file says, the root first."""
     return [_said(each) for each in _unverified(read_wallet(path))]

@@ -57,7 +57,10 @@ class Said:
 
         amount, _, currency = self.ceiling.strip().rpartition(" ")
         ceiling = Money.parse(amount.strip(), currency)
-        classes = dict(_class(each, currency) for each in self.classes)
+        named = [_class(each, currency) for each in self.classes]
+        classes = dict(named)
+        if len(classes) < len(named):
+            raise UsageError("a class is named twice", remedy="give each --class once")
         ends = now + _span(self.lasts) if self.lasts else None
         own = WalletTerms(
             ceiling=ceiling,

@@ -1,15 +1,15 @@
 """Owns what an asker wants priced: two places, the grades it needs, and when. There is no room in it for a budget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 from controller.events.canonical import canonical_json
 from controller.model.errors import InvalidInputError
 from controller.model.units import BitRate
-from controller.negotiation.catalogue import Axis, Catalogue, Tier
+from controller.negotiation.catalogue import Tier
 
 _MOST_TEXT = 128
 _MOST_RATE = 10**15
@@ -40,6 +40,12 @@ class ServiceRequest:
 
     def __post_init__(self) -> None:
         """Refuse what no service could be; the error names the request and the member."""
+        if self.a == self.z and _is_text(self.a):
+            raise InvalidInputError(
+                f"the request {self.id!a:.40} goes from {self.a!a:.40} to the same place",
+                path="z",
+                remedy="name two places",
+            )
         for name, problem in _problems(self):
             raise InvalidInputError(
                 f"the request {self.id!a:.40} has {name} {problem!a:.40}", path=name, remedy=_REMEDIES[name]
@@ -97,7 +103,6 @@ _REMEDIES = {
 def _problems(request: ServiceRequest) -> list[tuple[str, object]]:
     required = {"id": request.id, "a": request.a, "z": request.z, "workload_class": request.workload_class}
     wrong: dict[str, bool] = {name: not _is_text(value) for name, value in required.items()}
-    wrong["z"] = wrong["z"] or request.a == request.z
     wrong["consumer"] = request.consumer != "" and not _is_text(request.consumer)
     wrong["vpn"] = request.vpn != "" and not _is_text(request.vpn)
     rate = request.bandwidth.bits_per_second
@@ -109,7 +114,8 @@ def _problems(request: ServiceRequest) -> list[tuple[str, object]]:
     duration = request.duration_seconds
     wrong["duration_seconds"] = not (type(duration) is int and 0 < duration <= _MOST_SECONDS)
     wrong["tier"] = request.tier is not None and not isinstance(request.tier, Tier)
-    return [(name, getattr(request, name)) for name, is_wrong in wrong.items() if is_wrong]
+    said = {name: getattr(request, name) for name in wrong} | {"bandwidth": rate}
+    return [(name, said[name]) for name, is_wrong in wrong.items() if is_wrong]
 
 
 def _is_text(value: object) -> bool:
@@ -120,32 +126,3 @@ def _is_text(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return type(value) in {int, float} and isfinite(value)  # type: ignore[arg-type]  # the two types just named
-
-
-def one_grade_less(request: ServiceRequest, catalogue: Catalogue) -> dict[Axis, ServiceRequest]:
-    """For each axis the request with the next lower grade there, for a counter-offer; none where it is the lowest."""
-    found = {}
-    for axis, needed in (
-        (Axis.BANDWIDTH, float(request.bandwidth.bits_per_second)),
-        (Axis.LATENCY, inf if request.latency_seconds is None else request.latency_seconds),
-        (Axis.AVAILABILITY, request.availability),
-    ):
-        meeting = [grade for grade in catalogue.grades[axis] if _meets(axis, grade.bound, needed)]
-        lowest = meeting[0].rank if meeting else len(catalogue.grades[axis])
-        if lowest:
-            found[axis] = _with_bound(request, axis, catalogue.grades[axis][lowest - 1].bound)
-    return found
-
-
-def _meets(axis: Axis, bound: float, needed: float) -> bool:
-    return bound <= needed if axis is Axis.LATENCY else bound >= needed
-
-
-def _with_bound(request: ServiceRequest, axis: Axis, bound: float) -> ServiceRequest:
-    match axis:
-        case Axis.BANDWIDTH:
-            return replace(request, bandwidth=BitRate(int(bound)))
-        case Axis.LATENCY:
-            return replace(request, latency_seconds=None if bound == inf else bound)
-        case Axis.AVAILABILITY:
-            return replace(request, availability=bound)

@@ -32,6 +32,11 @@ class ServiceLevelFloor:
     latency: Duration | None = None
     availability: Fraction | None = None
 
+    def __post_init__(self) -> None:
+        """A share of time is one."""
+        if self.availability is not None and not 0 <= self.availability <= 1:
+            raise InvalidInputError("an availability is a share of time, from 0 to 1")
+
     def broken_by(self, offered: "ServiceLevelFloor") -> str:
         """Which level of what is offered is below the floor, in words; empty when it honours all of them.
 

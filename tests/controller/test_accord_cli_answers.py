@@ -315,3 +315,48 @@ def test_what_a_device_says_cannot_steer_the_terminal(daemon: Daemon, accord: Ac
         _, out, err = accord(*words)
         assert "owned" in out + err
         assert not set("\x1b\x07\x9b\u202e") & set(out + err)
+
+
+NEGOTIATION: dict[str, Any] = {
+    "id": "enterprise-1-1",
+    "domain": "enterprise",
+    "stage": "done",
+    "opened_by": "consumer",
+    "agreement": "agr-1",
+    "strategy": "as asked",
+    "offering": "ip-200M-any-basic",
+    "total": {"amount": "4.80", "currency": "EUR"},
+    "rounds": 1,
+    "service": "naas-1",
+    "refusal": None,
+}
+
+
+def test_an_intent_that_was_negotiated_is_shown_and_listed_as_each_party_has_it(daemon: Daemon, accord: Accord) -> None:
+    bss = {**NEGOTIATION, "domain": "bss", "stage": "refused", "refusal": {"check": "ledger", "text": "nothing left"}}
+    daemon.say("GET /api/v1/intents/enterprise-1-1", {"title": "there is no intent"}, 404, PROBLEM)
+    daemon.say("GET /api/v1/negotiations/enterprise-1-1", [NEGOTIATION, bss])
+    daemon.say("GET /api/v1/negotiations", [bss])
+    code, out, _ = accord("intent", "show", "enterprise-1-1")
+    assert code == 0
+    assert "4.80 EUR" in out
+    assert "ledger: nothing left" in out
+    assert "ledger: nothing left" in accord("intent", "list", "--negotiated")[1]
+
+
+def test_an_intent_that_nobody_knows_is_unknown_whoever_negotiates(daemon: Daemon, accord: Accord) -> None:
+    daemon.say("GET /api/v1/intents/nope", {"title": "there is no intent 'nope'"}, 404, PROBLEM)
+    daemon.say("GET /api/v1/negotiations/nope", {"title": "this daemon takes no part"}, 501, PROBLEM)
+    code, out, err = accord("intent", "show", "nope")
+    assert (code, out) == (1, "")
+    assert "there is no intent 'nope'" in err
+
+
+@pytest.mark.parametrize("rounds, is_less", [(0, False), (1, True)])
+def test_who_ends_with_less_than_was_asked_is_told_so(
+    daemon: Daemon, accord: Accord, rounds: int, is_less: bool
+) -> None:
+    daemon.say("POST /api/v1/negotiations", {**NEGOTIATION, "rounds": rounds}, 201)
+    code, _, err = accord("intent", "negotiate", "--from", "a", "--to", "b", "--bandwidth", "200M")
+    assert code == 0
+    assert ("less than was asked" in err) is is_less

@@ -7,10 +7,10 @@ import pytest
 
 from controller.model.errors import InvalidInputError
 from controller.model.units import BitRate
-from controller.negotiation.catalogue import Axis, Tier
+from controller.negotiation.catalogue import Tier
 from controller.negotiation.mesh import Window
 from controller.negotiation.quote import QuoteCheck, QuoteRefusal, price
-from controller.negotiation.request import ServiceRequest, one_grade_less
+from controller.negotiation.request import ServiceRequest
 from tests.controller.market_samples import CATALOGUE, NOW, POLICY, REQUEST, SQUARE, asked, seller
 from tests.controller.topology_samples import drawn
 
@@ -99,13 +99,12 @@ def test_a_window_ends_after_its_start(starts: float, ends: float) -> None:
         Window(SQUARE, CATALOGUE, POLICY, starts, ends)
 
 
-def test_a_request_can_be_made_one_grade_less_on_each_axis_that_has_one() -> None:
-    request = replace(REQUEST, bandwidth=BitRate(3 * 10**8), latency_seconds=0.03, availability=0.9995)
-    less = one_grade_less(request, CATALOGUE)
-    assert less[Axis.BANDWIDTH].bandwidth == BitRate(2 * 10**8)
-    assert less[Axis.LATENCY].latency_seconds == 0.05
-    assert less[Axis.AVAILABILITY].availability == 0.999
-    assert set(one_grade_less(replace(REQUEST, bandwidth=BitRate(1)), CATALOGUE)) == set()
+def test_what_is_wrong_with_a_request_is_said_in_its_own_words() -> None:
+    with pytest.raises(InvalidInputError, match="to the same place") as refused:
+        replace(REQUEST, z=REQUEST.a)
+    assert refused.value.path == "z"
+    with pytest.raises(InvalidInputError, match="has bandwidth 1000000000000001 "):
+        replace(REQUEST, bandwidth=BitRate(10**15 + 1))
 
 
 def test_a_request_that_names_no_vpn_has_the_form_and_the_digest_that_it_had_before_there_were_any() -> None:

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 import controller.negotiation
 from controller.model.errors import InvalidInputError, NotAuthorizedError, NotFoundError
-from controller.negotiation.bands import Band
 from controller.negotiation.catalogue import Tier
-from controller.negotiation.quote import Quote, QuoteCheck
+from controller.negotiation.quote import Quote
 from controller.negotiation.sensitivity import (
     Audience,
     DemandCell,
@@ -20,8 +19,7 @@ from controller.negotiation.sensitivity import (
     PriceSensitivity,
     operational_label,
 )
-from controller.negotiation.tally import QuoteTally
-from tests.controller.market_samples import CATALOGUE, NOW, REQUEST, asked, loads, offered, seller, ticked
+from tests.controller.market_samples import CATALOGUE, NOW, offered, seller
 
 HOUR = 3600.0
 KEY = b"0123456789abcdef"
@@ -108,22 +106,3 @@ def test_an_answer_to_what_is_not_sold_is_refused_by_name() -> None:
     moon = replace(given_quote, offering="moon")
     with pytest.raises(NotFoundError, match="moon"):
         record.answered(moon, CATALOGUE, "label-a", "general", is_accepted=True, now=NOW)
-
-
-# -- counts ------------------------------------------------------------------------------------------------------------
-
-
-def test_quotes_are_counted_by_class_tier_and_scarcest_band_and_refusals_by_check() -> None:
-    tally, operator = QuoteTally(), seller()
-    now = ticked(operator, loads(operator.meshes[0], "ab", "ac", share=0.9), 70)
-    answer = asked(operator, now)
-    tally.answered(REQUEST, answer)
-    tally.answered(REQUEST, asked(operator, now, z="atlantis"))
-    kind = ("general", Tier.IP, Band.STEEP)
-    assert isinstance(answer, tuple)
-    tally.bought("general", answer[0].quote)
-    tally.ran_out(3)
-    assert (tally.requests, tally.run_out) == (2, 3)
-    assert dict(tally.offered) == dict(tally.taken) == {kind: 1}
-    assert tally.price_minor[kind] == answer[0].quote.price_per_hour.minor
-    assert dict(tally.refused) == {QuoteCheck.PLACE: 1}

@@ -184,6 +184,9 @@ def test_a_delegated_ceiling_is_reserved_once_in_the_delegators_ledger(accord, b
     assert [held["reserved"] for held in shown["items"]] == ["100.00 EUR"]
     _, err = delegate(accord, *more, ceiling="450.00 EUR", code=4)
     assert "cannot be reserved" in err
+    delegate(accord, *more, "--out", "child.json", ceiling="1.00 EUR", code=4)
+    again, _ = accord("ledger", "show", "--ledger", "ledger.sqlite", "-o", "json")
+    assert again["items"] == shown["items"]
 
 
 def test_a_spent_envelope_is_refused_by_the_ledger(accord, bank):
@@ -273,9 +276,21 @@ def test_only_an_issuer_with_a_list_issues_and_a_wallet_is_not_overwritten(accor
     accord("wallet", "issue", "shop", "--name", "x", "--holder", did(bank / "shop"), "--ceiling", "1 EUR",
            "--class", "bulk", "--for", "1d", code=64)  # fmt: skip
     before = (bank / "wallet.json").read_bytes()
-    issue(accord, "--out", "wallet.json", code=1)
+    places = (bank / "bank" / "issued.json").read_bytes()
+    _, err = issue(accord, "--out", "wallet.json", code=4)
+    assert "there already" in err
     assert (bank / "wallet.json").read_bytes() == before
+    assert (bank / "bank" / "issued.json").read_bytes() == places
     accord("wallet", "init", "bank", code=4)
+
+
+@pytest.mark.parametrize(
+    "more, said, code",
+    [(("--class", "bulk"), "named twice", 64), (("--floor-availability", "1.5"), "from 0 to 1", 1)],
+)
+def test_terms_that_no_wallet_could_have_are_refused(accord, bank, more, said, code):
+    _, err = issue(accord, *more, code=code)
+    assert said in err
 
 
 # -- keys ------------------------------------------------------------------------------------------------------------

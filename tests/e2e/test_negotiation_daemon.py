@@ -78,6 +78,10 @@ def test_an_agreement_lives_on_the_routers_from_its_quote_to_its_end(
         assert agreed["stage"] == "done"
         assert agreed["total"] == quoted[0]["total"]
         service = agreed["service"]
+        by_party = accord("intent", "show", agreed["id"], "-o", "json").document["items"]
+        assert {one["domain"]: one["stage"] for one in by_party} == dict.fromkeys(PARTIES, "done")
+        refused = accord("intent", "show", unknown.document["id"], "-o", "json").document["items"][0]
+        assert "has no VPN 'nobodys'" in refused["refusal"]["text"]
         assert tunnels(daemon)[service]["bandwidth_bit_rate"] == 200_000_000
         assert {service, f"{service}-back"} <= tunnels(daemon).keys()
         assert daemon.get("/api/v1/transactions").json()[-1]["phase"] == "committed"
