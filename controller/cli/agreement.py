@@ -91,7 +91,7 @@ def show_outcome(session: Session, found: Json) -> None:
     row = negotiation_row(found)
     session.terminal.show(found, record(row, _OUTCOME))
     if found["stage"] == "done" and found["rounds"]:
-        session.terminal.say("less than was asked: that could not be had within the wallet")
+        session.terminal.say("less than was asked, which could not be had")
     if found["stage"] != "done":
         why = row["refused"] or "it goes on"
         session.terminal.fail(f"not agreed ({found['stage']}): {why}", "what is sold, at what price: accord quote")

@@ -146,7 +146,8 @@ def price(
     refusals = [answer for answer in answers if isinstance(answer, QuoteRefusal)]
     if offers:
         return tuple(sorted(offers, key=lambda offer: (offer.quote.total.minor, offer.quote.tier)))
-    nothing = QuoteRefusal(QuoteCheck.SERVICE, f"the tier '{request.tier or 'any'}' is not sold here")
+    unsold = f"the tier '{request.tier}' is not sold here" if request.tier else "no network is known yet to sell"
+    nothing = QuoteRefusal(QuoteCheck.SERVICE, unsold)
     return max(refusals, key=lambda each: _ORDER[each.check], default=nothing)
 
 

@@ -152,7 +152,8 @@ class Negotiations:
         """One consumer of this process; the only one where none is named."""
         if not self.consumers:
             raise NotSupportedError(
-                "this process acts for no consumer", remedy="set negotiation.consumer, or ask the consumer's own daemon"
+                "this process acts for no consumer",
+                remedy="ask the consumer's own daemon, or name it in the file of parties",
             )
         if not party and len(self.consumers) == 1:
             return next(iter(self.consumers.values()))

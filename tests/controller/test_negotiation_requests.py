@@ -36,6 +36,13 @@ def test_a_request_that_cannot_be_met_is_refused_by_a_check_that_names_it(
     assert named in refused.text
 
 
+def test_where_no_network_is_known_yet_that_is_said() -> None:
+    refused = price(REQUEST, replace(seller(), meshes=()), NOW)
+    assert isinstance(refused, QuoteRefusal)
+    assert refused.check is QuoteCheck.SERVICE
+    assert "no network is known yet" in refused.text
+
+
 def test_a_latency_that_no_path_keeps_is_refused_as_that() -> None:
     far = seller(drawn(("a", "d", 30)))
     refused = asked(far, latency_seconds=0.02)
