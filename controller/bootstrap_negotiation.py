@@ -18,7 +18,6 @@ from controller.assurance.breach import Breach
 from controller.assurance.closed_loop import ClosedLoop
 from controller.assurance.guards import GuardLimits
 from controller.events import types
-from controller.mapping.optical_domain import OpticalDomain
 from controller.model.errors import AccordError, InvalidInputError
 from controller.model.identifiers import DeviceName
 from controller.negotiation.bss import BssNegotiationAgent, BssPolicyAgent
@@ -45,7 +44,7 @@ from controller.runtime.negotiation_light import TieredProvisioner
 from controller.runtime.negotiation_market import LiveMarket
 from controller.runtime.negotiation_money import BusinessTools
 from controller.runtime.negotiation_network import NetworkTools, Provisioner
-from controller.runtime.negotiation_networks import SoldNetwork, lightable, sold_networks
+from controller.runtime.negotiation_networks import SoldNetwork, Told, lightable, sold_networks
 from controller.runtime.negotiation_tunnels import TunnelProvisioner
 from controller.settings import Negotiation, Settings
 
@@ -69,8 +68,7 @@ class NegotiationPlane:
     tools: NetworkTools | None = None
     forecasts: dict[Tier, AgreementForecasts] = field(default_factory=dict)
     controller: Controller | None = None
-    domain: OpticalDomain | None = None
-    """As it told itself last."""
+    domains: Told = field(default_factory=dict)
     _tiers: frozenset[Tier] = frozenset()
     _ticks: int = 0
     _refreshing: "asyncio.Task[None] | None" = None
@@ -107,7 +105,7 @@ class NegotiationPlane:
         network, controller = self.negotiations.network, self.controller
         if self.live is None or controller is None or network is None:
             return {}
-        networks, self.domain = await sold_networks(controller, self.domain)
+        networks, self.domains = await sold_networks(controller, self.domains)
         if (tiers := frozenset(networks)) != self._tiers:
             self._tiers = tiers
             _log.info("tiers_for_sale", tiers=sorted(tiers))
@@ -115,8 +113,8 @@ class NegotiationPlane:
         return networks
 
     def lightable(self, ends: tuple[DeviceName, DeviceName]) -> int:
-        """How many links could be lit between two nodes of the domain."""
-        return lightable(self.controller, self.domain, ends) if self.controller and self.domain else 0
+        """How many links could be lit between two nodes of a domain."""
+        return lightable(self.controller, self.domains.values(), ends) if self.controller else 0
 
     async def _watch(self, networks: dict[Tier, SoldNetwork]) -> None:
         network = self.negotiations.network

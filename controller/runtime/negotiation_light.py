@@ -7,6 +7,7 @@ so an agreement changes its tier with both in place, make before break.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from controller.mapping.optical import segment_owner
@@ -17,7 +18,7 @@ from controller.model.units import BitRate
 from controller.negotiation.agreement import Terms
 from controller.negotiation.catalogue import Tier
 from controller.runtime.controller import Controller
-from controller.runtime.negotiation_networks import optical_domain_of
+from controller.runtime.negotiation_networks import optical_domains_of
 from controller.runtime.negotiation_tunnels import ACTOR, TunnelProvisioner, carry_out
 from controller.topology.network import Link, LinkId
 
@@ -29,11 +30,11 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LightProvisioner:
-    """The agreements' services over IP links or over light of `domain`; one optical tunnel, `SERVICE`, for each."""
+    """The agreements' services over IP links or over light of `domains`; one optical tunnel, `SERVICE`, for each."""
 
     controller: Controller
     tunnels: TunnelProvisioner
-    domain: DeviceName
+    domains: Sequence[DeviceName]
     turns: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Who orders light takes a port that is free: the next one is to see it taken."""
 
@@ -41,58 +42,72 @@ class LightProvisioner:
         """A new service; where it cannot be had its light is taken down again."""
         if terms.level.tier != Tier.OPTICAL:
             return await self.tunnels.provision(service, terms, links)
-        lit = await self._lit(service, terms, links)
+        domain = await self._domain_of(service, links)
+        lit = await self._lit(domain, service, terms, links)
         try:
             done = await self.tunnels.provision(service, terms, (lit.id,))
         except AccordError:
-            await self._darken(service)
+            await self._darken(service, (domain,))
             raise
-        return f"{await self._told(service)}; {done}"
+        return f"{await self._told(domain, service)}; {done}"
 
     async def change(self, service: str, terms: Terms, links: Sequence[LinkId]) -> str:
         """A live service as these terms have it; the other tier is there until nothing is under way on it any more."""
-        was_lit = self._is_ours(service)
+        before = self._lit_in(service)
         if terms.level.tier != Tier.OPTICAL:
             done = await self.tunnels.change(service, terms, links)
-            await self._darken(service)
+            await self._darken(service, before)
             return done
-        lit = await self._lit(service, terms, links)
+        domain = await self._domain_of(service, links)
+        lit = await self._lit(domain, service, terms, links)
         try:
             done = await self.tunnels.change(service, terms, (lit.id,))
         except AccordError:
-            if not was_lit:
-                await self._darken(service)
+            if domain not in before:
+                await self._darken(service, (domain,))
             raise
-        return f"{await self._told(service)}; {done}"
+        await self._darken(service, [other for other in before if other != domain])
+        return f"{await self._told(domain, service)}; {done}"
 
     async def remove(self, service: str) -> str:
         """The end of a service and of its light."""
         done = await self.tunnels.remove(service)
-        await self._darken(service)
+        await self._darken(service, self._lit_in(service))
         return done
 
-    async def _lit(self, service: str, terms: Terms, fibres: Sequence[LinkId]) -> Link:
+    async def _domain_of(self, service: str, fibres: Sequence[LinkId]) -> DeviceName:
+        """The domain that has these fibres."""
+        for name in self.domains:
+            with suppress(AccordError):
+                told = await self.controller.optical.read(name)
+                if fibres[0] in as_te_database(told).network.links:
+                    return name
+        raise ConflictError(f"no optical domain that answers has the fibre '{fibres[0]}'", path=service)
+
+    async def _lit(self, name: DeviceName, service: str, terms: Terms, fibres: Sequence[LinkId]) -> Link:
         """The link between routers that the service's light brings up, when they see its carrier."""
         async with self.turns:
-            setup_seconds, link = await self._order(service, terms, fibres)
-        found = await self.controller.optical.settled(self.domain, service, setup_seconds + _MARGIN_SECONDS)
+            setup_seconds, link = await self._order(name, service, terms, fibres)
+        found = await self.controller.optical.settled(name, service, setup_seconds + _MARGIN_SECONDS)
         if not found.is_up:
-            await self._darken(service)
+            await self._darken(service, (name,))
             raise ConflictError(
                 f"the light of '{service}' is {found.status}: {found.reason or 'no reason told'}", path=service
             )
         await self._see_up(link)
         return link
 
-    async def _order(self, service: str, terms: Terms, fibres: Sequence[LinkId]) -> tuple[float, Link]:
+    async def _order(
+        self, name: DeviceName, service: str, terms: Terms, fibres: Sequence[LinkId]
+    ) -> tuple[float, Link]:
         """How long the domain says that it takes, and the link that comes of it."""
         controller, late = self.controller, terms.level.latency_microseconds
-        domain = await controller.optical.read(self.domain)
+        domain = await controller.optical.read(name)
         link = self._link(domain, service, fibres)
         await carry_out(
             controller,
             lambda: controller.plan_optical(
-                self.domain,
+                name,
                 service,
                 link.id,
                 ACTOR,
@@ -113,7 +128,7 @@ class LightProvisioner:
             is_free = not own and not any(str(port) in domain.taken_ports for port in found)
             if [port.node for port in found] == [ends[0], ends[-1]] and (is_free or {*map(str, found)} == own):
                 return link
-        raise ConflictError(f"no client ports of '{self.domain}' are free from {ends[0]} to {ends[-1]}", path=service)
+        raise ConflictError(f"no client ports of '{domain.device}' are free from {ends[0]} to {ends[-1]}", path=service)
 
     async def _see_up(self, link: Link) -> None:
         """Ask the routers until they see a carrier; that they never do is found by the probe along it."""
@@ -125,22 +140,27 @@ class LightProvisioner:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _is_ours(self, service: str) -> bool:
-        """Whether light was ordered for a service; a domain that does not answer keeps no other from its change."""
+    def _lit_in(self, service: str) -> Sequence[DeviceName]:
+        """Where light was ordered for a service; a domain that does not answer keeps no other from its change."""
         known = self.controller.world.network
-        return self.domain in known and bool(known.device(self.domain).contributions.of(segment_owner(service)))
+        owner = segment_owner(service)
+        return [name for name in self.domains if name in known and known.device(name).contributions.of(owner)]
 
-    async def _darken(self, service: str) -> None:
-        if not self._is_ours(service):
-            return
+    async def _darken(self, service: str, domains: Sequence[DeviceName]) -> None:
+        ours = self._lit_in(service)
+        for name in domains:
+            if name in ours:
+                await self._darken_in(name, service)
+
+    async def _darken_in(self, name: DeviceName, service: str) -> None:
         async with self.turns:
-            if (await self.controller.optical.read(self.domain)).tunnel(service) is None:
+            if (await self.controller.optical.read(name)).tunnel(service) is None:
                 return
-            await carry_out(self.controller, lambda: self.controller.plan_optical_removal(self.domain, service, ACTOR))
+            await carry_out(self.controller, lambda: self.controller.plan_optical_removal(name, service, ACTOR))
         await self.controller.topology.refresh()
 
-    async def _told(self, service: str) -> str:
-        found = (await self.controller.optical.read(self.domain)).tunnel(service)
+    async def _told(self, domain: DeviceName, service: str) -> str:
+        found = (await self.controller.optical.read(domain)).tunnel(service)
         return f"light over {', '.join(found.route)}" if found else "no light"
 
 
@@ -165,9 +185,9 @@ class TieredProvisioner:
         return await self._now().remove(service)
 
     def _now(self, terms: Terms | None = None) -> LightProvisioner | TunnelProvisioner:
-        domain = optical_domain_of(self.controller)
-        if domain is not None:
-            return LightProvisioner(self.controller, self.tunnels, domain, self.turns)
+        domains = optical_domains_of(self.controller)
+        if domains:
+            return LightProvisioner(self.controller, self.tunnels, domains, self.turns)
         if terms is not None and terms.level.tier == Tier.OPTICAL:
             raise ConflictError(f"'{terms.id}' is over light and there is no optical domain any more", path=terms.id)
         return self.tunnels

@@ -1,10 +1,10 @@
-"""Owns the networks that the two tiers are sold on, as the daemon knows them: routers' links, and an optical domain.
+"""Owns the networks that the two tiers are sold on, as the daemon knows them: routers' links, and optical domains.
 
-A link over light is no link to sell: it is there when the domain lights it for somebody. What can be lit for a new
+A link over light is no link to sell: it is there when a domain lights it for somebody. What can be lit for a new
 service is a link whose client ports are free at both ends (`negotiation_light`).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,43 +29,47 @@ class SoldNetwork:
     places: Mapping[str, DeviceName]
 
 
-def optical_domain_of(controller: Controller) -> DeviceName | None:
-    """The domain whose light is sold: the first of the inventory; None without one."""
-    return next((name for name, record in controller.records().items() if is_optical(record)), None)
+Told = Mapping[DeviceName, OpticalDomain]
+"""Optical domains as they told themselves last."""
 
 
-async def sold_networks(
-    controller: Controller, before: OpticalDomain | None
-) -> tuple[dict[Tier, SoldNetwork], OpticalDomain | None]:
-    """What can be sold now, by tier, and the domain as it told itself, or as it was `before` when it does not answer.
+def optical_domains_of(controller: Controller) -> tuple[DeviceName, ...]:
+    """The domains whose light is sold, in the order of the inventory."""
+    return tuple(name for name, record in controller.records().items() if is_optical(record))
+
+
+async def sold_networks(controller: Controller, before: Told) -> tuple[dict[Tier, SoldNetwork], Told]:
+    """What can be sold now, by tier, and the domains as they told themselves, or did `before` where they do not answer.
 
     A domain that does not answer sells nothing; its links are none of the IP tier's all the same. Nothing is sold until
-    it has told once which they are: a link over light looks like any other.
+    each has told once which they are: a link over light looks like any other.
     """
-    name, domain = optical_domain_of(controller), None
-    if name is not None:
-        try:
-            domain = await controller.optical.read(name)
-        except AccordError:
-            domain = None
-    known = domain or (before if name is not None else None)
-    if name is not None and known is None:
-        return {}, None
+    names = optical_domains_of(controller)
+    now = {name: told for name in names if (told := await _asked(controller, name)) is not None}
+    known = {name: told for name in names if (told := now.get(name) or before.get(name)) is not None}
+    if len(known) < len(names):
+        return {}, known
     places = _places(controller)
-    found = {Tier.IP: SoldNetwork(without_light(controller.topology.database, known), places)}
-    if domain is not None:
-        found[Tier.OPTICAL] = SoldNetwork(_slots(domain), _at_client_nodes(places, domain))
+    found = {Tier.IP: SoldNetwork(without_light(controller.topology.database, known.values()), places)}
+    if now:
+        apart = _told_apart(now.values())
+        found[Tier.OPTICAL] = SoldNetwork(_slots(apart), _at_client_nodes(places, apart))
     return found, known
 
 
-def without_light(database: TeDatabase, domain: OpticalDomain | None) -> TeDatabase:
-    """The routers' network without the links that the domain brings up."""
-    if domain is None:
-        return database
+async def _asked(controller: Controller, name: DeviceName) -> OpticalDomain | None:
+    try:
+        return await controller.optical.read(name)
+    except AccordError:
+        return None
+
+
+def without_light(database: TeDatabase, domains: Collection[OpticalDomain]) -> TeDatabase:
+    """The routers' network without the links that the domains bring up."""
     lit = [
         link.id
         for link in database.network.links.values()
-        if domain.attached_to(link.source) is not None and domain.attached_to(link.target) is not None
+        if any(domain.attached_to(link.source) and domain.attached_to(link.target) for domain in domains)
     ]
     return without_links(database, lit)
 
@@ -88,26 +92,47 @@ def without_links(database: TeDatabase, gone: Collection[LinkId]) -> TeDatabase:
     )
 
 
-def lightable(controller: Controller, domain: OpticalDomain, ends: tuple[DeviceName, DeviceName]) -> int:
-    """How many links could be lit between two nodes of the domain: those whose client ports have no tunnel."""
+def lightable(controller: Controller, domains: Iterable[OpticalDomain], ends: tuple[DeviceName, DeviceName]) -> int:
+    """How many links could be lit between two nodes of a domain: those whose client ports have no tunnel."""
     found = 0
-    for link in controller.topology.network.links.values():
-        ports = [domain.attached_to(end) for end in (link.source, link.target)]
-        here = [port for port in ports if port is not None and str(port) not in domain.taken_ports]
-        found += tuple(DeviceName(port.node) for port in here) == ends
+    for domain in domains:
+        for link in controller.topology.network.links.values():
+            ports = [domain.attached_to(end) for end in (link.source, link.target)]
+            here = [port for port in ports if port is not None and str(port) not in domain.taken_ports]
+            found += tuple(DeviceName(port.node) for port in here) == ends
     return found
 
 
-def _slots(domain: OpticalDomain) -> TeDatabase:
-    """Slots that are taken are the load."""
-    database = as_te_database(domain)
+def _told_apart(domains: Iterable[OpticalDomain]) -> list[OpticalDomain]:
+    """Without those that call a node as one before them does: what is priced there could not be told apart."""
+    apart: list[OpticalDomain] = []
+    for domain in domains:
+        if not any(set(domain.nodes) & set(other.nodes) for other in apart):
+            apart.append(domain)
+    return apart
+
+
+def _slots(domains: Sequence[OpticalDomain]) -> TeDatabase:
+    """All of them as one network, between whose parts no path leads. Slots that are taken are the load."""
+    parts = [as_te_database(domain) for domain in domains]
+    network = Network.of(
+        (node for part in parts for node in part.network.nodes.values()),
+        (link for part in parts for link in part.network.links.values()),
+    )
+    reserved: dict[str, Reservation] = {}
+    for name, taken in (pair for part in parts for pair in part.reservations.items()):
+        # A service that moves from one domain to another has light in both for a while.
+        links = (*reserved[name].links, *taken.links) if name in reserved else taken.links
+        reserved[name] = Reservation(links, taken.bit_rate)
+    database = TeDatabase(network, reserved)
     loads = zip(database.network.arcs.ids, database.reserved_rates, strict=True)
     return database.with_measurements({link: Measurement(load=BitRate(rate)) for link, rate in loads})
 
 
-def _at_client_nodes(places: Mapping[str, DeviceName], domain: OpticalDomain) -> dict[str, DeviceName]:
-    """Routers and their cities by the nodes of the domain that they are attached to."""
-    at = {port.attached.node: DeviceName(port.node) for port in reversed(domain.client_ports)}
+def _at_client_nodes(places: Mapping[str, DeviceName], domains: Sequence[OpticalDomain]) -> dict[str, DeviceName]:
+    """Routers and their cities by the nodes of the domains that they are attached to: the first's, of several."""
+    ports = [port for domain in domains for port in domain.client_ports]
+    at = {port.attached.node: DeviceName(port.node) for port in reversed(ports)}
     return {str(router): node for router, node in at.items()} | {
         city: at[router] for city, router in places.items() if router in at
     }

@@ -129,7 +129,7 @@ class LabStage:
         """Orders go the way that the daemon's go."""
         self.traffic = Traffic(self.lab)
         tunnels = TunnelProvisioner(self.controller, lambda terms: (consumer_vpn(terms.request.workload_class),))
-        orders = LightProvisioner(self.controller, tunnels, _DOMAIN) if Tier.OPTICAL in self.wires else tunnels
+        orders = LightProvisioner(self.controller, tunnels, (_DOMAIN,)) if Tier.OPTICAL in self.wires else tunnels
         self.provisioner = Deliveries(orders, self.traffic, self.clock, self.route)
 
     @property
@@ -168,7 +168,7 @@ class LabStage:
 
     async def _sold(self) -> Mapping[Tier, TeDatabase]:
         """What is known of the networks that are for sale."""
-        sold, _ = await sold_networks(self.controller, None)
+        sold, _ = await sold_networks(self.controller, {})
         own = [link.id for link in self._spur_links()]
         return {tier: without_links(sold[tier].database, own) for tier in self.wires}
 
