@@ -1,6 +1,6 @@
 """Owns `accord market`: what pricing by scarcity does.
 
-`simulate` needs no daemon; `sensitivity` asks one how buyers have answered its prices.
+`simulate` and `allot` need no daemon; `sensitivity` asks one how buyers have answered its prices.
 """
 
 import time
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from controller.cli.exits import UsageError
 from controller.cli.session import Session, command, group
 from controller.cli.terminal import record, table
 
 if TYPE_CHECKING:
+    from controller.negotiation.contention import Allotment
     from controller.negotiation.market import Outcome
     from controller.topology.network import Network
 
@@ -23,7 +25,16 @@ _COLUMNS = (
     "max_utilisation", "price_volatility", "moved_share", "settled_round",
 )  # fmt: skip
 _CELLS = ("begins", "class", "tier", "markup", "asked", "accepted")
+_ALLOTTED = ("bidder", "result", "offering", "pays", "why")
 _BANDS = ("baseline", "modest", "steep", "withdrawn")
+
+
+TopologyOption = Annotated[
+    str, typer.Option(metavar="FILE|NAME", help="A topology file (topology.file), or a name that topohub has.")
+]
+CatalogueOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="services.yaml and scarcity.yaml.  [default: accord's own]")
+]
 
 
 @command(
@@ -36,12 +47,8 @@ _BANDS = ("baseline", "modest", "steep", "withdrawn")
 def _simulate(
     session: Session,
     *,
-    topology: Annotated[
-        str, typer.Option(metavar="FILE|NAME", help="A topology file (topology.file), or a name that topohub has.")
-    ] = "sndlib/geant",
-    catalogue: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="services.yaml and scarcity.yaml.  [default: accord's own]")
-    ] = None,
+    topology: TopologyOption = "sndlib/geant",
+    catalogue: CatalogueOption = None,
     demand: Annotated[
         float, typer.Option(min=0.01, max=10, help="Of the busiest link's capacity, were all on their quickest path.")
     ] = 3.0,
@@ -85,6 +92,63 @@ def _simulate(
     }
     rows = [_row(outcome) for outcome in outcomes]
     session.terminal.show({**head, "outcomes": rows}, record(head), Text(""), table(rows, _COLUMNS))
+
+
+@command(
+    app,
+    "allot",
+    "market allot bids.yaml --topology network.yaml",
+    "market allot bids.yaml --topology sndlib/geant --tier optical -o json",
+)
+def _allot(
+    session: Session,
+    *,
+    bids: Annotated[Path, typer.Argument(metavar="BIDS", help="YAML: batch, and bids with bidder and worth.")],
+    topology: TopologyOption = "sndlib/geant",
+    catalogue: CatalogueOption = None,
+    tier: Annotated[str, typer.Option("--tier", metavar="ip|optical", help="Whose room is allotted.")] = "ip",
+) -> None:
+    """Allot what is scarce to sealed bids that came at once: to whom it is worth most, for what the others lose by it.
+
+    A bid is {bidder, worth, from, to, bandwidth} and perhaps {latency, availability, class, duration}. Nobody pays more
+    than the bid, and nobody does better than by bidding what it is worth. The network is taken as empty.
+    """
+    from controller.adapters.bids_file import load_bids
+    from controller.adapters.catalogue import load_catalogue, load_market_policy
+    from controller.adapters.clock import SystemClock
+    from controller.adapters.resources import shared_directory
+    from controller.negotiation.catalogue import Tier
+    from controller.negotiation.contention import allot
+    from controller.negotiation.mesh import Mesh
+    from controller.negotiation.quote import Seller
+    from controller.topology.te_database import TeDatabase
+
+    if tier not in set(Tier):
+        raise UsageError(f"there is no tier '{tier}'", remedy=f"name one of {', '.join(Tier)}")
+    directory, now = catalogue or shared_directory("config") / "catalogue", SystemClock().now()
+    services, policy = load_catalogue(directory), load_market_policy(directory)
+    batch, sealed = load_bids(bids, services.currency, now)
+    mesh = Mesh.of(Tier(tier), TeDatabase(_network(topology)), services, policy)
+    with session.terminal.progress(f"allotting {len(sealed)} bids"):
+        found = allot(batch, sealed, mesh, Seller(services, policy, (mesh,)), now)
+    rows = [_allotted(found, bid.request.id) for bid in sealed]
+    session.terminal.show({"batch": batch, "tier": tier, "bids": rows}, table(rows, _ALLOTTED))
+
+
+def _allotted(found: "Allotment", bidder: str) -> dict[str, Any]:
+    """What became of a bid; where it would run is nobody's to know."""
+    if (refusal := found.refused.get(bidder)) is not None:
+        return {
+            "bidder": bidder,
+            "result": "refused",
+            "offering": "",
+            "pays": "",
+            "why": f"{refusal.check}: {refusal.text}",
+        }
+    if (offer := found.offers.get(bidder)) is None:
+        return {"bidder": bidder, "result": "outbid", "offering": "", "pays": "", "why": ""}
+    quote = offer.quote
+    return {"bidder": bidder, "result": "won", "offering": quote.offering, "pays": str(quote.total), "why": ""}
 
 
 @command(app, "sensitivity", "market sensitivity", "market sensitivity -o json")

@@ -1,9 +1,12 @@
 """Several want one scarce grade at once: those to whom it is worth most have it, pay for it, and can hold it."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from controller.cli.main import main
 from controller.model.errors import InvalidInputError
 from controller.model.money import Money
 from controller.model.units import BitRate
@@ -83,3 +86,70 @@ def test_what_cannot_be_served_is_refused_by_its_check_and_the_rest_still_allott
 def test_nobody_bids_twice() -> None:
     with pytest.raises(InvalidInputError, match="twice"):
         allotted(seller(), bid("x", 5), SealedBid(replace(bid("y", 5).request, consumer="label-x"), Money(5, "EUR")))
+
+
+# -- by the command line -----------------------------------------------------------------------------------------------
+
+BIDS = """
+batch: evening
+bids:
+  - {bidder: x, worth: "500.00", from: a, to: d, bandwidth: 10 Gbit/s}
+  - {bidder: y, worth: "300.00", from: a, to: d, bandwidth: 10 Gbit/s}
+  - {bidder: z, worth: "400.00", from: a, to: d, bandwidth: 10 Gbit/s}
+  - {bidder: lost, worth: "1.00", from: a, to: atlantis, bandwidth: 10 Gbit/s}
+"""
+TWO_WAYS = """
+nodes: [{name: a}, {name: b}, {name: c}, {name: d}]
+links:
+  - {source: "a:1", target: "b:1", capacity: 10 Gbit/s, delay: 1 ms}
+  - {source: "b:2", target: "d:1", capacity: 10 Gbit/s, delay: 1 ms}
+  - {source: "a:2", target: "c:1", capacity: 10 Gbit/s, delay: 3 ms}
+  - {source: "c:2", target: "d:2", capacity: 10 Gbit/s, delay: 3 ms}
+"""
+
+
+def allotting(directory: Path, bids: str, *more: str) -> int:
+    (directory / "bids.yaml").write_text(bids)
+    (directory / "network.yaml").write_text(TWO_WAYS)
+    files = [str(directory / "bids.yaml"), "--topology", str(directory / "network.yaml")]
+    return main(["market", "allot", *files, *more, "-o", "json"])
+
+
+def test_an_operator_allots_bids_from_a_file_and_learns_who_pays_what(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert allotting(tmp_path, BIDS) == 0
+    rows = {row["bidder"]: row for row in json.loads(capfd.readouterr().out)["bids"]}
+    assert {name: (row["result"], row["pays"]) for name, row in rows.items()} == {
+        "x": ("won", "300.00 EUR"),
+        "y": ("outbid", ""),
+        "z": ("won", "300.00 EUR"),
+        "lost": ("refused", ""),
+    }
+    assert "atlantis" in rows["lost"]["why"]
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ('"500.00"', '"NaN"', "not an amount"),
+        ('"500.00"', '"-5.00"', "not an amount"),
+        ('"500.00"', "5", "bids.0.worth"),
+        ('"500.00"', '"500000000.00"', "minor units"),
+        ("bidder: y", "bidder: x", "twice"),
+        ("bandwidth: 10", "ceiling: 5, bandwidth: 10", "ceiling"),
+        ("to: d", "to: a", "same place"),
+        ("batch: evening", "", "batch"),
+        ("batch: evening", "batch: evening\nbatch: morning", "batch"),
+    ],
+)
+def test_bids_that_are_none_are_refused_by_what_is_wrong(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    assert allotting(tmp_path, BIDS.replace(old, new, 1)) != 0
+    assert said in capfd.readouterr().err
+
+
+def test_a_tier_that_is_none_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert allotting(tmp_path, BIDS, "--tier", "gold") == 64
+    assert "ip, optical" in capfd.readouterr().err
