@@ -146,8 +146,6 @@ def _floor_from_json(value: object) -> ServiceLevelFloor:
     bandwidth = whole(found.get("bandwidthBitPerSecond", 0), "bandwidthBitPerSecond", _LARGEST_RATE)
     latency = whole(found.get("latencyMicroseconds", 0), "latencyMicroseconds", _LARGEST_LATENCY)
     availability = decimal_from_json(found.get("availability", "0"), "availability")
-    if availability > 1:
-        raise InvalidInputError("'availability' is a share of time, at most 1")
     return ServiceLevelFloor(
         BitRate(bandwidth) if bandwidth else None, Duration(latency) if latency else None, availability or None
     )

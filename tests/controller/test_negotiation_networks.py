@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.mapping.optical import segment_owner
-from controller.mapping.optical_domain import OpticalDomain, OpticalTunnel
+from controller.mapping.optical_domain import ClientPort, OpticalDomain, OpticalTunnel
 from controller.model.errors import ConflictError, ConnectionFailedError
 from controller.model.identifiers import DeviceName
 from controller.model.inventory import Place
@@ -30,10 +30,7 @@ NEAR_FIBRE, FAR_FIBRE = LinkId("a:a--b>b:a--b"), LinkId("fa:fa--fb>fb:fa--fb")
 def far_domain(*tunnels: OpticalTunnel, nodes: tuple[str, str] = ("fa", "fb")) -> OpticalDomain:
     """Another domain, between two other routers."""
     near, (one, other) = domain(), nodes
-    ports = [replace(port, node=nodes["ab".index(port.node)]) for port in near.client_ports if port.name == "client0"][
-        :2
-    ]
-    ports = [replace(port, attached=point(f"pe-{node}", "core2")) for port, node in zip(ports, nodes, strict=True)]
+    ports = [ClientPort(node, "client0", 100, point(f"pe-{node}", "core2")) for node in nodes]
     fibre = replace(near.links[0], name=f"{one}--{other}", a=one, b=other)
     return replace(near, device=FAR, nodes=nodes, client_ports=tuple(ports), links=(fibre,), tunnels=tunnels)
 
@@ -163,7 +160,7 @@ async def test_of_two_domains_that_call_a_node_the_same_the_first_is_sold() -> N
 
 async def test_slots_of_a_service_that_moves_between_domains_are_taken_in_both() -> None:
     near = tunnel(SERVICE, "a:client0", "b:client0", 20, "a--b")
-    far = replace(tunnel(SERVICE, "fa:client0", "fb:client0", 20), route=("fa--fb",))
+    far = replace(near, source="fa:client0", target="fb:client0", route=("fa--fb",))
     found, _ = await sold(Daemon({OTN: domain(near), FAR: far_domain(far)}), {})
     database = found[Tier.OPTICAL].database
     loads = {link: database.measured[link].load.bits_per_second for link in (NEAR_FIBRE, FAR_FIBRE)}

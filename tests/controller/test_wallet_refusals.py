@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.negotiation import credential
+from controller.negotiation import credential, jose
 from controller.negotiation.checks import Check, Refusal, Work
 from controller.negotiation.credential import StatusEntry
-from controller.negotiation.holder import MOST_OCTETS, Presentation
+from controller.negotiation.holder import KIND as PROOF
+from controller.negotiation.holder import LONGEST_SECONDS, MOST_OCTETS, Presentation
 from controller.negotiation.jose import SigningKey, decode, encode
 from controller.negotiation.ledger_state import LedgerState
 from controller.negotiation.multibase import to_multibase
 from controller.negotiation.status_list import LEAST_BITS
 from controller.negotiation.strict_json import canonical
-from controller.negotiation.verification import verify_wallet
+from controller.negotiation.verification import Admitted, verify_wallet
 from tests.controller.wallet_presentations import refused_by, signed_document, signed_text, verdict, with_terms
 from tests.controller.wallet_samples import (
     BANK,
@@ -90,6 +91,7 @@ BAD = {
     "a multiplier as a number": (lambda: presented([with_subject(classes={"bulk": {"multiplier": 2}})]), Check.FORM),
     "a multiplier of nothing": (lambda: presented([with_subject(classes={"bulk": {"multiplier": "0"}})]), Check.FORM),
     "two currencies": (lambda: presented([with_subject(maximumRatePerHour=money("1", "JPY"))]), Check.FORM),
+    "a floor above all the time": (lambda: presented([with_subject(floor={"availability": "1.5"})]), Check.FORM),
     "an endless delegation": (lambda: presented([with_subject(delegation={"depth": 2**31})]), Check.FORM),
     "a day that is none": (
         lambda: presented([signed_document(lambda d: d.update(validUntil="2027-02-30T00:00:00Z"))]),
@@ -110,6 +112,7 @@ BAD = {
     "a proof for another intent": (lambda: presented(intent="other"), Check.HOLDER),
     "a proof for another wallet": (lambda: Presentation((root_token(),), proof_for_another()).text(), Check.HOLDER),
     "a proof whose time is over": (lambda: presented(now=NOW - 91), Check.HOLDER),
+    "a proof that lives too long": (lambda: Presentation((root_token(),), long_lived_proof()).text(), Check.HOLDER),
     "a proof from the future": (lambda: presented(now=NOW + 31), Check.HOLDER),
     "a window that ends too early": (lambda: presented([root_token(with_terms(valid_until=NOW + 1800))]), Check.POLICY),
     "another operator's wallet": (
@@ -155,6 +158,12 @@ def tampered():
     return f"{header}.{encode(decode(payload).replace(b'500.00', b'900.00'))}.{signature}"
 
 
+def long_lived_proof():
+    claims = json.loads(decode(presented_proof().split(".")[1]))
+    claims["exp"] = claims["iat"] + LONGEST_SECONDS + 1
+    return jose.sign(json.dumps(claims).encode(), SHOP_KEY, kind=PROOF)
+
+
 def proof_for_another():
     """A good proof by the same holder, for another of his wallets."""
     return json.loads(presented([root_token(replace(ROOT, id="urn:uuid:9"))]))["proof"]
@@ -187,6 +196,14 @@ def test_no_effort_is_spent_beyond_the_check_that_refuses(name):
     }[check]
     assert counted <= Counter(most), counted
     assert ledger.head()[0] == 0
+
+
+def test_all_the_effort_of_a_good_wallet_is_counted():
+    counted = Counter()
+    assert isinstance(
+        verify_wallet(presented(), asked(), NOW, door(spent=lambda work: counted.update([work]))), Admitted
+    )
+    assert counted == {Work.SIGNATURE: 2, Work.STATUS: 1, Work.LEDGER: 2}
 
 
 def test_the_order_of_the_checks_is_the_order_of_the_words():
@@ -252,3 +269,9 @@ def test_any_text_is_refused_and_never_crashes(text):
 def test_a_presentation_of_the_longest_chain_is_within_its_size():
     assert len(presented(chain_tokens(), WHOLESALE_KEY)) < MOST_OCTETS
     assert GRANDCHILD.issuer == RETAIL
+
+
+def test_a_class_that_is_not_sold_is_refused_by_policy_whatever_the_wallet_pays_for():
+    answer = verify_wallet(presented(), asked(), NOW, door(catalogue_classes={"bulk"}))
+    assert isinstance(answer, Refusal)
+    assert (answer.check, "nothing is offered" in answer.text) == (Check.POLICY, True)

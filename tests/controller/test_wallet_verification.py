@@ -28,6 +28,7 @@ from tests.controller.wallet_samples import (
     GRANDCHILD,
     LIST,
     NOW,
+    OPERATOR,
     RETAIL,
     RETAIL_KEY,
     ROOT,
@@ -230,6 +231,23 @@ def test_a_child_wider_than_its_parent_in_one_term_is_refused(name):
 )
 def test_a_child_of_another_line_is_refused(child):
     assert refused_by(presented([root_token(), credential.issue(child, SHOP_KEY)], RETAIL_KEY)) is Check.POLICY
+
+
+@pytest.mark.parametrize("operators", [frozenset(), frozenset({OPERATOR, CARRIER})], ids=["anybody", "one more"])
+def test_a_child_is_not_spent_at_more_operators_than_its_parent(operators):
+    root = with_terms(operators=frozenset({OPERATOR}))
+    child = narrower(root, RETAIL, "retail", operators=operators)
+    answer = verdict(presented([root_token(root), credential.issue(child, SHOP_KEY)], RETAIL_KEY))
+    assert isinstance(answer, Refusal)
+    assert (answer.check, "operators" in answer.text) == (Check.POLICY, True)
+
+
+def test_who_may_delegate_to_named_holders_does_not_let_others_delegate_to_anybody():
+    root = with_terms(delegation=DelegationRules(2, frozenset({RETAIL})))
+    child = narrower(root, RETAIL, "retail", delegation=DelegationRules(1))
+    answer = verdict(presented([root_token(root), credential.issue(child, SHOP_KEY)], RETAIL_KEY))
+    assert isinstance(answer, Refusal)
+    assert (answer.check, "holders" in answer.text) == (Check.POLICY, True)
 
 
 def test_only_the_holder_of_a_wallet_delegates_from_it():
