@@ -1,7 +1,8 @@
 """Owns the snapshot of the negotiation plane: desks, what follows them, the market's book. A shortcut, not the truth.
 
 Its version is of the form of its parts: one of another version, or with a damaged part, is passed over, and the whole
-log is folded again.
+log is folded again. One that is whole and yet cannot be taken up has left desks half filled: it is put aside, and the
+next start folds the log.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from controller.model.errors import AccordError, PermanentError
 from controller.negotiation.desk_snapshot import desk_to_json, load_desk
 from controller.negotiation.market_book import MarketBook
 from controller.ports import EventLog
@@ -30,16 +32,24 @@ def save_plane(log: EventLog, houses: Mapping[str, House], book: MarketBook | No
 
 
 def load_plane(log: EventLog, houses: Mapping[str, House], book: MarketBook | None) -> int:
-    """Take what the snapshot has; returns the event that it was taken at, 0 where there is none that can be used."""
+    """Take what the snapshot has; returns the event that it was taken at, 0 where there is none that can be used.
+
+    `PermanentError` where it cannot be taken up; it is put aside, and the next start does without.
+    """
     snapshot = log.load_snapshot(_SNAPSHOT)
     wanted = {_MARKET, *(f"house/{party}" for party in houses)}
     parts = {key: snapshot.part(key) for key in wanted} if snapshot else {}
     if snapshot is None or None in parts.values():
         return 0
-    for party, house in houses.items():
-        load_house(house, orjson.loads(parts[f"house/{party}"] or b""))
-    if book is not None:
-        book.load_json(orjson.loads(parts[_MARKET] or b""))
+    try:
+        for party, house in houses.items():
+            load_house(house, orjson.loads(parts[f"house/{party}"] or b""))
+        if book is not None:
+            book.load_json(orjson.loads(parts[_MARKET] or b""))
+    except (AccordError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        log.save_snapshot(_SNAPSHOT, snapshot.position, {})
+        why = f"the snapshot of negotiations cannot be taken up ({type(error).__name__}: {error})"
+        raise PermanentError(f"{why} and is put aside; start again: the log is read instead", path=_SNAPSHOT) from error
     return snapshot.position
 
 

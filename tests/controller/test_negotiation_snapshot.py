@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.adapters.event_log_sqlite import SqliteEventLog
+from controller.model.errors import PermanentError
 from controller.model.units import BitRate
 from controller.negotiation.catalogue import Axis, Tier
 from controller.negotiation.dialogue import Stage
@@ -21,7 +23,7 @@ from controller.runtime.negotiation import Lane
 from controller.runtime.negotiation_house import House
 from controller.runtime.negotiation_market import LiveMarket
 from controller.runtime.negotiation_networks import SoldNetwork
-from controller.runtime.negotiation_snapshot import house_to_json
+from controller.runtime.negotiation_snapshot import _SNAPSHOT, house_to_json
 from controller.topology.te_database import Measurement, TeDatabase
 from tests.controller.market_samples import CATALOGUE, NOW, POLICY, REQUEST, SQUARE
 from tests.controller.negotiation_plane import Plane, Watch
@@ -112,6 +114,23 @@ async def test_a_damaged_snapshot_is_replaced_by_replay(log: SqliteEventLog, dam
 async def test_a_snapshot_of_another_version_is_replaced_by_replay(log: SqliteEventLog) -> None:
     plane = await busy(log)
     log.save_snapshot("negotiation@0", log.last_position(), {"market": b"[]"})
+    after, folded = restored(plane)
+    assert folded == len(plane.records())
+    assert state_of(after) == state_of(plane)
+
+
+async def test_a_snapshot_that_cannot_be_taken_up_is_put_aside_for_the_next_start(log: SqliteEventLog) -> None:
+    plane = await busy(log)
+    snapshot = log.load_snapshot(_SNAPSHOT)
+    assert snapshot is not None
+    houses = [f"house/{house.party}" for house in plane.negotiations.houses()]
+    parts = {key: snapshot.part(key) or b"" for key in ("market", *houses)}
+    last = orjson.loads(parts[houses[-1]])
+    parts[houses[-1]] = orjson.dumps({**last, "desk": {}})
+    log.save_snapshot(_SNAPSHOT, snapshot.position, parts)
+    with pytest.raises(PermanentError, match="is put aside; start again") as refused:
+        restored(plane)
+    assert "KeyError" in str(refused.value)
     after, folded = restored(plane)
     assert folded == len(plane.records())
     assert state_of(after) == state_of(plane)
