@@ -212,7 +212,6 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
     after = theatre.measured(Tier.IP, _SPUR[:2])
     tell_measured(theatre, Tier.IP, _SPUR[:2])
     is_good = all(levels.get(name, 0) >= megabits for name, megabits in wanted.items())
-    is_lowered = levels.get("bulk-transfer", 0) < 200
     verdict = "money path paid for" if is_good else "money path held back"
     facts = {
         "levels": levels,
@@ -226,7 +225,9 @@ async def volatile_open(theatre: Theatre, dials: Dials) -> Outcome:
         "taken": str(theatre.taken),
         **await packets(theatre),
     }
-    verdict += ", bulk lowered" if is_lowered else ", bulk kept"
+    bulk = standings.get("bulk-transfer")
+    is_lowered = bulk is not None and levels["bulk-transfer"] * 10**6 < bulk.terms.level.bit_rate
+    verdict += ", bulk not agreed" if bulk is None else ", bulk lowered" if is_lowered else ", bulk kept"
     return Outcome(f"{verdict}{', packets lost' if facts['lost'] else ''}", facts)
 
 
