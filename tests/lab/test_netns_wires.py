@@ -48,7 +48,7 @@ async def report_over(*links: dict[str, object], seconds: float = 1.0, rate: flo
     await plane.start()
     try:
         report = await flow_over(plane, f"r{len(links)}", seconds, rate, octets)
-        await asyncio.sleep(2.5)  # counters are told once a second, and a busy machine is late
+        await asyncio.sleep(2.0)  # counters are told once a second, and a busy machine is late
         assert not any(plane.problems.values()), plane.problems
         return report, plane.interfaces("r0")["core0"].counters.out_discards
     finally:
