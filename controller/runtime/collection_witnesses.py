@@ -37,6 +37,7 @@ class Witnesses:
     """Series that others contradict now."""
     _links: tuple[Link, ...] = ()
     _compared: LinkWitnesses = field(default_factory=lambda: LinkWitnesses(0))
+    _wrong: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _read_at: dict[SeriesKey, float] = field(default_factory=dict)
     _numbers: dict[DeviceName, tuple[int, dict[str, str]]] = field(default_factory=dict)
 
@@ -45,6 +46,7 @@ class Witnesses:
         links = tuple(self.topology.network.links.values())
         if [link.id for link in links] != [link.id for link in self._links]:
             self._links, self._compared = links, LinkWitnesses(len(links))
+            self._wrong = np.zeros(len(links), dtype=np.bool_)
         ends = [(_out_of(link), _into(link)) for link in links]
         fresh = [self._fresh(pair) for pair in ends]
         out, into = (
@@ -55,7 +57,9 @@ class Witnesses:
         wrong = self._compared.step(out, into, sent, lost)
         is_probed = np.isfinite(sent)
         may_be_lost = ~is_probed & (out > into)
-        judged = [pair for pair, bad in zip(ends, wrong & ~may_be_lost, strict=True) if bad]
+        # Of a link that has told nothing new, what was found stays: its averages alone do not say who is wrong.
+        self._wrong = np.where(fresh, wrong & ~may_be_lost, self._wrong)
+        judged = [pair for pair, bad in zip(ends, self._wrong, strict=True) if bad]
         self._tell({key for pair in judged for key in pair}, {key for pair in ends for key in pair})
         return self.contradicted
 
