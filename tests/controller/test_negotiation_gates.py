@@ -1,6 +1,7 @@
-"""What must hold between asking and agreeing: quotes hold what they promise, a flag is raised once, steps back gain."""
+"""What must hold between asking and agreeing: offers are held, wallets are their holders', a risk is flagged once."""
 
 from dataclasses import replace
+from typing import Any
 
 from controller.assurance.breach import Breach
 from controller.assurance.closed_loop import ClosedLoop
@@ -13,14 +14,18 @@ from controller.negotiation.agreement import Strategy
 from controller.negotiation.bands import Band
 from controller.negotiation.catalogue import Axis
 from controller.negotiation.desk import Desk
+from controller.negotiation.holder import present
 from controller.negotiation.message_bodies import Variation
 from controller.negotiation.oss import FLAG_SECONDS, OssAssuranceAgent
 from controller.negotiation.quote import QuoteCheck, QuoteRefusal, Seller
-from controller.negotiation.records import Record, ToolCall
-from controller.negotiation.roles import Domain
+from controller.negotiation.records import Dialogue, Record, ToolCall
+from controller.negotiation.roles import Domain, Role, Tool
 from controller.negotiation.strategy import Risk
 from controller.runtime.negotiation_network import Market
 from tests.controller.market_samples import NOW, REQUEST, asked, loads, offered, seller, ticked
+from tests.controller.negotiation_plane import ENVELOPE, START, Plane
+from tests.controller.negotiation_samples import CONSUMER, CONSUMER_KEY, PROVIDER
+from tests.controller.test_negotiation_plane import WISH
 from tests.controller.topology_samples import drawn
 
 WHOLE = replace(REQUEST, bandwidth=BitRate(10**10))
@@ -67,6 +72,35 @@ def test_a_grade_whose_band_is_withdrawn_is_not_sold_though_there_is_room_and_is
     assert refused.check is QuoteCheck.WITHDRAWN
     now = ticked(operator, loads(operator.meshes[0], share=0.0), 200, now)
     assert offered(operator, now, **small).quote.bands[Axis.BANDWIDTH] is Band.BASELINE
+
+
+# -- wallets -----------------------------------------------------------------------------------------------------------
+
+
+async def verified(holder: str = CONSUMER, wallet: str = "") -> Any:
+    """What the business side's policy agent finds of a good presentation that `holder` sends, to be of `wallet`."""
+    plane = Plane()
+    request = replace(WISH, id="asked", consumer=holder)
+    shown = present(
+        plane.held.credentials, CONSUMER_KEY, audience=PROVIDER, intent=request.digest, nonce="n-1", now=START
+    )
+    said = {
+        "presentation": shown.text(),
+        "digest": request.digest,
+        "holder": holder,
+        "wallet": wallet,
+        "agreement": "",
+        "request": request.to_json(),
+        "terms": None,
+    }
+    call = ToolCall(Role.BSS_POLICY, Tool.VERIFY_WALLET, "asked", said)
+    return await plane.negotiations.house(PROVIDER).tools[Tool.VERIFY_WALLET](call, Dialogue("asked"), float(START))
+
+
+async def test_a_wallet_is_presented_by_who_holds_it_and_pays_for_what_it_paid_for_before() -> None:
+    assert await verified() == await verified(wallet=ENVELOPE) == {"wallet": ENVELOPE}
+    assert (await verified(holder="did:web:rival.example"))["refused"]["check"] == "holder"
+    assert (await verified(wallet=f"{ENVELOPE}-2"))["refused"]["check"] == "policy"
 
 
 # -- flags -------------------------------------------------------------------------------------------------------------
