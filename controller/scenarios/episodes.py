@@ -14,15 +14,12 @@ from controller.model.units import BitRate
 from controller.negotiation.agreement import Strategy
 from controller.negotiation.catalogue import Catalogue, Tier
 from controller.negotiation.dialogue import Stage
-from controller.negotiation.enterprise import Purse
-from controller.negotiation.jose import SigningKey
-from controller.negotiation.records import Dialogue
 from controller.negotiation.roles import Tool
 from controller.negotiation.wallet import ClassTerms, ServiceLevelFloor, WalletTerms
-from controller.runtime.negotiation_holder import HeldWallet
+from controller.scenarios.attempts import Attempts
 from controller.scenarios.simulation import simulated
 from controller.scenarios.surroundings import START, Market, OpenSurroundings, Spur, Tell, Wire, Wires
-from controller.scenarios.theatre import ENVELOPE, TREASURY, Theatre
+from controller.scenarios.theatre import Theatre
 from controller.scenarios.words import told
 
 Json = Any
@@ -307,75 +304,17 @@ async def foreign_congestion(theatre: Theatre, dials: Dials) -> Outcome:
 
 async def refusals(theatre: Theatre, dials: Dials) -> Outcome:
     """What must not be, is not: each by the name of the check, for no money."""
-    good, paid = theatre.wallet, Money.zero(theatre.wallet.ceiling.currency)
-    found: dict[str, str] = {}
-
-    async def ask() -> Dialogue:
-        return await theatre.negotiate(
-            theatre.wish("london", "frankfurt", 200, "order-execution", latency_seconds=0.02)
-        )
-
-    async def attempt(
-        name: str, why: str, prepare: Callable[[], None], act: Callable[[], Awaitable[Dialogue]] = ask
-    ) -> Dialogue:
-        nonlocal paid
-        theatre.say(f"-- {name}: {why}")
-        prepare()
-        before = theatre.taken
-        done = await act()
-        paid += theatre.taken - before
-        found[name] = done.refusal.check if done.refusal and done.stage is not Stage.DONE else str(done.stage)
-        theatre.is_revoked = False
-        theatre.surroundings.refuse(is_refusing=False)
-        theatre.reissue(good)
-        return done
-
-    def paper(**changes: Any) -> Callable[[], None]:
-        """A bad paper in the hands of an agent that believes it to be good."""
-
-        def prepare() -> None:
-            terms = changes.pop("terms", good)
-            theatre.reissue(terms, **changes)
-            held = theatre.holder.wallets[ENVELOPE]
-            theatre.holder.wallets[ENVELOPE] = HeldWallet(held.credentials, Purse(ENVELOPE, good))
-
-        return prepare
-
-    cent, ten = (Money(minor, good.ceiling.currency) for minor in (1, 1000))
-    forger = SigningKey.of(f"{TREASURY}#key-1", bytes([250] * 32))
-    thief = "did:web:thief.example"
-    await attempt("revoked", "the treasury has revoked the wallet", lambda: setattr(theatre, "is_revoked", True))
-    await attempt("expired", "its last hour is over", paper(terms=replace(good, valid_until=int(START) - 3600)))
-    await attempt("forged", "somebody else has signed it in the treasury's name", paper(key=forger))
-    await attempt("wrong holder", f"it was issued to {thief}", paper(holder=thief))
-    poor = replace(good, ceiling=cent)
-    await attempt("over its ceiling", f"it has {cent}, its holder believes {good.ceiling}", paper(terms=poor))
-    await attempt("unaffordable", f"it has {cent}, and its holder knows", lambda: theatre.reissue(poor))
-    await attempt("replayed", "somebody sends the last proposal again", lambda: None, theatre.replay)
-    theatre.say(f"two children of one root, each with all of its {ten}; the first of them buys")
-    _hold_child(theatre, replace(good, ceiling=ten), "north")
-    first = await ask()
-    await attempt("forked", "the second buys too", lambda: _hold_child(theatre, replace(good, ceiling=ten), "south"))
-    if first.stage is Stage.DONE:
-        theatre.say("the first ends what it bought")
-        await theatre.end(first.terms.root)
-    floor = replace(good, floor=replace(good.floor, bandwidth=BitRate(10**9)))
-    await attempt("below the floor", "the wallet pays for nothing below 1 Gbit/s", lambda: theatre.reissue(floor))
-    await attempt(
-        "provisioning fails", "routers refuse what is committed", lambda: theatre.surroundings.refuse(is_refusing=True)
-    )
+    tried = Attempts(theatre)
+    await tried.papers()
+    await tried.twice()
+    await tried.offers()
     await _fill(theatre, dials.load)
-    await attempt("withdrawn", "it is asked for once more", lambda: None)
+    await tried.attempt("withdrawn", "it is asked for once more")
     effort = sorted({work.value for work in theatre.work})
-    facts = {"checks": found, "paid": str(paid), "effort": effort, **await packets(theatre)}
-    good_ones = [name for name, check in found.items() if check == Stage.DONE]
-    is_free = paid.minor == 0 and not good_ones
+    facts = {"checks": tried.found, "paid": str(tried.paid), "effort": effort, **await packets(theatre)}
+    good_ones = [name for name, check in tried.found.items() if check == Stage.DONE]
+    is_free = tried.paid.minor == 0 and not good_ones
     return Outcome("all refused, nothing paid" if is_free else f"went through: {', '.join(good_ones)}", facts)
-
-
-def _hold_child(theatre: Theatre, terms: WalletTerms, name: str) -> None:
-    theatre.wallet = terms
-    theatre.fork(name)
 
 
 async def _fill(theatre: Theatre, share: float) -> None:
