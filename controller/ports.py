@@ -229,11 +229,12 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to be appended: its stream (aggregate), type and JSON-able data."""
+    """An event to be appended: its stream (aggregate), type and JSON-able data; `actor` where not the append's own."""
 
     stream: str
     type: str
     data: Mapping[str, object]
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +340,9 @@ class Peers(Protocol):
     """The way to the other parties of a negotiation: one signed message at a time."""
 
     async def deliver(self, party: str, token: str) -> None:
-        """Hand a message over; returns once the party has it durably, or has turned it away for good.
+        """Hand a message over; returns once the party has it durably.
 
-        `ConnectionFailedError` when trying again may help, `NotFoundError` for a party that nobody knows.
+        `TransientError` when trying again may help, any other for good: `NotFoundError` for a party that nobody knows,
+        `InvalidInputError` for a message that is turned away.
         """
         ...

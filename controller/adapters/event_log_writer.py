@@ -13,6 +13,8 @@ from controller.model.errors import AccordError, PermanentError
 _INSERT = f"INSERT INTO events ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - both parts are constants
 _BY_KEY = f"SELECT {COLUMNS} FROM events WHERE idempotency_key = ? AND idempotency_key <> '' ORDER BY position"  # noqa: S608 - constants
 _LAST_VERSION = "SELECT version FROM events WHERE stream = ? ORDER BY position DESC LIMIT 1"
+_MOST_VERSIONS = 20_000
+"""Streams whose last version is remembered; of others the file is asked."""
 _HEAD = "SELECT position, hash FROM events ORDER BY position DESC LIMIT 1"
 
 
@@ -77,6 +79,8 @@ class LogWriter:
             self.connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._store_one(append) for append in appends]
             self.connection.execute("COMMIT")
+            if len(self._versions) > _MOST_VERSIONS:
+                self._versions.clear()
             self._count(outcomes, time.monotonic() - started)
         except Exception as error:  # noqa: BLE001 - whatever it is, callers must be told and the thread must live on
             self._forget()

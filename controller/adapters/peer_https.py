@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.model.errors import AccordError, ConnectionFailedError, InvalidInputError, NotFoundError
+from controller.negotiation.messages import MessageCheck, MessageRefusedError
 
 _TIMEOUT_SECONDS = 15.0
 _LONGEST_SECONDS = 30.0
@@ -86,7 +87,11 @@ class PeersOverHttps:
                 status = answer.status_code
                 is_no = status == requests.codes.unprocessable_entity
                 told = answer.raw.read1(_MOST_TOLD, decode_content=False) if is_no else b""
+                check = answer.headers.get("X-Check", "")
         if is_no:
-            raise InvalidInputError(f"'{party}' turned a message away: {told.decode('utf-8', 'replace')!a}", path=party)
+            text = f"'{party}' turned a message away: {told.decode('utf-8', 'replace')!a}"
+            if check in set(MessageCheck):
+                raise MessageRefusedError(text, check=MessageCheck(check), path=party)
+            raise InvalidInputError(text, path=party)
         if status != requests.codes.accepted:
             raise ConnectionFailedError(f"'{party}' answered {status}", path=party)

@@ -101,6 +101,8 @@ class Draft(NamedTuple):
     stream: str
     type: str
     data: bytes
+    actor: str = ""
+    """Empty: whoever appends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Origin:
 
 def draft(event: NewEvent) -> Draft:
     """Bring an event's data into its canonical form; `InvalidInputError` when it has none."""
-    return Draft(unicode_text(event.stream), unicode_text(event.type), canonical_json(event.data))
+    texts = unicode_text(event.stream), unicode_text(event.type)
+    return Draft(*texts, canonical_json(event.data), unicode_text(event.actor))
 
 
 def unicode_text(value: str) -> str:
@@ -131,7 +134,7 @@ def seal(drafts: Sequence[Draft], head: Head, version_of: Callable[[str], int], 
     """Chain `drafts` behind `head`. `version_of` gives each stream's last version before them."""
     versions: dict[str, int] = {}
     position, previous = head
-    for stream, kind, data in drafts:
+    for stream, kind, data, actor in drafts:
         position += 1
         version = (versions[stream] if stream in versions else version_of(stream)) + 1
         versions[stream] = version
@@ -141,7 +144,7 @@ def seal(drafts: Sequence[Draft], head: Head, version_of: Callable[[str], int], 
             version,
             kind,
             origin.time_microseconds,
-            origin.actor,
+            actor or origin.actor,
             origin.cause,
             origin.idempotency_key,
             data,

@@ -173,7 +173,7 @@ class BssNegotiationAgent:
         )
 
     def _lapse(self, dialogue: Dialogue, now: float) -> ToolCall | None:
-        if now <= dialogue.expires:
+        if now <= dialogue.ends:
             return None
         why = "the offer ran out"
         says = (*self._to_assurance(dialogue, "lapsed"), *self._to_planning(dialogue, why))

@@ -6,7 +6,7 @@ same records in the same order make the same desk, so a restarted domain goes on
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from controller.model.errors import ConflictError, NotFoundError
 from controller.negotiation.dialogue import Cue, Stage, advance
@@ -47,6 +47,7 @@ _USED: Mapping[Tool, Cue] = {
     Tool.PROVISION: Cue.PROVISION,
     Tool.REPORT_SERVICE: Cue.REPORT,
     Tool.FREE_CAPACITY: Cue.RELEASE,
+    Tool.GIVE_UP: Cue.TURNED_AWAY,
 }
 """Tools that move a negotiation when they succeed; the others are about something else."""
 _HEARD: Mapping[MessageKind, Cue] = {
@@ -82,6 +83,20 @@ def cue_heard(message: Message) -> Cue | None:
     return None if message.recipient is Role.OSS_ASSURANCE else _HEARD[message.kind]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a record makes of a negotiation, seen before it is stored."""
+
+    record: Record
+    after: Dialogue
+    message: Message | None = None
+    """What it takes in."""
+    says: tuple[tuple[str, str], ...] = ()
+    """What leaves once it is stored, as (party, token)."""
+    is_alone: bool = True
+    """No agreement was looked at: whatever is stored in between, it comes to the same."""
+
+
 class Desk:
     """The fold of one domain's records."""
 
@@ -91,8 +106,6 @@ class Desk:
         self.agreements: dict[str, Standing] = {}
         self.heard: dict[str, str] = {}
         """Message id -> its gist."""
-        self.fresh: dict[str, Message] = {}
-        """Gist -> the message that was read, until its record comes: it need not be read again."""
         self.open: dict[str, None] = {}
         """Negotiations that are not over, in the order in which they began."""
         self.over: deque[str] = deque()
@@ -125,11 +138,24 @@ class Desk:
         """Whether the end of an agreement is under way."""
         return any(one.action is Action.DELETE for one in self.under_way(root))
 
-    def refuse_record(self, record: Record) -> None:
-        """`ConflictError` for a tool whose turn it is not. What is stored is folded again at each start."""
-        cue = None if record.tool is Tool.TAKE_IN else _cue_used(record)
-        if cue is not None:
-            advance(self.domain, self.dialogue(record.subject).stage, cue)
+    def ahead(self, before: Dialogue, record: Record, message: Message | None = None) -> Step:
+        """What a record will make of a negotiation; `ConflictError` for a tool whose turn it is not.
+
+        What is stored is folded again at each start, so what cannot be folded is not to be stored.
+        """
+        looked: list[str] = []
+
+        def known(root: str) -> Standing:
+            looked.append(root)
+            return self.known(root)
+
+        cue = _cue_used(record) if message is None else cue_heard(message)
+        if cue is None:
+            return Step(record, before, message)
+        stage = advance(self.domain, before.stage, cue)
+        after = noted(before, record, known) if message is None else heard(before, message, self.domain, known)
+        after = replace(after, stage=stage, since=record.time, steps=before.steps + 1)
+        return Step(record, after, message, is_alone=not looked)
 
     def refuse_turn(self, message: Message) -> None:
         """`ConflictError` for a message that does not follow what was said before."""
@@ -143,8 +169,6 @@ class Desk:
         advance(self.domain, dialogue.stage, cue)
         self._refuse_foreign(dialogue, message)
         refuse_unlike(dialogue, message)
-        # As for tools: what cannot be folded is not to be stored.
-        heard(dialogue, message, self.domain, self.known, message.sent)
 
     def _refuse_foreign(self, dialogue: Dialogue, message: Message) -> None:
         """An agreement is its own two parties' to speak of, and a negotiation is named after whoever opens it."""
@@ -164,26 +188,25 @@ class Desk:
         if live is not None:
             refuse_elsewhere(live, message)
 
-    def apply(self, record: Record) -> None:
-        """Fold one record."""
+    def apply(self, record: Record, step: Step | None = None) -> None:
+        """Fold one record; `step` is what was seen of it `ahead`, where that still holds."""
         before = self.dialogue(record.subject)
-        if record.tool is Tool.TAKE_IN:
-            message = self.fresh.pop(record.arguments["digest"], None) or Message.from_json(record.arguments["message"])
-            self.heard[message.id] = record.arguments["digest"]
-            if len(self.heard) > HEARD_KEPT:
-                del self.heard[next(iter(self.heard))]
-            cue = cue_heard(message)
-            after = before if cue is None else heard(before, message, self.domain, self.known, record.time)
-        else:
-            cue, after = _cue_used(record), noted(before, record, self.known)
-        if cue is None:
+        if step is None:
+            step = self.ahead(before, record, _message_in(record))
+        if step.message is not None:
+            self._hear(step.message.id, record.arguments["digest"])
+        if step.after.steps == before.steps:
             return
-        stage = advance(self.domain, before.stage, cue)
-        after = replace(after, stage=stage, since=record.time)
+        after = replace(step.after, since=record.time)
         self.dialogues[record.subject] = after
         self._index(before, after)
         if record.tool in _STANDS and record.refusal is None:
             self._stand(after, record.time)
+
+    def _hear(self, message: str, gist: str) -> None:
+        self.heard[message] = gist
+        if len(self.heard) > HEARD_KEPT:
+            del self.heard[next(iter(self.heard))]
 
     def _index(self, before: Dialogue, dialogue: Dialogue) -> None:
         about = dialogue.agreement
@@ -219,6 +242,10 @@ class Desk:
         self.agreements[signed.root] = Standing(
             signed.root, signed.terms.consumer, issues, dialogue.service or (before.service if before else ""), now
         )
+
+
+def _message_in(record: Record) -> Message | None:
+    return Message.from_json(record.arguments["message"]) if record.tool is Tool.TAKE_IN else None
 
 
 def _cue_used(record: Record) -> Cue | None:

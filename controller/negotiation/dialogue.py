@@ -90,6 +90,8 @@ class Cue(StrEnum):
     GOT_SERVICE = "got report of service"
     GOT_FAILURE = "got report of failure"
     GOT_FLAG = "got report of risk or recovery"
+    TURNED_AWAY = "was turned away"
+    """What was said last is not taken: no answer to it will come."""
 
 
 _S, _C = Stage, Cue
@@ -104,6 +106,7 @@ ENTERPRISE: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.PROPOSED, _C.GOT_QUOTE): _S.OFFERED,
         (_S.PROPOSED, _C.GOT_REFUSAL): _S.REFUSED,
         (_S.PROPOSED, _C.LAPSE): _S.LAPSED,
+        (_S.PROPOSED, _C.TURNED_AWAY): _S.REFUSED,
         # The operator opens: a live agreement is at risk, or can be had for less.
         (_S.NEW, _C.GOT_COUNTER_OFFER): _S.OFFERED,
         (_S.OFFERED, _C.SIGN): _S.SIGNED,
@@ -116,6 +119,7 @@ ENTERPRISE: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.SIGNED, _C.ACCEPT): _S.ACCEPTED,
         (_S.ACCEPTED, _C.GOT_ACCEPTANCE): _S.AGREED,
         (_S.ACCEPTED, _C.GOT_REFUSAL): _S.REFUSED,
+        (_S.ACCEPTED, _C.TURNED_AWAY): _S.REFUSED,
         # What the operator signed was not good, and so it failed there too.
         (_S.ACCEPTED, _C.GOT_FAILURE): _S.FAILED,
         # So late, nothing that the operator answered is good any more.
@@ -141,6 +145,7 @@ BSS: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.ASKED, _C.GOT_FEASIBILITY): _S.FEASIBLE,
         (_S.ASKED, _C.GOT_REFUSAL): _S.DECLINED,
         (_S.ASKED, _C.REFUSE): _S.REFUSED,
+        (_S.ASKED, _C.TURNED_AWAY): _S.DECLINED,
         (_S.FEASIBLE, _C.OFFER): _S.OFFERED,
         (_S.FEASIBLE, _C.REFUSE): _S.REFUSED,
         (_S.OFFERED, _C.GOT_COUNTER_OFFER): _S.ADMITTED,
@@ -161,6 +166,7 @@ BSS: Mapping[tuple[Stage, Cue], Stage] = MappingProxyType(
         (_S.ORDERED, _C.GOT_SERVICE): _S.PROVISIONED,
         (_S.ORDERED, _C.GOT_FAILURE): _S.UNDONE,
         (_S.ORDERED, _C.GOT_REFUSAL): _S.UNDONE,
+        (_S.ORDERED, _C.TURNED_AWAY): _S.UNDONE,
         (_S.PROVISIONED, _C.SETTLE): _S.SETTLED,
         (_S.SETTLED, _C.REPORT): _S.DONE,
         (_S.UNDONE, _C.RELEASE): _S.RELEASED,

@@ -188,7 +188,7 @@ class EnterprisePolicyAgent:
         return ToolCall(_POLICY, Tool.PROPOSE, dialogue.id, {"expires": now + ANSWER_SECONDS}, (says,))
 
     def _wait(self, dialogue: Dialogue, now: float) -> ToolCall | None:
-        return self._lapse(dialogue, "nobody answered") if now > dialogue.expires else None
+        return self._lapse(dialogue, "nobody answered") if now > dialogue.ends else None
 
     def _give_up(self, dialogue: Dialogue, now: float) -> ToolCall | None:
         return self._lapse(dialogue, "the operator never answered") if now > dialogue.since + GONE_SECONDS else None
@@ -199,7 +199,7 @@ class EnterprisePolicyAgent:
     # -- an offer ----------------------------------------------------------------------------------------------
 
     def _answer(self, dialogue: Dialogue, now: float) -> ToolCall:
-        if now > dialogue.expires:
+        if now > dialogue.ends:
             return self._lapse(dialogue, "the offer ran out")
         judged = [(terms, self.refusal(dialogue, terms, now)) for terms in dialogue.offers]
         admitted = [terms for terms, refused in judged if refused is None]

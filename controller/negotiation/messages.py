@@ -215,6 +215,11 @@ def seal(message: Message, key: SigningKey) -> str:
     return sign(canonical(message.to_json()), key, kind=KIND)
 
 
+def opened(token: str) -> Message:
+    """A message of our own, read again."""
+    return Message.from_json(read_object(decode(token.split(".")[1])))
+
+
 def expires(token: str) -> float:
     """When a message of our own is too late, in UTC seconds."""
     said: float = read_object(decode(token.split(".")[1]))["expires"]
@@ -223,7 +228,7 @@ def expires(token: str) -> float:
 
 def reseal(token: str, key: SigningKey, now: float) -> str:
     """A message of our own, said again now: it may have been lost. Whoever has heard it knows it by its gist."""
-    said = Message.from_json(read_object(decode(token.split(".")[1])))
+    said = opened(token)
     return seal(replace(said, sent=now, expires=now + said.expires - said.sent), key)
 
 

@@ -31,8 +31,6 @@ from controller.negotiation.roles import Domain, Tool
 Json = Any
 StandingOf = Callable[[str], Standing]
 """An agreement in force, by its root."""
-NO_OFFER_SECONDS = 30.0
-"""How long a consumer may answer where nothing was offered."""
 
 
 def noted(dialogue: Dialogue, record: Record, standing: StandingOf) -> Dialogue:
@@ -44,10 +42,10 @@ def noted(dialogue: Dialogue, record: Record, standing: StandingOf) -> Dialogue:
         is_consumers = record.role.domain is Domain.ENTERPRISE
         return _ending(replace(dialogue, other=live.terms.provider if is_consumers else live.consumer), live)
     note = _TOOLS.get(record.tool)
-    return dialogue if note is None else note(dialogue, record.arguments or {}, record.result, record.time)
+    return dialogue if note is None else note(dialogue, record.arguments or {}, record.result)
 
 
-def heard(dialogue: Dialogue, message: Message, domain: Domain, standing: StandingOf, now: float) -> Dialogue:
+def heard(dialogue: Dialogue, message: Message, domain: Domain, standing: StandingOf) -> Dialogue:
     """The dialogue with what another domain said."""
     across = {Domain.ENTERPRISE, Domain.BSS} == {domain, message.sender.domain}
     if across or domain is Domain.OSS:
@@ -59,13 +57,13 @@ def heard(dialogue: Dialogue, message: Message, domain: Domain, standing: Standi
         return _reported(dialogue, body, standing)
     if isinstance(body, Feasibility) and domain is Domain.OSS:
         return replace(dialogue, variations=body.variations, agreement=body.agreement)
-    return _BODIES[type(body)](dialogue, body, now)
+    return _BODIES[type(body)](dialogue, body)
 
 
-# -- tools: arguments, result, time ------------------------------------------------------------------------------------
+# -- tools: arguments, result ------------------------------------------------------------------------------------------
 
 
-def _declared(dialogue: Dialogue, said: Json, _result: Json, _now: float) -> Dialogue:
+def _declared(dialogue: Dialogue, said: Json, _result: Json) -> Dialogue:
     request = ServiceRequest.from_json(said["request"])
     action = Action.MODIFY if said["agreement"] else Action.ADD
     return replace(
@@ -73,66 +71,67 @@ def _declared(dialogue: Dialogue, said: Json, _result: Json, _now: float) -> Dia
     )
 
 
-def _countered(dialogue: Dialogue, said: Json, _result: Json, _now: float) -> Dialogue:
+def _countered(dialogue: Dialogue, said: Json, _result: Json) -> Dialogue:
     request = ServiceRequest.from_json(said["request"])
     return replace(dialogue, request=request, round=dialogue.round + 1, expires=said["expires"], offers=())
 
 
-def _signed(dialogue: Dialogue, said: Json, result: Json, _now: float) -> Dialogue:
+def _signed(dialogue: Dialogue, said: Json, result: Json) -> Dialogue:
     chosen = next(one for one in dialogue.offers if one.id == said["terms"])
     return replace(dialogue, chosen=chosen, signature=result["signature"], presentation=result["presentation"])
 
 
-def _refused(dialogue: Dialogue, said: Json, _result: Json, _now: float) -> Dialogue:
+def _refused(dialogue: Dialogue, said: Json, _result: Json) -> Dialogue:
     return replace(dialogue, refusal=Refusal(said["check"], said["text"]))
 
 
-def _asked(dialogue: Dialogue, said: Json, _result: Json, _now: float) -> Dialogue:
+def _asked(dialogue: Dialogue, said: Json, _result: Json) -> Dialogue:
     return replace(dialogue, variations=tuple(map(Variation.from_json, said["variations"])))
 
 
-def _offered(dialogue: Dialogue, said: Json, _result: Json, now: float) -> Dialogue:
-    return _with_offers(dialogue, tuple(map(Terms.from_json, said["terms"])), now)
+def _offered(dialogue: Dialogue, said: Json, _result: Json) -> Dialogue:
+    return _with_offers(dialogue, tuple(map(Terms.from_json, said["terms"])))
 
 
-def _with_offers(dialogue: Dialogue, offers: tuple[Terms, ...], now: float) -> Dialogue:
+def _with_offers(dialogue: Dialogue, offers: tuple[Terms, ...]) -> Dialogue:
     ends = [one.quote.valid_until for one in offers]
-    return replace(dialogue, offers=offers, expires=min(ends, default=now + NO_OFFER_SECONDS))
+    return replace(dialogue, offers=offers, expires=min(ends, default=0.0))
 
 
-def _countersigned(dialogue: Dialogue, _said: Json, result: Json, _now: float) -> Dialogue:
+def _countersigned(dialogue: Dialogue, _said: Json, result: Json) -> Dialogue:
     return replace(dialogue, signed=Agreement(dialogue.terms, dialogue.signature, result["signature"]))
 
 
-def _found(dialogue: Dialogue, _said: Json, result: Json, _now: float) -> Dialogue:
+def _found(dialogue: Dialogue, _said: Json, result: Json) -> Dialogue:
     found = tuple(map(Feasible.from_json, result["found"]))
     held = (*dialogue.held, *(one.quote.reservation for one in found))
     return replace(dialogue, found=found, held=held, cause=result["reason"])
 
 
-_TOOLS: Mapping[Tool, Callable[[Dialogue, Json, Json, float], Dialogue]] = {
+_TOOLS: Mapping[Tool, Callable[[Dialogue, Json, Json], Dialogue]] = {
     Tool.DECLARE_INTENT: _declared,
-    Tool.ATTACH_WALLET: lambda before, _said, result, _now: replace(before, presentation=result["presentation"]),
-    Tool.PROPOSE: lambda before, said, _result, _now: replace(before, expires=said["expires"]),
+    Tool.ATTACH_WALLET: lambda before, _said, result: replace(before, presentation=result["presentation"]),
+    Tool.PROPOSE: lambda before, said, _result: replace(before, expires=said["expires"]),
     Tool.COUNTER_OFFER: _countered,
     Tool.SIGN_TERMS: _signed,
     Tool.REFUSE_OFFER: _refused,
     Tool.REFUSE_CONSUMER: _refused,
     Tool.REFUSE_WALLET: _refused,
     Tool.REFUSE_ORDER: _refused,
-    Tool.VERIFY_WALLET: lambda before, _said, result, _now: replace(before, wallet=result["wallet"]),
+    Tool.GIVE_UP: _refused,
+    Tool.VERIFY_WALLET: lambda before, _said, result: replace(before, wallet=result["wallet"]),
     Tool.ASK_FEASIBILITY: _asked,
     Tool.OFFER: _offered,
     Tool.SIGN_AGREEMENT: _countersigned,
     Tool.FIND_OFFERS: _found,
-    Tool.PROVISION: lambda before, _said, result, _now: replace(before, service=result["service"]),
+    Tool.PROVISION: lambda before, _said, result: replace(before, service=result["service"]),
 }
 
 
-# -- messages: body, time ----------------------------------------------------------------------------------------------
+# -- messages ----------------------------------------------------------------------------------------------------------
 
 
-def _proposed(dialogue: Dialogue, body: Proposal, _now: float) -> Dialogue:
+def _proposed(dialogue: Dialogue, body: Proposal) -> Dialogue:
     action = Action.MODIFY if body.agreement else Action.ADD
     return replace(
         dialogue,
@@ -144,21 +143,21 @@ def _proposed(dialogue: Dialogue, body: Proposal, _now: float) -> Dialogue:
     )
 
 
-def _quoted(dialogue: Dialogue, body: Offers, now: float) -> Dialogue:
+def _quoted(dialogue: Dialogue, body: Offers) -> Dialogue:
     """Where the operator opens, all of its terms are about one live agreement."""
-    after = replace(_with_offers(dialogue, body.terms, now), cause=body.cause)
+    after = replace(_with_offers(dialogue, body.terms), cause=body.cause)
     if dialogue.stage is not Stage.NEW:
         return after
     root = body.terms[0].root if body.terms else ""
     return replace(after, agreement=root, action=Action.MODIFY, is_operators=True, request=None)
 
 
-def _accepted(dialogue: Dialogue, body: Acceptance, _now: float) -> Dialogue:
+def _accepted(dialogue: Dialogue, body: Acceptance) -> Dialogue:
     chosen = next((one for one in dialogue.offers if one.id == body.terms), None)
     return replace(dialogue, chosen=chosen, signature=body.signature, presentation=body.presentation)
 
 
-def _ordered(dialogue: Dialogue, body: Order, _now: float) -> Dialogue:
+def _ordered(dialogue: Dialogue, body: Order) -> Dialogue:
     terms = body.agreement.terms
     root = "" if body.action is Action.ADD else terms.root
     return replace(
@@ -166,21 +165,21 @@ def _ordered(dialogue: Dialogue, body: Order, _now: float) -> Dialogue:
     )
 
 
-def _told(dialogue: Dialogue, body: Feasibility, _now: float) -> Dialogue:
+def _told(dialogue: Dialogue, body: Feasibility) -> Dialogue:
     return replace(dialogue, found=body.found, cause=body.reason or dialogue.cause)
 
 
-_BODIES: Mapping[type[Body], Callable[[Dialogue, Any, float], Dialogue]] = {
+_BODIES: Mapping[type[Body], Callable[[Dialogue, Any], Dialogue]] = {
     Proposal: _proposed,
-    CounterRequest: lambda before, body, _now: replace(
+    CounterRequest: lambda before, body: replace(
         before, request=body.request, round=before.round + 1, offers=(), found=()
     ),
     Feasibility: _told,
     Offers: _quoted,
     Acceptance: _accepted,
-    Countersigned: lambda before, body, _now: replace(before, signed=body.agreement),
-    Refusal: lambda before, body, _now: replace(before, refusal=body),
-    Withdrawal: lambda before, body, _now: replace(before, refusal=Refusal("withdrawal", body.reason)),
+    Countersigned: lambda before, body: replace(before, signed=body.agreement),
+    Refusal: lambda before, body: replace(before, refusal=body),
+    Withdrawal: lambda before, body: replace(before, refusal=Refusal("withdrawal", body.reason)),
     Order: _ordered,
 }
 

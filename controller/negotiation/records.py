@@ -15,6 +15,8 @@ from controller.negotiation.request import ServiceRequest
 from controller.negotiation.roles import Role, Tool, authorise
 
 Json = Any
+NO_OFFER_SECONDS = 30.0
+"""How long a consumer may answer where nothing was offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,11 @@ class Dialogue:
 
     id: str
     stage: Stage = Stage.NEW
+    steps: int = 0
+    """How often it has moved: what is said at each step has a name of its own."""
     since: float = 0.0
     expires: float = 0.0
-    """When what lies on the table, or is waited for, is over."""
+    """When what lies on the table, or is waited for, is over; 0 where nothing was offered."""
     other: str = ""
     """The party across the boundary."""
     agreement: str = ""
@@ -90,6 +94,11 @@ class Dialogue:
     parent: Agreement | None = None
     service: str = ""
     refusal: Refusal | None = None
+
+    @property
+    def ends(self) -> float:
+        """When what lies on the table, or is waited for, is over."""
+        return self.expires or self.since + NO_OFFER_SECONDS
 
     @property
     def terms(self) -> Terms:

@@ -94,6 +94,8 @@ class Tool(StrEnum):
     """A message that passed every check."""
     TURN_AWAY = "turn-away"
     """A message that did not; nothing else happens."""
+    GIVE_UP = "give-up"
+    """What was said was turned away by the other side."""
 
 
 _R, _T = Role, Tool
@@ -134,6 +136,7 @@ AUTHORITY: Mapping[Tool, frozenset[Role]] = MappingProxyType(
         _T.FLAG_RECOVERY: frozenset({_R.OSS_ASSURANCE}),
         _T.TAKE_IN: _DOORS,
         _T.TURN_AWAY: _DOORS,
+        _T.GIVE_UP: frozenset({_R.ENTERPRISE_POLICY, _R.BSS_NEGOTIATION}),
     }
 )
 """Who has which tool."""

@@ -23,6 +23,8 @@ from controller.northbound.door import Buckets, Limits
 from controller.runtime.negotiation import Negotiations
 
 MESSAGES = "/peer/v1/messages"
+CHECK = "X-Check"
+"""Which check a message did not pass."""
 _BODY_SECONDS = 15.0
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +51,8 @@ def peer_app(negotiations: Callable[[], Negotiations], limits: Limits | None = N
         try:
             await houses[party].receive(octets.decode("utf-8", "replace"))
         except MessageRefusedError as error:
-            return JSONResponse({"check": error.check, "text": str(error)}, 422)
+            told = {"check": error.check, "text": str(error)}
+            return JSONResponse(told, 422, headers={CHECK: error.check})
         return Response(status_code=202)
 
     return Starlette(routes=[Route(MESSAGES, message, methods=["POST"])])

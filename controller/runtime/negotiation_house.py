@@ -1,32 +1,37 @@
 """Owns one party's part of the negotiation plane as it runs: messages in, agents asked, tools used, events.
 
-Each use of a tool is an event first and everything else afterwards: the desk folds it, then its messages leave. What an
-agent does next follows from the desk alone, so a restarted house folds its log, sends again what may not have arrived,
-and goes on. The same code serves one process that holds all parties and several that hold one each.
+Each use of a tool is an event first and everything else afterwards: the desk folds it, then its messages leave. Steps
+that follow from one another in this house alone are stored together, up to the next one that moves money, touches a
+device or depends on what else is under way. What an agent does next follows from the desk alone, so a restarted house
+folds its log, sends again what may not have arrived, and goes on. The same code serves one process that holds all
+parties and several that hold one each.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
-from controller.model.errors import AccordError, ConnectionFailedError
+from controller.model.errors import AccordError, TransientError
 from controller.negotiation.agreement import verify_agreement
-from controller.negotiation.desk import Desk
+from controller.negotiation.desk import Desk, Step
+from controller.negotiation.dialogue import Stage
 from controller.negotiation.jose import KeyOf, SigningKey
 from controller.negotiation.message_bodies import Countersigned
 from controller.negotiation.messages import (
     LONGEST_SECONDS,
-    Draft,
     Message,
     MessageCheck,
+    MessageKind,
     MessageRefusedError,
     digest_of,
     expires,
     gist_of,
+    opened,
     reseal,
     seal,
     unseal,
@@ -53,6 +58,9 @@ Effect = Callable[[ToolCall, Dialogue, float], Awaitable[Json]]
 
 _INSISTED = frozenset({Tool.RESERVE_MONEY, Tool.COMMIT_MONEY, Tool.RELEASE_MONEY})
 """Tools that a busy ledger only puts off: what was not answered may have been done, so it is asked again."""
+_AFTER_STORED = _INSISTED | {Tool.VALIDATE_ORDER, Tool.PROVISION}
+"""Tools that wait until what led to them is in the log: a crash then finds why money was moved or a device touched, and
+other orders for the same agreement see this one."""
 
 
 class _UnsettledError(Exception):
@@ -111,8 +119,6 @@ class House:
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _said: dict[str, tuple[float, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
     """By negotiation: what was said last and when, as (party, token); forgotten when nobody waits for it any more."""
-    _records: dict[str, int] = field(default_factory=dict)
-    """By negotiation: how many records there are."""
     _lanes: Turns = field(default_factory=Turns)
     _late: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """What could not be delivered yet, by party and negotiation, in the order in which it was said."""
@@ -167,7 +173,7 @@ class House:
     def told(self) -> Json:
         """What was said and is waited for, and how far names are used up: what a snapshot keeps beside the desk."""
         said = {subject: [time, [list(one) for one in says]] for subject, (time, says) in self._said.items()}
-        return {"said": said, "records": dict(self._records), "opened": self._opened}
+        return {"said": said, "opened": self._opened}
 
     def load_told(self, document: Json) -> None:
         """Put back what `told` gave."""
@@ -175,7 +181,7 @@ class House:
             subject: (time, tuple((party, token) for party, token in says))
             for subject, (time, says) in document["said"].items()
         }
-        self._records, self._opened = dict(document["records"]), document["opened"]
+        self._opened = document["opened"]
 
     # -- coming in ---------------------------------------------------------------------------------------------
 
@@ -241,22 +247,18 @@ class House:
     async def _take_in(self, message: Message, token: str) -> None:
         if message.id in self.desk.heard:
             return
+        said = {"message": message.to_json(), "digest": gist_of(message)}
+        record = Record(self.clock.now(), message.recipient, Tool.TAKE_IN, message.correlation, said)
         try:
             self.desk.refuse_turn(message)
             if isinstance(message.body, Countersigned):
                 verify_agreement(message.body.agreement, self.key_of)
+            step = self.desk.ahead(self.desk.dialogue(record.subject), record, message)
         except AccordError as error:
             refused = MessageRefusedError(str(error), check=MessageCheck.TURN, signer=message.sender_party)
             await self._turn_away(token, refused, message)
             raise refused from error
-        digest = gist_of(message)
-        said = {"message": message.to_json(), "digest": digest}
-        record = Record(self.clock.now(), message.recipient, Tool.TAKE_IN, message.correlation, said)
-        self.desk.fresh[digest] = message
-        try:
-            await self._store(record, ())
-        finally:
-            self.desk.fresh.pop(digest, None)
+        await self._go_on(step)
 
     async def _turn_away(self, token: str, error: MessageRefusedError, message: Message | None = None) -> None:
         """Nothing happens but the record of it; `more` are those before that were not written down one by one."""
@@ -268,44 +270,61 @@ class House:
         said = {"check": error.check.value, "text": str(error)[:_MOST_REASON], "digest": digest, "more": more}
         role = message.recipient if message else _DOORS[self.domain]
         subject = message.correlation if message else "unread"
-        await self._store(Record(self.clock.now(), role, Tool.TURN_AWAY, subject, said), ())
+        record = Record(self.clock.now(), role, Tool.TURN_AWAY, subject, said)
+        await self._store([self.desk.ahead(self.desk.dialogue(subject), record)])
 
     # -- agents and tools --------------------------------------------------------------------------------------
 
     async def _run(self, subject: str) -> None:
         """Ask the agents until it is nobody's turn here."""
         async with self._turns.of(subject):
-            while (call := self._due(subject)) is not None:
+            while (call := self._due(self.desk.dialogue(subject))) is not None:
                 try:
                     await self._use(call)
                 except _UnsettledError as error:
                     _log.warning("money_waits", party=self.party, negotiation=subject, error=str(error))
                     return
 
-    def _due(self, subject: str) -> ToolCall | None:
-        dialogue, now = self.desk.dialogue(subject), self.clock.now()
+    def _due(self, dialogue: Dialogue) -> ToolCall | None:
         if dialogue.stage.is_final:
             return None
+        now = self.clock.now()
         return next((call for agent in self.agents if (call := agent.due(dialogue, now)) is not None), None)
 
     async def _use(self, call: ToolCall) -> None:
-        now, effect = self.clock.now(), self.tools.get(call.tool)
-        result = None if effect is None else await self._outside(effect, call, now)
-        says = tuple(self._sealed(call, number, draft, now) for number, draft in enumerate(call.says))
-        await self._store(Record(now, call.role, call.tool, call.subject, call.arguments, result), says)
-        self._send(call.subject, says)
+        await self._go_on(await self._step(call, self.desk.dialogue(call.subject)))
 
-    async def _outside(self, effect: Effect, call: ToolCall, now: float) -> Json:
+    async def _go_on(self, step: Step) -> None:
+        """Store a step and those that follow from it; then what they say leaves."""
+        steps = [step]
+        # One that fails is used again by `_run`, and fails there: what led to it is stored first.
+        with suppress(Exception):
+            while (call := self._due(steps[-1].after)) is not None and call.tool not in _AFTER_STORED:
+                steps.append(await self._step(call, steps[-1].after))
+        await self._store(steps)
+        for one in steps:
+            self._send(one.record.subject, one.says)
+
+    async def _step(self, call: ToolCall, before: Dialogue) -> Step:
+        """Use a tool: what it does outside, and what is to be said of it."""
+        now, effect = self.clock.now(), self.tools.get(call.tool)
+        result = None if effect is None else await self._outside(effect, call, before, now)
+        record = Record(now, call.role, call.tool, call.subject, call.arguments, result)
+        says = tuple(self._sealed(call, before.steps, number, now) for number in range(len(call.says)))
+        return replace(self.desk.ahead(before, record), says=says)
+
+    async def _outside(self, effect: Effect, call: ToolCall, dialogue: Dialogue, now: float) -> Json:
         try:
-            return await effect(call, self.desk.dialogue(call.subject), now)
+            return await effect(call, dialogue, now)
         except AccordError as error:
             if call.tool in _INSISTED:
                 raise _UnsettledError(str(error)) from error
             return {"refused": {"check": call.tool.value, "text": str(error)[:_MOST_REASON]}}
 
-    def _sealed(self, call: ToolCall, number: int, draft: Draft, now: float) -> tuple[str, str]:
+    def _sealed(self, call: ToolCall, steps: int, number: int, now: float) -> tuple[str, str]:
         """Named after its place in the negotiation, so that a record that is made again after a crash says the same."""
-        place = f"{self.party}\0{call.subject}\0{self._records.get(call.subject, 0)}\0{number}"
+        place = f"{self.party}\0{call.subject}\0{call.tool}\0{steps}\0{number}"
+        draft = call.says[number]
         party = draft.party or self.usual[draft.recipient.domain]
         message = Message(
             id=f"m-{sha256(place.encode()).hexdigest()[:32]}",
@@ -323,36 +342,45 @@ class House:
 
     # -- the log -----------------------------------------------------------------------------------------------
 
-    async def _store(self, record: Record, says: Sequence[tuple[str, str]]) -> None:
-        self.desk.refuse_record(record)
-        data: dict[str, object] = {"subject": record.subject, "arguments": record.arguments, "result": record.result}
-        if says:
-            data["says"] = [list(one) for one in says]
-        stream = f"negotiation/{self.party}/{record.subject}"
-        event = NewEvent(stream, f"{EVENT_PREFIX}{record.tool}", data)
+    async def _store(self, steps: Sequence[Step]) -> None:
+        """All of them or none: one append."""
+        subject = steps[0].record.subject
+        events = [self._event(step) for step in steps]
         self._storing += 1
         try:
-            for stored in await self.log.append([event], actor=record.role, cause=record.subject):
-                self.fold(stored)
+            stored = await self.log.append(events, actor=steps[0].record.role, cause=subject)
+            is_so = all(step.is_alone for step in steps)
+            for event, step in zip(stored, steps, strict=True):
+                self._fold(replace(step.record, time=event.time), step.says, step if is_so else None)
         finally:
             self._storing -= 1
 
+    def _event(self, step: Step) -> NewEvent:
+        record = step.record
+        data: dict[str, object] = {"subject": record.subject, "arguments": record.arguments, "result": record.result}
+        if step.says:
+            data["says"] = [list(one) for one in step.says]
+        stream = f"negotiation/{self.party}/{record.subject}"
+        return NewEvent(stream, f"{EVENT_PREFIX}{record.tool}", data, record.role)
+
     def fold(self, event: Event) -> None:
-        """Take in one record of this party, as it is stored or when a log is read again."""
+        """Take in one record of this party when a log is read again."""
         data: Json = event.data
         tool = Tool(event.type.removeprefix(EVENT_PREFIX))
         record = Record(event.time, Role(event.actor), tool, data["subject"], data["arguments"], data["result"])
-        self.desk.apply(record)
-        self._records[record.subject] = self._records.get(record.subject, 0) + 1
+        self._fold(record, tuple((party, token) for party, token in data.get("says", ())), None)
+
+    def _fold(self, record: Record, says: tuple[tuple[str, str], ...], step: Step | None) -> None:
+        self.desk.apply(record, step)
         for follower in self.followers:
             follower.apply(record)
-        if data.get("says"):
-            self._said[record.subject] = (event.time, tuple((party, token) for party, token in data["says"]))
+        if says:
+            self._said[record.subject] = (record.time, says)
         if record.subject not in self.desk.open:
             for waiter in self._waiting.pop(record.subject, ()):
                 if not waiter.done():
                     waiter.set_result(None)
-        if tool in _OPENING and record.subject.startswith(f"{self.domain}-"):
+        if record.tool in _OPENING and record.subject.startswith(f"{self.domain}-"):
             self._opened = max(self._opened, int(record.subject.rpartition("-")[2]))
 
     # -- going out ---------------------------------------------------------------------------------------------
@@ -364,23 +392,40 @@ class House:
     async def _deliver(self, party: str, subject: str, token: str) -> None:
         """One after another in each negotiation; what cannot be delivered now is tried again at each tick."""
         async with self._lanes.of(f"{party} {subject}"):
-            if (party, subject) in self._late or not await self._is_there(party, token):
+            if (party, subject) in self._late or not await self._is_there(party, subject, token):
                 self._late.setdefault((party, subject), []).append(token)
 
-    async def _is_there(self, party: str, token: str) -> bool:
+    async def _is_there(self, party: str, subject: str, token: str) -> bool:
         """Whether it is taken, or turned away for good."""
         for wait in _RETRY_SECONDS:
             try:
                 await self.peers.deliver(party, token)
-            except ConnectionFailedError:
+            except TransientError:
                 await asyncio.sleep(wait)
             except AccordError as error:
                 _log.warning("message_not_taken", party=party, error=str(error))
+                await self._give_up(subject, token, error)
                 return True
             else:
                 return True
         _log.warning("message_not_delivered", party=party)
         return False
+
+    async def _give_up(self, subject: str, token: str, error: AccordError) -> None:
+        """What does not follow what was said before gets no answer: who waits for one waits no more.
+
+        Every other check is made before it is seen whether the message was taken once, so nothing follows from it.
+        """
+        if not isinstance(error, MessageRefusedError) or error.check is not MessageCheck.TURN:
+            return
+        async with self._turns.of(subject):
+            dialogue, said = self.desk.dialogue(subject), opened(token)
+            if said.kind not in _AWAITED.get((self.domain, dialogue.stage), ()):
+                return
+            told = {"check": error.check.value, "text": error.message[:_MOST_REASON], "kind": said.kind.value}
+            record = Record(self.clock.now(), said.sender, Tool.GIVE_UP, subject, told)
+            await self._go_on(self.desk.ahead(dialogue, record))
+        self._start(self._run(subject))
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -401,4 +446,11 @@ def _refuse_other(message: Message, known: str) -> None:
         )
 
 
+_AWAITED: Mapping[tuple[Domain, Stage], frozenset[MessageKind]] = {
+    (Domain.ENTERPRISE, Stage.PROPOSED): frozenset({MessageKind.PROPOSAL, MessageKind.COUNTER_OFFER}),
+    (Domain.ENTERPRISE, Stage.ACCEPTED): frozenset({MessageKind.ACCEPTANCE}),
+    (Domain.BSS, Stage.ASKED): frozenset({MessageKind.FEASIBILITY}),
+    (Domain.BSS, Stage.ORDERED): frozenset({MessageKind.ORDER}),
+}
+"""What an answer is waited for to."""
 _OPENING = frozenset({Tool.DECLARE_INTENT, Tool.WITHDRAW, Tool.END_AGREEMENT})

@@ -50,6 +50,11 @@ class EventLogContract:
         assert list(log.read()) == list(stored)
         assert log.last_position() == 2
 
+    async def test_of_events_that_are_appended_together_each_may_name_its_own_actor(self, log: EventLog) -> None:
+        stored = await log.append([something(), NewEvent("s", "happened", {}, "another")], actor="me")
+        assert [event.actor for event in stored] == ["me", "another"]
+        assert list(log.read()) == list(stored)
+
     async def test_each_event_names_the_hash_of_the_one_before(self, log: EventLog) -> None:
         for _ in range(3):
             await log.append([something(), something("t")], actor="me")

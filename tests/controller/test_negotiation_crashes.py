@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
-from controller.model.errors import ConnectionFailedError, TransientError
+from controller.model.errors import BusyError, ConnectionFailedError, TransientError
 from controller.model.units import BitRate
 from controller.negotiation.checks import Refusal
 from controller.negotiation.dialogue import Stage
 from controller.negotiation.ledger import EntryKind, Order, Posted
 from controller.negotiation.ledger_state import LedgerState
-from controller.negotiation.messages import GONE_SECONDS
+from controller.negotiation.messages import GONE_SECONDS, MessageCheck, MessageKind, MessageRefusedError, opened
 from controller.negotiation.records import Dialogue
+from controller.negotiation.roles import Domain
+from controller.negotiation.standing_to_speak import own_name
 from controller.negotiation.strategy import given_back
+from controller.ports import Peers
 from controller.runtime import negotiation_house
 from tests.controller.negotiation_plane import ENVELOPE, Plane
-from tests.controller.negotiation_samples import NETWORK, PROVIDER
+from tests.controller.negotiation_samples import CONSUMER, NETWORK, PROVIDER
 from tests.controller.test_negotiation_in_life import DyingLog
 from tests.controller.test_negotiation_plane import WISH, negotiated, taken
 
@@ -242,21 +245,26 @@ async def test_a_reservation_that_was_given_back_is_not_spent_under_its_old_name
 
 
 @pytest.mark.parametrize("later", [1.0, LATER, 100_000.0])
-@pytest.mark.parametrize("stored", range(1, 46, 2))
+@pytest.mark.parametrize(
+    "stored, is_torn", [*((n, False) for n in range(1, 23)), *((n, True) for n in range(2, 46, 4))]
+)
 async def test_dying_after_any_record_of_a_life_with_a_change_and_an_end_leaves_all_sides_agreed(
-    stored: int, later: float
+    stored: int, is_torn: bool, later: float
 ) -> None:
     plane = Plane()
     plane.log = log = DyingLog(clock=plane.clock)
+    log.is_torn = is_torn
     plane = replace(plane)
     root = (await negotiated(plane)).terms.root
     log.left = stored
-    changed = await plane.negotiations.change(root, {"bandwidth": BitRate(10_000_000)})
+    changing = asyncio.create_task(plane.negotiations.change(root, {"bandwidth": BitRate(10_000_000)}))
+    changed = own_name(Domain.ENTERPRISE, CONSUMER, 2)
     ending: asyncio.Task[str] | None = None
     for turn in range(400):
         await asyncio.sleep(0)
         if turn == 200 and plane.negotiations.consumer().house.desk.dialogue(changed).stage.is_final:
             ending = asyncio.create_task(plane.negotiations.terminate(root, "no need"))
+    changing.cancel()
     if ending is not None:
         ending.cancel()
     await plane.negotiations.stop()
@@ -312,6 +320,69 @@ async def test_what_could_not_be_delivered_is_delivered_when_the_other_is_there(
     plane.lane.houses[NETWORK] = network
     await ticked(plane, 1.0)
     assert plane.negotiations.consumer().house.desk.dialogue(subject).stage is Stage.DONE
+    settled(plane)
+
+
+@dataclass
+class Held:
+    """The way to the others, on which one kind of message does not arrive for a while."""
+
+    way: Peers
+    kind: MessageKind | None
+
+    async def deliver(self, party: str, token: str) -> None:
+        if opened(token).kind is self.kind:
+            raise BusyError("not now")
+        await self.way.deliver(party, token)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_consumer_whose_acceptance_comes_too_late_learns_of_it_at_once() -> None:
+    plane = Plane()
+    consumer, business = plane.negotiations.consumer().house, plane.negotiations.house(PROVIDER)
+    consumer.peers = held = Held(plane.lane, MessageKind.ACCEPTANCE)
+    subject = await begun(plane, plane.negotiations.negotiate(WISH))
+    assert consumer.desk.dialogue(subject).stage is Stage.ACCEPTED
+    plane.clock.time += LATER
+    async with asyncio.timeout(60):
+        await business.tick()
+        await business.idle()
+    assert business.desk.dialogue(subject).stage is Stage.LAPSED
+    held.kind = None
+    await ticked(plane, 0.0)
+    done = consumer.desk.dialogue(subject)
+    assert (done.stage, done.refusal.check if done.refusal else "") == (Stage.REFUSED, "turn")
+    assert taken(plane) == 0
+    settled(plane)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_money_for_an_order_that_comes_too_late_is_given_back_at_once_and_the_consumer_told() -> None:
+    plane = Plane()
+    business, network = plane.negotiations.house(PROVIDER), plane.negotiations.house(NETWORK)
+    business.peers = held = Held(plane.lane, MessageKind.ORDER)
+    subject = await begun(plane, plane.negotiations.negotiate(WISH))
+    assert business.desk.dialogue(subject).stage is Stage.ORDERED
+    assert taken(plane) > 0
+    plane.clock.time += GONE_SECONDS + 1.0
+    async with asyncio.timeout(60):
+        await network.tick()
+        await network.idle()
+    held.kind = None
+    await ticked(plane, 0.0)
+    assert plane.negotiations.consumer().house.desk.dialogue(subject).stage is Stage.FAILED
+    assert taken(plane) == 0
+    settled(plane)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_hears_late_that_a_message_was_turned_away_that_is_answered_meanwhile_takes_no_notice() -> None:
+    plane = Plane()
+    done = await negotiated(plane)
+    house, length = plane.negotiations.consumer().house, len(plane.records())
+    ((_, said),) = [one for event in plane.records("accept-offer") for one in event.data["says"]]
+    await house._give_up(done.id, said, MessageRefusedError("no", check=MessageCheck.TURN))
+    assert len(plane.records()) == length
     settled(plane)
 
 

@@ -19,6 +19,7 @@ from controller.negotiation.dialogue import Stage
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.strategy import Risk
 from controller.negotiation.wallet import ServiceLevelFloor
+from controller.ports import NewEvent
 from tests.controller.market_samples import loads, ticked
 from tests.controller.negotiation_plane import START, TERMS, Plane, both_tiers, held, key_of
 from tests.controller.negotiation_samples import euro
@@ -219,29 +220,39 @@ def ticked_tier(plane: Plane, mesh: Any, load: Any, ticks: int) -> float:
 
 
 class DyingLog(MemoryEventLog):
-    """Stores so many events, and then nothing ever again."""
+    """Stores so many appends, and then nothing ever again; where it is torn so many events, be it half an append."""
 
     left = 10**9
+    is_torn = False
 
-    async def append(self, *events: Any, **how: Any) -> Any:
-        if self.left <= 0:
+    async def append(self, events: Sequence[NewEvent], **how: Any) -> Any:
+        most = len(events) if self.left > 0 else 0
+        self.left -= len(events) if self.is_torn else 1
+        if self.is_torn and self.left < 0:
+            most = max(0, most + self.left)
+        if most < len(events):
+            await super().append(events[:most], **how)
             await asyncio.Event().wait()
-        self.left -= 1
-        return await super().append(*events, **how)
+        return await super().append(events, **how)
 
 
-@pytest.mark.parametrize("stored", range(1, 31))
-async def test_a_crash_after_any_record_costs_nothing_and_the_negotiation_is_finished(stored: int) -> None:
+@pytest.mark.parametrize("stored, is_torn", [*((n, False) for n in range(1, 15)), *((n, True) for n in range(1, 31))])
+async def test_a_crash_after_any_record_costs_nothing_and_the_negotiation_is_finished(
+    stored: int, is_torn: bool
+) -> None:
     plane = Plane()
     plane.log = log = DyingLog(clock=plane.clock)
+    log.is_torn = is_torn
     plane = replace(plane)
     log.left = stored
-    subject = await plane.negotiations.negotiate(WISH)
+    asking = asyncio.create_task(plane.negotiations.negotiate(WISH))
     for _ in range(200):
         await asyncio.sleep(0)
+    asking.cancel()
     await plane.negotiations.stop()
     log.left = 10**9
     after = plane.restarted()
+    (subject,) = after.negotiations.consumer().house.desk.dialogues
     after.negotiations.resume()
     async with asyncio.timeout(_PATIENCE_SECONDS):
         done = await after.negotiations.outcome(subject)

@@ -19,10 +19,10 @@ from controller.adapters.status_lists import StatusLists
 from controller.adapters.tls import server_certificate
 from controller.adapters.trust_file import TrustFile
 from controller.model.errors import ConnectionFailedError, InvalidInputError
-from controller.negotiation.messages import MOST_OCTETS
+from controller.negotiation.messages import MOST_OCTETS, MessageCheck, MessageRefusedError
 from controller.negotiation.trust import Trust
 from controller.northbound.door import Limits
-from controller.northbound.peers import MESSAGES, peer_app
+from controller.northbound.peers import CHECK, MESSAGES, peer_app
 from controller.settings import Listen
 from tests.controller.negotiation_plane import Plane
 from tests.controller.negotiation_samples import CONSUMER, NETWORK, PROVIDER
@@ -56,7 +56,7 @@ async def test_a_message_of_any_size_is_refused_by_its_size_and_leaves_a_record(
     plane = Plane()
     async with knocking(plane) as client:
         answer = await client.post(MESSAGES, content=b"x" * octets, headers={"X-Party": PROVIDER})
-    assert (answer.status_code, answer.json()["check"]) == (422, "size")
+    assert (answer.status_code, answer.json()["check"], answer.headers[CHECK]) == (422, "size", "size")
     (record,) = plane.records("turn-away")
     assert record.data["arguments"]["check"] == "size"
 
@@ -169,6 +169,25 @@ async def test_what_is_neither_taken_nor_turned_away_is_tried_again_later(
     with pytest.raises(ConnectionFailedError, match=str(code)):
         await way(told, made).deliver(PROVIDER, "token")
     assert len(told.asked) == 1
+
+
+async def test_which_check_turned_a_message_away_arrives_with_whoever_said_it(served: tuple[Server, Any]) -> None:
+    told, made = served
+
+    def refuse(handler: BaseHTTPRequestHandler, check: str) -> None:
+        handler.send_response(422)
+        handler.send_header(CHECK, check)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    told.answer = partial(refuse, check="turn")
+    with pytest.raises(MessageRefusedError) as caught:
+        await way(told, made).deliver(PROVIDER, "token")
+    assert caught.value.check is MessageCheck.TURN
+    told.answer = partial(refuse, check="no such check")
+    with pytest.raises(InvalidInputError) as other:
+        await way(told, made).deliver(PROVIDER, "token")
+    assert not isinstance(other.value, MessageRefusedError)
 
 
 async def test_of_a_refusal_no_more_is_read_than_is_told(served: tuple[Server, Any]) -> None:
