@@ -93,6 +93,8 @@ class Step:
     """What it takes in."""
     says: tuple[tuple[str, str], ...] = ()
     """What leaves once it is stored, as (party, token)."""
+    is_move: bool = True
+    """The negotiation stands elsewhere after it."""
     is_alone: bool = True
     """No agreement was looked at: whatever is stored in between, it comes to the same."""
 
@@ -151,7 +153,7 @@ class Desk:
 
         cue = _cue_used(record) if message is None else cue_heard(message)
         if cue is None:
-            return Step(record, before, message)
+            return Step(record, before, message, is_move=False)
         stage = advance(self.domain, before.stage, cue)
         after = noted(before, record, known) if message is None else heard(before, message, self.domain, known)
         after = replace(after, stage=stage, since=record.time, steps=before.steps + 1)
@@ -195,7 +197,7 @@ class Desk:
             step = self.ahead(before, record, _message_in(record))
         if step.message is not None:
             self._hear(step.message.id, record.arguments["digest"])
-        if step.after.steps == before.steps:
+        if not step.is_move:
             return
         after = replace(step.after, since=record.time)
         self.dialogues[record.subject] = after
