@@ -30,7 +30,7 @@ RESERVE, COMMIT, RELEASE, REFUND = EntryKind
 STAGES = ["done", "done", "done", "failed", "done"]
 WRITES = {"reserve": 3, "commit": 2, "release": 1, "refund": 3, "nonce": 4, "network": 4, "snapshot": 2}
 """How often each kind of write happens in a story, its commits of the log apart; of its nonces the first half."""
-LEAST_COMMITS, MOST_COMMITS = 60, 130
+LEAST_COMMITS, MOST_COMMITS = 50, 130
 """Of the log in a story: appends that come at once may share one."""
 EVERY = 10
 """So many commits of the log lie between two kills of one test; the others are slow."""
