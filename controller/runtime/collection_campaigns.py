@@ -35,6 +35,7 @@ _TELL_SECONDS = 30.0
 """What a crash forgets of a campaign at most."""
 _MOST_KEPT = 100
 _RETRY_SECONDS = (1.0, 5.0, 15.0, 60.0)
+_LONGEST_SECONDS = 30 * 86_400.0
 Json = Any
 CommitMeasurements = Callable[[Iterable[Measurement], Iterable[Measurement], str, str], Awaitable[None]]
 
@@ -207,8 +208,13 @@ class Campaigns:
             raise InvalidInputError(
                 f"'{wish.metric}' cannot be measured", remedy=f"known are: {', '.join(METRICS)}", path="metric"
             )
-        if wish.until <= self.clock.now():
+        left = wish.until - self.clock.now()
+        if left <= 0:
             raise InvalidInputError("the end of the campaign is past", remedy="say a later time", path="until")
+        if left > _LONGEST_SECONDS:
+            raise InvalidInputError(
+                "the campaign would go on for more than 30 days", remedy="say an earlier end", path="until"
+            )
         if not 1 <= wish.packets_per_second <= 100:
             raise InvalidInputError("a session sends 1 to 100 test packets a second", path="rate")
 

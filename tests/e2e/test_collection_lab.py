@@ -1,6 +1,7 @@
 """Telemetry over the lab's routers: read by polling, never in a change's way; campaigns that know and give back."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.patience import PATIENCE_SECONDS
 
 DEMO = Path(__file__).parents[2] / "config/lab/demo.yaml"
 LONDON, PARIS = DeviceName("pe-london"), DeviceName("pe-paris")
+TOMORROW = time.time() + 86_400.0
 QUICK = Pace(0.2, jitter=0.0)
 KEPT = Pace(1.0, jitter=0.0)
 """A pace that a busy machine keeps too: for tests of how far what was read can be trusted."""
@@ -56,7 +58,7 @@ async def until(condition: Callable[[], object], seconds: float = PATIENCE_SECON
 
 def asking(bound: float, **more: float) -> CampaignWish:
     """Whether packets from London to Paris take longer than the bound, sampled as fast as a test wants it."""
-    wanted = {"until": 4e9, "packets_per_second": 100.0, "sample_seconds": 0.05} | more
+    wanted = {"until": TOMORROW, "packets_per_second": 100.0, "sample_seconds": 0.05} | more
     return CampaignWish("London", "Paris", Question(bound, tolerated_ratio=0.2), **wanted)
 
 
@@ -260,13 +262,15 @@ async def test_a_campaign_that_cannot_be_is_refused_and_takes_nothing(tmp_path: 
     async with demo(tmp_path) as provider:
         campaigns = provider.controller.campaigns
         with pytest.raises(InvalidInputError, match="'Atlantis' names no provider edges"):
-            await campaigns.begin(CampaignWish("London", "Atlantis", Question(1.0), 4e9), ACTOR)
+            await campaigns.begin(CampaignWish("London", "Atlantis", Question(1.0), TOMORROW), ACTOR)
         with pytest.raises(InvalidInputError, match="same router"):
-            await campaigns.begin(CampaignWish("London", LONDON, Question(1.0), 4e9), ACTOR)
+            await campaigns.begin(CampaignWish("London", LONDON, Question(1.0), TOMORROW), ACTOR)
         with pytest.raises(InvalidInputError, match="past"):
             await campaigns.begin(CampaignWish("London", "Paris", Question(1.0), 1.0), ACTOR)
+        with pytest.raises(InvalidInputError, match="more than 30 days"):
+            await campaigns.begin(CampaignWish("London", "Paris", Question(1.0), TOMORROW + 31 * 86_400.0), ACTOR)
         with pytest.raises(InvalidInputError, match="'colour' cannot be measured"):
-            await campaigns.begin(CampaignWish("London", "Paris", Question(1.0), 4e9, "colour"), ACTOR)
+            await campaigns.begin(CampaignWish("London", "Paris", Question(1.0), TOMORROW, "colour"), ACTOR)
         campaigns.budget.packets_per_second = 5.0
         with pytest.raises(BusyError, match="of the budget of 5"):
             await campaigns.begin(asking(1.0), ACTOR)
