@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 import orjson
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -73,10 +73,19 @@ class Terminal:
     def show(self, document: Json, *tables: RenderableType) -> None:
         """A document: as it is in JSON and YAML, as `tables` otherwise. Lists become `items`."""
         if self.output is Output.TABLE:
-            for table in tables:
-                self._data.print(_shown(table) if isinstance(table, Text) else table, soft_wrap=isinstance(table, Text))
+            for one in tables:
+                self._draw(one)
             return
         self.write(encode(versioned(document), self.output))
+
+    def _draw(self, one: RenderableType) -> None:
+        """A text as long as it is, a table as wide as the screen; no blanks at the ends of lines."""
+        if isinstance(one, Text):
+            self._data.print(_shown(one), soft_wrap=True)
+            return
+        with self._data.capture() as drawn:
+            self._data.print(_fitting(one, self._data) if isinstance(one, Table) else one)
+        self._data.file.write("\n".join(line.rstrip(" ") for line in drawn.get().split("\n")))
 
     def show_rows(self, rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
         """A list of objects; the table has these members as columns."""
@@ -174,11 +183,32 @@ def _console(stream: TextIO, color: Color) -> Console:
 def table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> Table:
     """Rows as a table; the members are the columns' names."""
     shown = Table(box=None, pad_edge=False, show_edge=False)
-    for column in columns:
-        shown.add_column(Text(column.replace("_", " ").upper()), overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(cell(row.get(column), column)) for column in columns))
+    cells = [[cell(row.get(column), column) for column in columns] for row in rows]
+    for number, column in enumerate(columns):
+        # Columns of phrases give way to those of single words, which are names that people look for and copy.
+        is_name = not any(" " in row[number] for row in cells)
+        shown.add_column(Text(column.replace("_", " ").upper()), overflow="fold", no_wrap=is_name)
+    for row in cells:
+        shown.add_row(*(Text(text) for text in row))
     return shown
+
+
+def _fitting(shown: Table, console: Console) -> Table | Group:
+    """The table, or its rows one below the other where columns side by side would break words."""
+    if not shown.show_header or shown.__rich_measure__(console, console.options).minimum <= console.width:
+        return shown
+    rows = zip(*(column.cells for column in shown.columns), strict=True)
+    return Group(*(_upright([column.header for column in shown.columns], row) for row in rows))
+
+
+def _upright(headers: Sequence[RenderableType], cells: Sequence[RenderableType]) -> Group:
+    shown = Table(box=None, pad_edge=False, show_edge=False, show_header=False)
+    shown.add_column(no_wrap=True, style="bold")
+    shown.add_column(overflow="fold")
+    for header, value in zip(headers, cells, strict=True):
+        if str(value):
+            shown.add_row(header, value)
+    return Group(shown, "")
 
 
 def record(document: Mapping[str, Json], members: Sequence[str] = ()) -> Table:

@@ -251,7 +251,7 @@ def test_series_are_told_with_six_digits_and_a_campaign_its_share_in_percent(mon
     monkeypatch.setenv("ACCORD_TOKEN", "any")
     assert "2508720000 " in run("telemetry", "series")
     assert "0 to 2.08 %" in run("telemetry", "campaign", "show", "c-1")
-    assert " 95% " in run("recovery", "diagnosis")
+    assert " 95%" in run("recovery", "diagnosis")
     assert "30%" in run("recovery", "diagnosis")
     assert "pe1: connection refused" in run("recovery", "diagnosis")
     assert "packet" not in run("recovery", "list")
