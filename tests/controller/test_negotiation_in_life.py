@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from controller.model.units import BitRate, Duration
 from controller.negotiation.agreement import Strategy, verify_chain
 from controller.negotiation.catalogue import Axis, Tier
 from controller.negotiation.dialogue import Stage
+from controller.negotiation.guardrails import OfferCheck
 from controller.negotiation.request import ServiceRequest
 from controller.negotiation.strategy import Risk
 from controller.negotiation.wallet import ServiceLevelFloor
@@ -166,6 +168,21 @@ async def test_a_predicted_breach_is_stepped_up_and_back_again_when_that_saves_m
     assert strategies(plane) == [Strategy.AS_ASKED, Strategy.STEP_UP, Strategy.STEP_BACK]
     assert plane.negotiations.agreements()[0].terms.level == first.terms.level
     assert first.terms.quote.total.minor < taken(plane) < dear
+
+
+async def test_a_step_back_that_saves_less_than_a_switch_costs_is_refused_and_each_time_rests_twice_as_long() -> None:
+    plane = Plane(operator=both_tiers())
+    plane.negotiations.consumer().policy.switching_cost = 10**9
+    await negotiated(plane, replace(WISH, duration_seconds=36_000))
+    await forecast(plane, 0.95, 60.0)
+    await forecast(plane, 0.01, 9000.0)
+    assert strategies(plane) == [Strategy.AS_ASKED, Strategy.STEP_UP]
+    refused = plane.records("refuse-offer")
+    assert {event.data["arguments"]["check"] for event in refused} == {OfferCheck.GAIN}
+    times = [event.time for event in refused]
+    rests = [later - earlier for earlier, later in pairwise(times)]
+    assert len(rests) > 2
+    assert all(later >= 1.8 * earlier for earlier, later in pairwise(rests))
 
 
 async def test_a_breach_that_comes_and_goes_does_not_make_the_agreement_oscillate() -> None:
